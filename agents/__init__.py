@@ -1,0 +1,1 @@
+"""whyrec's agents: a prompt and the type of its answer."""

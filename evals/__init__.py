@@ -1,0 +1,1 @@
+"""whyrec's evaluation: was it worth it."""

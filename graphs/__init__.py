@@ -1,0 +1,1 @@
+"""whyrec's graphs: in what order the agents are asked. The only floor that imports LangGraph."""

@@ -1,0 +1,1 @@
+"""whyrec's recommenders: what learns. The only floor that imports torch at module level."""

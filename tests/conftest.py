@@ -1,0 +1,36 @@
+"""What every test may use: a small world, real data where it is, and a ban on real model calls."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA_FOLDERS = [*(Path(p) for p in os.environ.get("WHYREC_DATA", "").split(os.pathsep) if p), ROOT.parent / "shared" / "data"]
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """A data set folder of $WHYREC_DATA or ../shared/data by name; skips the test where it is absent."""
+
+    def find(name: str) -> Path:
+        for folder in DATA_FOLDERS:
+            if (folder / name).is_dir():
+                return folder / name
+        pytest.skip(f"no real data: {name} is neither under $WHYREC_DATA nor under ../shared/data")
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every test has its own WHYREC_HOME, no keys, and no hub."""
+    for name in list(os.environ):
+        if name.startswith("WHYREC_") or name.endswith("_API_KEY"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("WHYREC_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("ANONYMIZED_TELEMETRY", "False")

@@ -1,0 +1,54 @@
+"""The front door: checks that the floors are ours, then hands over to the command line.
+
+`agents`, `evals`, `graphs`, `prompts` and `rec_models` are top-level names (see docs/decisions/0001), so another
+package may own one of them; `openai-agents` installs `agents`. Better one sentence now than an ImportError later.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+_FLOORS = ("agents", "evals", "graphs", "prompts", "rec_models")
+
+
+def foreign_floor() -> str | None:
+    """A sentence about the first floor that is not whyrec's own, or None."""
+    for floor in _FLOORS:
+        spec = importlib.util.find_spec(floor)
+        if spec is None or spec.origin is None:
+            return f"whyrec's own folder {floor!r} cannot be found beside {Path(__file__).parent}; install whyrec again."
+        if "whyrec" not in Path(spec.origin).read_text(encoding="utf-8", errors="replace")[:200]:
+            return (
+                f"The package {floor!r} at {Path(spec.origin).parent} is not whyrec's, but whyrec needs that name "
+                f"(openai-agents, for one, installs 'agents'). Install whyrec in a virtual environment of its own."
+            )
+    return None
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit codes: 0 all done, 1 some examples failed, 2 usage or environment, 130 interrupted.
+    """
+    if complaint := foreign_floor():
+        print(f"whyrec: {complaint}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2)
+    from whyrec.cli import build
+    from whyrec.errors import LeakageError, UnknownNameError, UsageError
+
+    try:
+        build()()
+    except (UsageError, UnknownNameError, LeakageError, OSError) as error:
+        if os.environ.get("WHYREC_DEBUG"):
+            raise
+        print(f"whyrec: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""The command line: one module per noun, nothing heavy imported until a command runs."""
+
+from __future__ import annotations
+
+import importlib
+
+import typer
+
+from whyrec import __version__
+
+# noun or verb -> whether its module offers a group (`app`) or a single `command`
+_NOUNS = {
+    "data": "app",
+    "llm": "app",
+    "prompts": "app",
+    "run": "command",
+    "runs": "app",
+    "eval": "command",
+    "search": "command",
+}
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"whyrec {__version__}")
+        raise typer.Exit
+
+
+def build() -> typer.Typer:
+    """The whole command tree. Each module of this package imports only typer and the standard library at its top."""
+    app = typer.Typer(
+        name="whyrec",
+        help="Turn histories into reasons, reasons into better rankings, and measure whether they are better.",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        add_completion=True,
+    )
+
+    @app.callback()
+    def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+        """Hold the options of `whyrec` itself."""
+
+    for noun, kind in _NOUNS.items():
+        module = importlib.import_module(f"whyrec.cli.{noun}")
+        if kind == "app":
+            app.add_typer(module.app, name=noun)
+        else:
+            app.command(noun)(module.command)
+    return app

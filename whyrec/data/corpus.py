@@ -1,0 +1,116 @@
+"""A data set in columns: who met what, in order, and what the things are called.
+
+Interactions are in compressed-sparse-row form (one flat array per column, `offsets` saying where each user starts),
+already in the order of spec 1.1. Items are numbered from 1, 0 is padding; users are numbered from 0. A `Corpus` does
+not hand out targets: `SplitView` does (whyrec/data/split.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from whyrec.records import Item
+
+PAD = 0
+NO_TIME = np.iinfo(np.int64).min
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Interactions and catalogue of one data set.
+
+    Attributes:
+        name: name or path it was loaded by.
+        offsets: int64, length users + 1; user u owns rows offsets[u]:offsets[u + 1].
+        items: int32, one per interaction, in 1..n_items.
+        user_ids: the data set's own user ids, one per user.
+        catalogue: one row per item, row r is item r + 1: columns id, title, description, brand (strings) and
+            categories (list of strings).
+        times: int64 unix seconds per interaction, NO_TIME where missing; None if the set has none.
+        ratings: float32 per interaction, NaN where missing; None if the set has none.
+        reviews: strings per interaction; None if the set has none.
+        notes: what was done on the way (rows dropped, duplicates, k-core rounds, ties), for `whyrec data stats`.
+    """
+
+    name: str
+    offsets: IntArray
+    items: npt.NDArray[np.int32]
+    user_ids: pl.Series
+    catalogue: pl.DataFrame
+    times: IntArray | None = None
+    ratings: npt.NDArray[np.float32] | None = None
+    reviews: pl.Series | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the shape that everything else relies on."""
+        assert self.offsets[0] == 0 and self.offsets[-1] == len(self.items)
+        assert len(self.user_ids) == self.n_users
+        assert self.catalogue.columns == ["id", "title", "description", "brand", "categories"]
+        for column in (self.times, self.ratings, self.reviews):
+            assert column is None or len(column) == len(self.items)
+
+    @property
+    def n_users(self) -> int:
+        """Users."""
+        return len(self.offsets) - 1
+
+    @property
+    def n_items(self) -> int:
+        """Items of the catalogue, padding not counted."""
+        return self.catalogue.height
+
+    @property
+    def n_interactions(self) -> int:
+        """Rows."""
+        return len(self.items)
+
+    @cached_property
+    def lengths(self) -> IntArray:
+        """Interactions per user, int64[n_users]."""
+        return np.diff(self.offsets)
+
+    def item(self, index: int) -> Item:
+        """The item with this dense index (1..n_items).
+
+        Raises:
+            IndexError: no such item.
+        """
+        if not 1 <= index <= self.n_items:
+            raise IndexError(f"Item index {index} is outside 1..{self.n_items} of {self.name}.")
+        found = self._items.get(index)
+        if found is None:
+            id_, title, description, brand, categories = self.catalogue.row(index - 1)
+            found = Item(index, id_, title, description, brand, tuple(categories))
+            self._items[index] = found
+        return found
+
+    @cached_property
+    def _items(self) -> dict[int, Item]:
+        return {}
+
+    @cached_property
+    def user_index(self) -> Mapping[str, int]:
+        """Dense index of a user id."""
+        return {u: i for i, u in enumerate(self.user_ids.to_list())}
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of everything a model or a prompt can see; equal corpora have equal digests."""
+        h = hashlib.sha256()
+        for column in (self.offsets, self.items, self.times, self.ratings):
+            h.update(b"|" if column is None else np.ascontiguousarray(column).tobytes())
+        for series in (self.user_ids, self.reviews):
+            h.update(b"|" if series is None else "\x1f".join(series.to_list()).encode())
+        h.update(self.catalogue.write_ndjson().encode())
+        return h.hexdigest()[:16]
