@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA_FOLDERS = [*(Path(p) for p in os.environ.get("WHYREC_DATA", "").split(os.pathsep) if p), ROOT.parent / "shared" / "data"]
+DATA_FOLDERS = [
+    *(Path(p) for p in os.environ.get("WHYREC_DATA", "").split(os.pathsep) if p),
+    ROOT.parent / "shared" / "data",
+]
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ def foreign_floor() -> str | None:
     for floor in _FLOORS:
         spec = importlib.util.find_spec(floor)
         if spec is None or spec.origin is None:
-            return f"whyrec's own folder {floor!r} cannot be found beside {Path(__file__).parent}; install whyrec again."
+            return (
+                f"whyrec's own folder {floor!r} cannot be found beside {Path(__file__).parent}; install whyrec again."
+            )
         if "whyrec" not in Path(spec.origin).read_text(encoding="utf-8", errors="replace")[:200]:
             return (
                 f"The package {floor!r} at {Path(spec.origin).parent} is not whyrec's, but whyrec needs that name "

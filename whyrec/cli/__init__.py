@@ -38,7 +38,9 @@ def build() -> typer.Typer:
     )
 
     @app.callback()
-    def root(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+    def root(
+        version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+    ) -> None:
         """Hold the options of `whyrec` itself."""
 
     for noun, kind in _NOUNS.items():

@@ -101,7 +101,9 @@ class SplitView:
             start = max(start, stop - last)
         uid = self.corpus.user_ids[user]
         target: Item | None = self.corpus.item(self.target(user)) if with_target else None
-        return Example(f"{self.split}/{uid}", uid, user, self.split, tuple(self._event(r) for r in range(start, stop)), target)
+        return Example(
+            f"{self.split}/{uid}", uid, user, self.split, tuple(self._event(r) for r in range(start, stop)), target
+        )
 
     def examples(self, *, last: int | None = None) -> Iterator[Example]:
         """Every example of the split, one at a time, without targets."""
