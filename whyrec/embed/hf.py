@@ -1,0 +1,49 @@
+"""Sentence-transformers models from a local folder or a hub name (extra [hf])."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from whyrec.embed.embedder import Vectors, unit_rows
+from whyrec.errors import UsageError
+
+
+class HuggingFace:
+    """Any sentence-transformers model; its own pooling and prompts, rows scaled to length 1.
+
+    Args:
+        model: a local folder or a hub name.
+
+    Raises:
+        UsageError: the extra is not installed, or the model cannot be loaded.
+    """
+
+    def __init__(self, model: str) -> None:
+        if not model:
+            raise UsageError(
+                "Name a model: hf:FOLDER or hf:HUB/NAME, for example hf:sentence-transformers/all-MiniLM-L6-v2."
+            )
+        try:
+            from sentence_transformers import SentenceTransformer
+        except ImportError:
+            raise UsageError(
+                "hf: embedders need sentence-transformers; install it with pip install 'whyrec[hf]'."
+            ) from None
+        try:
+            self._model: Any = SentenceTransformer(model)
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"The embedding model {model!r} is neither a folder of sentence-transformers nor reachable on the hub "
+                f"({str(error).splitlines()[0]}). Give the path of a downloaded model."
+            ) from None
+        self.name = f"hf-{model}"
+        self.width = int(self._model.get_sentence_embedding_dimension())
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """float32[len(texts), width], unit rows."""
+        if not texts:
+            return np.zeros((0, self.width), dtype=np.float32)
+        return unit_rows(self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False))
