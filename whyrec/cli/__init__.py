@@ -17,6 +17,7 @@ _NOUNS = {
     "runs": "app",
     "eval": "command",
     "search": "command",
+    "demo": "command",
 }
 
 

@@ -1,0 +1,61 @@
+# Two commands: `make demo` (the whole way once, on a generated world) and `make test`. Both set up what they need.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+# Real data sets are looked for beside the checkout unless the environment says where they are.
+ifndef WHYREC_DATA
+ifneq ($(wildcard ../shared/data),)
+export WHYREC_DATA := $(abspath ../shared/data)
+endif
+endif
+WHYREC_HOME ?= $(CURDIR)/build/home
+export WHYREC_HOME
+
+.PHONY: help demo test check bench docs clean
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "make: no python3 found. Install it: apt-get install python3 python3-venv"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than Python 3.11. Set PYTHON=/path/to/python3.11"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "make: Python's venv module is missing. Install it: apt-get install python3-venv"; exit 2; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+# torch first: its pinned version decides which build is taken.
+$(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing whyrec and its pinned dependencies into $(VENV) (two to five minutes the first time)"
+	@$(PIP) install -c constraints.txt torch
+	@$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base
+	@echo "Installing the tools of make test and make check"
+	@$(PIP) install -c constraints.txt -e '.[dev,hf]'
+	@touch $@
+
+demo: $(VENV)/.base ## graphs, vectors, a trained recommender and a table, on a generated world and on real data where found
+	@$(BIN)/python -m whyrec demo
+
+test: $(VENV)/.dev ## all tests, without network
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+check: $(VENV)/.dev ## formatting, lint, types, floors and doors
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+
+bench: $(VENV)/.dev ## costs per call and per epoch, as CPU time; writes build/bench.json
+	@$(BIN)/python -m bench
+
+docs: $(VENV)/.base ## redraw docs/graphs.md and docs/results.md
+	@$(BIN)/python -m graphs.draw
+	@$(BIN)/python -m whyrec eval --render
+
+clean: ## remove everything that make made (the virtual environment, runs and caches under build/)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
