@@ -1,0 +1,41 @@
+"""One module per file format people download. `find` knows a folder's format by the names of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from whyrec.data.raw import Raw
+from whyrec.data.readers import amazon, interactions, mind, movielens, yelp
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A format.
+
+    Attributes:
+        name: shown by `whyrec data ls`.
+        recognise: whether a folder (or file) holds this format; looks at names only.
+        read: reads it, given the options of the data set's name.
+        options: the options `read` knows.
+    """
+
+    name: str
+    recognise: Callable[[Path], bool]
+    read: Callable[[Path, Mapping[str, str]], Raw]
+    options: tuple[str, ...] = ()
+
+
+READERS = (
+    Reader(interactions.NAME, interactions.recognise, interactions.read),
+    Reader(movielens.NAME, movielens.recognise, movielens.read),
+    Reader(mind.NAME, mind.recognise, mind.read),
+    Reader(yelp.NAME, yelp.recognise, yelp.read, ("year",)),
+    Reader(amazon.NAME, amazon.recognise, amazon.read),
+)
+
+
+def find(path: Path) -> Reader | None:
+    """The reader for this folder or file, or None."""
+    return next((r for r in READERS if r.recognise(path)), None)
