@@ -1,0 +1,102 @@
+"""The first minute: --help, a typo, a wrong path, somebody else's package."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def whyrec(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "whyrec", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def complaint(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence on stderr; fails on a traceback or a wrong exit code."""
+    assert done.returncode == 2, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.stderr.startswith("whyrec: ")
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr
+
+
+def test_help_names_every_noun_and_loads_nothing_heavy() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, json; sys.argv = ['whyrec', '--help']\n"
+            "from whyrec.__main__ import main\n"
+            "try: main()\n"
+            "except SystemExit as e: assert not e.code\n"
+            "print('MODULES ' + json.dumps(sorted(sys.modules)))",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "120"},
+        check=True,
+    )
+    shown, _, modules = done.stdout.partition("MODULES ")
+    for noun in ("data", "llm", "prompts", "run", "runs", "eval", "search", "demo"):
+        assert f" {noun} " in shown
+    loaded = {m.partition(".")[0] for m in json.loads(modules)}
+    assert not loaded & {"torch", "langgraph", "chromadb", "polars", "sklearn", "langchain", "pydantic", "numpy", "aiohttp"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["data", "stats", "amazon14_beuty"], ["amazon14_beuty", "world"]),
+        (["run", "cot_rec.preferense", "--data", "world"], ["cot_rec.preferense", "cot_rec.preference"]),
+        (["run", "cot_rec.preference", "--data", "world", "--llm", "opnai:x"], ["opnai", "openai"]),
+        (["prompts", "show", "cot_rec/sumarise_batch"], ["cot_rec/summarise_batch"]),
+        (["eval", "cot_rec.tabel_1", "--data", "world"], ["cot_rec.table_1"]),
+        (["run", "cot_rec.preference", "--data", "world", "--llm", "openai:gpt-4o-mini"], ["OPENAI_API_KEY"]),
+        (["search", "socks", "--data", "world", "--embedder", "lsi"], ["lsi", "lsa"]),
+    ],
+    ids=lambda v: " ".join(v[:2]) if isinstance(v, list) else str(v),
+)
+def test_a_typo_gets_one_sentence_that_names_the_known(arguments: list[str], words: list[str]) -> None:
+    sentence = complaint(whyrec(*arguments))
+    for word in words:
+        assert word in sentence
+
+
+def test_a_dead_server_is_found_before_the_first_example() -> None:
+    done = whyrec(
+        "run", "cot_rec.preference", "--data", "world", "--users", "3", "--llm", "openai:m@http://127.0.0.1:9/v1"
+    )
+    assert "127.0.0.1:9" in complaint(done)
+
+
+def test_a_wrong_setting_names_the_variable() -> None:
+    assert "WHYREC_CONCURRENCY" in complaint(whyrec("data", "ls", WHYREC_CONCURRENCY="many"))
+
+
+def test_a_file_where_the_home_folder_should_be(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("not a folder")
+    done = whyrec("run", "cot_rec.preference", "--data", "world", "--users", "3", WHYREC_HOME=str(tmp_path / "home"))
+    assert "home" in complaint(done)
+
+
+def test_a_foreign_agents_package_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "__init__.py").write_text('"""Another project."""\n')
+    sentence = complaint(whyrec("--help", cwd=tmp_path))
+    assert "agents" in sentence
+    assert str(tmp_path) in sentence
+    assert "virtual environment" in sentence
