@@ -108,9 +108,23 @@ class Corpus:
     def digest(self) -> str:
         """Hex digest of everything a model or a prompt can see; equal corpora have equal digests."""
         h = hashlib.sha256()
-        for column in (self.offsets, self.items, self.times, self.ratings):
-            h.update(b"|" if column is None else np.ascontiguousarray(column).tobytes())
-        for series in (self.user_ids, self.reviews):
-            h.update(b"|" if series is None else "\x1f".join(series.to_list()).encode())
-        h.update(self.catalogue.write_ndjson().encode())
+        for name in ("offsets", "items", "times", "ratings"):
+            column = getattr(self, name)
+            if column is not None:
+                _feed(h, name, np.ascontiguousarray(column).tobytes())
+        texts = {"user_ids": self.user_ids, "reviews": self.reviews}
+        texts |= {c: self.catalogue[c] for c in ("id", "title", "description", "brand")}
+        lists = self.catalogue["categories"]
+        texts["categories"] = lists.filter(lists.list.len() > 0).explode()
+        for name, series in texts.items():
+            if series is not None:
+                _feed(h, f"{name} lengths", series.str.len_bytes().to_numpy().tobytes())
+                _feed(h, name, (series.str.join("")[0] or "").encode())
+        _feed(h, "categories per item", lists.list.len().to_numpy().tobytes())
         return h.hexdigest()[:16]
+
+
+def _feed(h: hashlib._Hash, name: str, data: bytes) -> None:
+    """Add one named, length-framed block, so that no two corpora run together into the same bytes."""
+    h.update(f"{name} {len(data)}\n".encode())
+    h.update(data)
