@@ -81,7 +81,7 @@ def words(keywords: Iterable[str]) -> Lines:
 
 
 def to_json(value: Any) -> Any:
-    """A blank as plain JSON data that renders to the same text; empty fields of records are left out.
+    """A blank as plain JSON data that renders to the same text; empty fields of records are left out. Do not write to it.
 
     Raises:
         TypeError: not a string, number, boolean, None, record, answer, mapping or sequence.
@@ -92,13 +92,7 @@ def to_json(value: Any) -> Any:
         given: dict[str, Any] = {"rating": value.rating, "time": value.time, "review": value.review[:_KEPT]}
         return {"item": to_json(value.item), **{k: v for k, v in given.items() if v is not None and v != ""}}
     if isinstance(value, Item):
-        texts = {
-            "title": value.title[:_KEPT],
-            "description": value.description[:_KEPT],
-            "brand": value.brand[:_KEPT],
-            "categories": [c[:_KEPT] for c in value.categories],
-        }
-        return {"index": value.index, "id": value.id, **{k: v for k, v in texts.items() if v}}
+        return _item_json(value)
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if isinstance(value, Mapping):
@@ -117,6 +111,17 @@ def _check_limits(*limits: int) -> None:
 
 def _item(record: Item | Mapping[str, Any]) -> Item:
     return record if isinstance(record, Item) else Item(**{**record, "categories": tuple(record.get("categories", ()))})
+
+
+@lru_cache(maxsize=8192)
+def _item_json(record: Item) -> dict[str, Any]:
+    texts = {
+        "title": record.title[:_KEPT],
+        "description": record.description[:_KEPT],
+        "brand": record.brand[:_KEPT],
+        "categories": [c[:_KEPT] for c in record.categories],
+    }
+    return {"index": record.index, "id": record.id, **{k: v for k, v in texts.items() if v}}
 
 
 @lru_cache(maxsize=8192)

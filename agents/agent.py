@@ -1,0 +1,127 @@
+"""Who answers: a prompt and the type of its answer. This is the one place where a model is called.
+
+`await agent(llm, about=..., **blanks)` renders the prompt, asks, and reads the answer. If the answer cannot be read, or
+fails the agent's own check, the model is shown its answer and what is wrong with it, and asked again, `repairs` times
+at most; `About.turn` counts that in the trace. After that `AnswerError` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Generic
+
+import prompts
+from agents.answers import AnswerT, Misread, answer_format, read
+from prompts.neutral import neutralise_answer
+from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Reply, Request
+
+Check = Callable[[AnswerT, Mapping[str, Any]], str | None]
+_SHOWN = 4000  # characters of a wrong answer that the model is shown again
+
+
+class AnswerError(Exception):
+    """A model did not give the answer asked for, repairs included. `reason` is a sentence for the run's record."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Agent(Generic[AnswerT]):
+    """A prompt and its answer type.
+
+    Attributes:
+        prompt_name: the prompt.
+        answer: the answer type (the prompt's front matter names the same one).
+        repairs: how often a wrong answer is shown to the model and asked again.
+        check: looks at an answer and the blanks; a sentence on what is wrong, or None.
+    """
+
+    prompt_name: str
+    answer: type[AnswerT]
+    repairs: int = 1
+    check: Check[AnswerT] | None = None
+
+    @cached_property
+    def prompt(self) -> prompts.Prompt:
+        """The prompt, loaded at the first use."""
+        prompt = prompts.load(self.prompt_name)
+        assert prompt.answer == self.answer.__name__, f"{prompt.name} asks for {prompt.answer}"
+        return prompt
+
+    @cached_property
+    def format(self) -> AnswerFormat:
+        """The shape asked for, computed once."""
+        return answer_format(self.answer, self.prompt.format)
+
+    async def __call__(self, llm: LanguageModel, *, about: About | None = None, **blanks: Any) -> AnswerT:
+        """One answer.
+
+        Raises:
+            AnswerError: no readable answer after the repairs.
+            ModelError: the model did not answer at all.
+            UsageError: blanks are missing or unknown.
+        """
+        (answer,) = await self.many(llm, 1, about=about, **blanks)
+        return answer
+
+    async def many(self, llm: LanguageModel, n: int, *, about: About | None = None, **blanks: Any) -> list[AnswerT]:
+        """`n` independent samples of the answer, from one request where the server can; errors as above."""
+        request = self.request(n, about or About(), blanks)
+        replies = await llm.complete(request)
+        return [await self._settle(llm, request, reply, blanks) for reply in replies]
+
+    def request(self, n: int, about: About, blanks: Mapping[str, Any]) -> Request:
+        """The first question, as it will be asked."""
+        prompt = self.prompt
+        messages = prompt.render(**blanks)
+        about = replace(
+            about,
+            agent=prompt.name,
+            prompt=prompt.name,
+            prompt_digest=prompt.digest,
+            prompt_text=prompt.text,
+            blanks=prompts.blanks_json(blanks),
+            rendered=len(messages),
+        )
+        return Request(messages, prompt.sampling, tuple(range(n)), self.format, about=about)
+
+    async def _settle(self, llm: LanguageModel, first: Request, reply: Reply, blanks: Mapping[str, Any]) -> AnswerT:
+        """Read one sample's reply; while it is wrong and repairs are left, show the error and ask again."""
+        request = replace(first, samples=(reply.sample,))
+        for turn in range(1, self.repairs + 2):
+            try:
+                return self._read(reply, request, blanks)
+            except Misread as error:
+                wrong = str(error)
+            if turn > self.repairs or reply.finish_reason == "filtered":
+                raise AnswerError(f"{self.prompt_name} got no usable answer from {llm.name}: {wrong} (turn {turn}).")
+            keep = tuple(self.answer.model_fields) if self.format.kind == "tags" else ()
+            shown = neutralise_answer(reply.text, keep)[:_SHOWN] or "(nothing)"
+            ask = Message(
+                "user", f"This answer cannot be used: {wrong}. Give the whole corrected answer and nothing else."
+            )
+            messages = (*first.messages, Message("assistant", shown), ask)
+            request = replace(request, messages=messages, about=replace(first.about, turn=turn))
+            (reply,) = await llm.complete(request)
+        raise AssertionError("unreachable: the last turn returns or raises")
+
+    def _read(self, reply: Reply, request: Request, blanks: Mapping[str, Any]) -> AnswerT:
+        """The answer in a reply; a complete JSON object counts even if the limit cut what follows it."""
+        if reply.finish_reason == "filtered":
+            raise Misread("the server's content filter withheld it")
+        cut_off = f"it was cut off at the limit of {request.sampling.max_tokens} tokens, so it must be much shorter"
+        if reply.finish_reason == "length" and self.format.kind != "json":
+            raise Misread(cut_off)
+        try:
+            answer = read(self.answer, self.format.kind, reply.text)
+        except Misread as error:
+            if reply.finish_reason == "length":
+                raise Misread(cut_off) from error
+            raise
+        if self.check is not None and (wrong := self.check(answer, blanks)):
+            raise Misread(wrong)
+        return answer
