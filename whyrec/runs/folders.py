@@ -1,0 +1,111 @@
+"""The runs of a home: list, open for reading, remove."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from whyrec.errors import UnknownNameError, UsageError
+from whyrec.runs.reading import FILE_NAME, RunReader
+from whyrec.runs.rows import Counts
+from whyrec.runs.schema import MIGRATIONS
+from whyrec.runs.writing import lock_run
+from whyrec.sqlite import connect, migrate, schema_version
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One line of a list of runs. `started_at` in unix seconds."""
+
+    id: str
+    graph: str
+    data: str
+    model: str
+    state: str
+    started_at: float
+    counts: Counts
+
+
+def run_ids(home: Path) -> list[str]:
+    """The ids of all runs, sorted."""
+    return sorted(path.parent.name for path in (home / "runs").glob(f"*/{FILE_NAME}"))
+
+
+def list_runs(home: Path) -> list[RunInfo]:
+    """All runs, the latest first.
+
+    Raises:
+        UsageError: a run's file cannot be read.
+    """
+    found = []
+    for run_id in run_ids(home):
+        run = open_run(home, run_id)
+        try:
+            row = run.info()
+            found.append(
+                RunInfo(run_id, row["graph"], row["data"], row["model"], row["state"], row["started_at"], run.counts())
+            )
+        finally:
+            run.close()
+    return sorted(found, key=lambda info: info.started_at, reverse=True)
+
+
+def open_run(home: Path, run_id: str) -> RunReader:
+    """Open a run for reading by its id or an unmistakable beginning of it; an older file is migrated first.
+
+    Raises:
+        UnknownNameError: there is no such run, or several begin like that.
+        UsageError: the file cannot be read, or comes from a newer whyrec.
+    """
+    folder = home / "runs" / _full_id(home, run_id)
+    path = folder / FILE_NAME
+    connection = connect(path, read_only=True)
+    try:
+        version = schema_version(connection)
+    finally:
+        connection.close()
+    if version != len(MIGRATIONS):
+        _upgrade(folder)
+    run = RunReader(folder)
+    if run._read.execute("SELECT count(*) FROM run").fetchone()[0] == 0:
+        run.close()
+        raise UsageError(f"The run in {folder} was never started (its file is empty). Remove the folder.")
+    return run
+
+
+def remove_run(home: Path, run_id: str) -> None:
+    """Delete a run's folder; its answers stay in the call cache.
+
+    Raises:
+        UnknownNameError: there is no such run.
+        LockedError: a process is writing to it.
+    """
+    folder = home / "runs" / _full_id(home, run_id)
+    lock = lock_run(folder)
+    try:
+        shutil.rmtree(folder)
+    finally:
+        lock.release()
+
+
+def _full_id(home: Path, run_id: str) -> str:
+    known = run_ids(home)
+    if run_id in known:
+        return run_id
+    meant = [name for name in known if run_id and name.startswith(run_id)]
+    if len(meant) != 1:
+        raise UnknownNameError("run", run_id, meant or known, hint="Start one with `whyrec run`.")
+    return meant[0]
+
+
+def _upgrade(folder: Path) -> None:
+    lock = lock_run(folder)
+    try:
+        connection = connect(folder / FILE_NAME)
+        try:
+            migrate(connection, folder / FILE_NAME, MIGRATIONS)
+        finally:
+            connection.close()
+    finally:
+        lock.release()

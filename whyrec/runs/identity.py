@@ -1,0 +1,75 @@
+"""What makes two runs the same run: everything that changes answers, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePath
+from typing import Any
+
+
+def canonical(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces, tuples as lists, paths as text. Anything else is refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON: {value!r}")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a run is of.
+
+    Attributes:
+        graph: name of the workflow.
+        data: name of the data set as given; for the reader, the digest below decides.
+        data_digest: digest of the corpus.
+        model, model_revision: what answers, as `LanguageModel` names it.
+        prompts: prompt name -> digest.
+        options: the options that change answers (JSON-able); never concurrency, limits, budgets.
+    """
+
+    graph: str
+    data: str
+    data_digest: str
+    model: str
+    model_revision: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> str:
+        """The part that the digest is made of, as canonical JSON."""
+        return canonical(
+            {
+                "graph": self.graph,
+                "data_digest": self.data_digest,
+                "model": self.model,
+                "model_revision": self.model_revision,
+                "prompts": dict(self.prompts),
+                "options": dict(self.options),
+            }
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits."""
+        return hashlib.blake2b(self.settings.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+    @property
+    def stem(self) -> str:
+        """The run's id without its number: "<graph>-<data>-<first 8 digits>"."""
+        return f"{_slug(self.graph)}-{_slug(PurePath(self.data).name)}-{self.digest[:8]}"
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9._]+", "_", text.lower()).strip("_.")[:40] or "data"

@@ -1,0 +1,207 @@
+"""Reading a run: results, calls, counts and digests, streamed, from the file alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from whyrec.llm.model import FinishReason, Reply, TokenLogprob, TokenScores, Usage
+from whyrec.runs.rows import Counts, Metric, Result, Status, unpack
+from whyrec.sqlite import connect
+
+FILE_NAME = "run.sqlite"
+_RESULT = "SELECT key,user,split,status,reason,generation,size,payload FROM example"
+_CHUNK = 500
+
+
+class RunReader:
+    """A recorded run. Everything it gives comes from `run.sqlite` in its folder.
+
+    Attributes:
+        id: name of the folder.
+        folder: where it lives.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.id, self.folder = folder.name, folder
+        self._read = connect(folder / FILE_NAME, read_only=True)
+
+    def info(self) -> dict[str, Any]:
+        """The row of table `run`, by column."""
+        cursor = self._read.execute("SELECT * FROM run")
+        return dict(zip((c[0] for c in cursor.description), cursor.fetchone(), strict=True))
+
+    def statuses(self, keys: Iterable[str]) -> dict[str, str]:
+        """ "done" or "failed" for those of the keys that have a result."""
+        self._settle()
+        wanted = list(keys)
+        found: dict[str, str] = {}
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            found.update(self._read.execute(f"SELECT key,status FROM example WHERE key IN ({marks})", chunk).fetchall())
+        return found
+
+    def results(self, status: Status | None = None) -> Iterator[Result]:
+        """Every result, or those of one status, ordered by key, one at a time."""
+        self._settle()
+        condition, values = (" WHERE status=?", (status,)) if status else ("", ())
+        # ordered through the key's index, so that nothing is sorted or held
+        yield from map(_result, self._read.execute(f"{_RESULT} INDEXED BY sqlite_autoindex_example_1{condition} "
+                                                   f"ORDER BY key", values))  # fmt: skip
+
+    def result(self, key: str) -> Result | None:
+        """The result of one example, None where there is none yet."""
+        self._settle()
+        row = self._read.execute(f"{_RESULT} WHERE key=?", (key,)).fetchone()
+        return None if row is None else _result(row)
+
+    def digest(self) -> str:
+        """16 hex digits of all results sorted by key: status and payload, not when, how often or why they failed."""
+        self._settle()
+        total = hashlib.blake2b(digest_size=8)
+        rows = self._read.execute("SELECT key,status,digest FROM example INDEXED BY sqlite_autoindex_example_1 "
+                                  "ORDER BY key")  # fmt: skip
+        for row in rows:
+            total.update(json.dumps(row).encode())
+        return total.hexdigest()
+
+    def counts(self) -> Counts:
+        """The run in numbers."""
+        self._settle()
+        return read_counts(self._read)
+
+    def metrics(self) -> list[Metric]:
+        """All metrics, by name and labels."""
+        self._settle()
+        rows = self._read.execute("SELECT name,value,labels FROM metric ORDER BY name,labels")
+        return [Metric(name, value, json.loads(labels)) for name, value, labels in rows]
+
+    def text(self, digest: int) -> str:
+        """A stored text by its digest.
+
+        Raises:
+            LookupError: no such text in this run.
+        """
+        row = self._read.execute("SELECT size,body FROM text WHERE digest=?", (digest,)).fetchone()
+        if row is None:
+            raise LookupError(f"The run {self.id} has no text with the digest {digest}.")
+        return unpack(*row)
+
+    def calls(self, *, example: str = "", user: str = "", item: str = "", node: str = "") -> Iterator[dict[str, Any]]:
+        """Calls in the order they were answered, by column, of one example, user, item or node where given.
+
+        `settings`, `blanks`, `messages`, `answer`, `reasoning` and `logprobs` hold the text itself.
+        """
+        self._settle()
+        given = {k: v for k, v in {"example": example, "user": user, "item": item, "node": node}.items() if v}
+        # the <> '' lets SQLite use the partial indexes
+        conditions = " AND ".join(f"{k}=?" + (f" AND {k}<>''" if k != "node" else "") for k in given) or "1"
+        cursor = self._read.execute(f"SELECT * FROM call WHERE {conditions} ORDER BY id", tuple(given.values()))
+        columns = [c[0] for c in cursor.description]
+        for row in cursor:
+            call = dict(zip(columns, row, strict=True))
+            for column in ("settings", "blanks", "messages", "answer", "reasoning", "logprobs"):
+                call[column] = "" if call[column] is None else self.text(call[column])
+            yield call
+
+    def reply_for(self, request_digest: bytes) -> Reply | None:
+        """The first answer recorded for a request and sample (`whyrec.llm.cached.request_digest`), or None.
+
+        Model and URL are no part of that digest, so another model may replay the run's answers. Its cost is 0.0.
+        """
+        self._settle()
+        row = self._read.execute(
+            "SELECT sample,answer,reasoning,logprobs,answered_by,finish,tokens_in,tokens_out,tokens_cached FROM call "
+            "WHERE request=? AND kind='complete' AND error_kind='' ORDER BY id LIMIT 1",
+            (request_digest,),
+        ).fetchone()
+        if row is None:
+            return None
+        sample, answer, reasoning, logprobs, answered_by, finish, tokens_in, tokens_out, tokens_cached = row
+        return Reply(
+            text="" if answer is None else self.text(answer),
+            reasoning="" if reasoning is None else self.text(reasoning),
+            sample=sample,
+            usage=Usage(tokens_in, tokens_out, tokens_cached),
+            finish_reason=cast("FinishReason", finish),
+            logprobs=() if logprobs is None else read_logprobs(json.loads(self.text(logprobs))),
+            model=answered_by,
+        )
+
+    def scores_for(self, score_digest: bytes) -> list[TokenScores] | None:
+        """The first scores recorded for a request and its continuations (`whyrec.llm.cached.score_digest`)."""
+        self._settle()
+        row = self._read.execute(
+            "SELECT answer FROM call WHERE request=? AND kind='score' AND error_kind='' ORDER BY id LIMIT 1",
+            (score_digest,),
+        ).fetchone()
+        if row is None:
+            return None
+        return [TokenScores(text, tuple(logprobs)) for text, logprobs in json.loads(self.text(row[0]))]
+
+    def export(self, path: Path) -> int:
+        """Write all results to a Parquet file, one column per field of the payloads; returns how many rows.
+
+        Raises:
+            UsageError: the path cannot be written or there is no space.
+        """
+        from whyrec.runs.export import write_parquet
+
+        return write_parquet(self, path)
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._read.close()
+
+    def _settle(self) -> None:
+        """Make everything recorded so far visible to a read; a finished run has nothing to do."""
+
+
+def _result(row: tuple[Any, ...]) -> Result:
+    key, user, split, status, reason, generation, size, payload = row
+    return Result(
+        key=key,
+        user=user,
+        split=split,
+        status=status,
+        reason=reason,
+        payload=None if payload is None else json.loads(unpack(size, payload)),
+        generation=generation,
+    )
+
+
+def read_logprobs(rows: list[Any]) -> tuple[TokenLogprob, ...]:
+    """Log-probabilities from their JSON: [token, logprob, [[token, logprob], ...]] each."""
+    return tuple(TokenLogprob(token, value, tuple((t, v) for t, v in top)) for token, value, top in rows)
+
+
+def read_counts(connection: sqlite3.Connection) -> Counts:
+    """Count a run's examples and calls."""
+    statuses = dict(connection.execute("SELECT status,count(*) FROM example GROUP BY status").fetchall())
+    row = connection.execute(
+        "SELECT count(*), total(error_kind='' AND cache='miss'), total(error_kind='' AND cache='hit'),"
+        " total(error_kind='' AND cache='joined'), total(error_kind<>''), total(turn>0), total(max(attempts-1,0)),"
+        " total(tokens_in), total(tokens_out), total(tokens_cached), total(cost), total(cost IS NULL) FROM call"
+    ).fetchone()
+    whole = [int(value) for value in row]
+    return Counts(
+        done=statuses.get("done", 0),
+        failed=statuses.get("failed", 0),
+        calls=whole[0],
+        asked=whole[1],
+        hits=whole[2],
+        joined=whole[3],
+        errors=whole[4],
+        repairs=whole[5],
+        retries=whole[6],
+        tokens_in=whole[7],
+        tokens_out=whole[8],
+        tokens_cached=whole[9],
+        cost=float(row[10]),
+        unpriced=whole[11],
+    )

@@ -1,0 +1,138 @@
+"""What goes into a run and comes out of it, and how text is packed."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from whyrec.llm.model import About, Reply
+from whyrec.sqlite import deflate
+
+Status: TypeAlias = Literal["done", "failed"]
+
+
+class Text(NamedTuple):
+    """A text as stored: 64-bit digest of it, its length in bytes, and its zlib bytes (plain where not shorter)."""
+
+    digest: int
+    size: int
+    body: bytes
+
+
+def pack(text: str) -> Text:
+    """Digest and pack a text. Lone surrogates, which servers do send, survive."""
+    raw = text.encode("utf-8", "surrogatepass")
+    packed = deflate(raw)
+    return Text(
+        int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big", signed=True),
+        len(raw),
+        packed if len(packed) < len(raw) else raw,
+    )
+
+
+def unpack(size: int, body: bytes) -> str:
+    """The text of a `Text`."""
+    return (body if len(body) == size else zlib.decompress(body)).decode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one example: a payload, or a reason why there is none.
+
+    Attributes:
+        key: the example's key, unique in the run.
+        user: whose example it is ("" for an item's).
+        split: whose history was shown ("" where it does not apply).
+        status: "done" or "failed".
+        reason: why it failed; "" when done.
+        payload: JSON-able result; None when failed.
+        generation: the retry generation that produced it.
+    """
+
+    key: str
+    user: str
+    split: str
+    status: Status
+    reason: str = ""
+    payload: Mapping[str, Any] | None = None
+    generation: int = 0
+
+
+class CallRecord(NamedTuple):
+    """One answer, or one error, of a model, as the trace keeps it.
+
+    Attributes:
+        at: when it was asked, unix seconds.
+        kind: "complete" or "score".
+        model: the model as opened, without secrets.
+        request: `request_digest` of request and sample, 16 bytes.
+        sample, retry: the sample index and the retry generation asked for.
+        about: where the call comes from.
+        settings: sampling, format, prefix and top_logprobs as JSON.
+        blanks: the prompt's blanks as JSON; None where the messages are stored.
+        messages: the messages as JSON: all of them without blanks, else those after `about.rendered`; None for none.
+        answer, reasoning, logprobs: of the reply; None where empty or failed.
+        reply: the reply's numbers; None when failed.
+        error_kind, error, attempts: class name, sentence without secrets and number of sends when failed.
+    """
+
+    at: float
+    kind: str
+    model: str
+    request: bytes
+    sample: int
+    retry: int
+    about: About
+    settings: Text
+    blanks: Text | None = None
+    messages: Text | None = None
+    answer: Text | None = None
+    reasoning: Text | None = None
+    logprobs: Text | None = None
+    reply: Reply | None = None
+    error_kind: str = ""
+    error: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A number of a run, with what it is of."""
+
+    name: str
+    value: float
+    labels: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A run in numbers.
+
+    Attributes:
+        done, failed: examples.
+        calls: recorded calls, `calls == asked + hits + joined + errors`.
+        asked: answered by the model itself; hits: by the cache; joined: by the flight of an identical call.
+        errors: ended without an answer.
+        repairs: asked to mend an answer of the wrong shape (turn > 0).
+        retries: sends beyond the first.
+        tokens_in, tokens_out, tokens_cached: of asked calls.
+        cost: US dollars of the calls whose price is known; unpriced: how many have none.
+    """
+
+    done: int = 0
+    failed: int = 0
+    calls: int = 0
+    asked: int = 0
+    hits: int = 0
+    joined: int = 0
+    errors: int = 0
+    repairs: int = 0
+    retries: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_cached: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
