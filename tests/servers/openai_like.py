@@ -1,0 +1,365 @@
+"""A loopback server that speaks OpenAI's protocol: as good, as slow or as broken as a test wants it.
+
+Answers are valid for any JSON schema and derived from the digest of the prompt, so that a run against it has one right
+result. `server.faults` is a queue of faults for the next chat requests (None: answer properly), `rates` draws them by
+seed. Run it on its own: `python tests/servers/openai_like.py --port 0 --latency 0.05 --log FILE`; it prints its URL.
+The log gets one JSON line when a request arrives ("asked") and one when its answer has been handed to the kernel
+("delivered"), so a killed client can be held to account.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import math
+import os
+import random
+import sys
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from whyrec.llm.schema_fill import Content, Node, fill
+
+WORDS = (
+    *("amber", "brisk", "cedar", "dusky", "early", "fern", "gentle", "harbour", "ivory", "jolly", "kind", "lunar"),
+    *("mellow", "noble", "ochre", "plain", "quiet", "rustic", "silky", "tidy", "umber", "vivid", "woollen", "zesty"),
+)
+ABILITIES = frozenset({"n", "schema", "seed", "logprobs", "choice", "prefix", "score", "embeddings", "context"})
+WIDTH, CONTEXT = 16, 4_096
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request.
+
+    `kind`: "status" (with `status`, `headers`, `body`), "reset" (connection dropped), "hang" (no answer), "html" (a
+    body that is no JSON), "malformed" (200, but the answer's JSON is broken), "truncated" (cut, finish_reason length),
+    "error_body" (200 with an error object).
+    """
+
+    kind: str = "status"
+    status: int = 500
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = '{"error": {"message": "made to fail", "type": "server_error"}}'
+
+
+RATE_FAULTS = {
+    "json": Fault("malformed"),
+    "timeout": Fault("hang"),
+    "429": Fault("status", 429, {"Retry-After": "0.05"}),
+    "500": Fault("status", 500),
+    "truncated": Fault("truncated"),
+    "reset": Fault("reset"),
+}
+
+
+class Sayings(Content):
+    """Fills a schema with words drawn from a digest."""
+
+    def __init__(self, digest: bytes) -> None:
+        self._random = random.Random(digest)
+
+    def text(self, path: str, node: Node) -> str:
+        return " ".join(self._random.choices(WORDS, k=12))
+
+    def texts(self, path: str, node: Node) -> Sequence[str]:
+        return [" ".join(self._random.choices(WORDS, k=2)) for _ in range(max(3, node.get("minItems", 0)))]
+
+    def count(self, path: str, node: Node) -> int:
+        return 2
+
+    def choose(self, path: str, options: Sequence[Any]) -> Any:
+        return self._random.choice(options)
+
+    def number(self, path: str, low: float, high: float) -> float:
+        return low + (high - low) * self._random.random()
+
+
+@dataclass
+class OpenAILike:
+    """The server. `requests` holds the parsed body of every POST, `paths` the path of every request.
+
+    Attributes:
+        latency: seconds before each answer.
+        models: names /models offers; other names get 404.
+        can: abilities it has; what is missing is silently ignored, as real servers do ("refuses": 400 instead).
+        refuses: request fields answered with 400.
+        key: the API key it wants ("" for none).
+        logits: token -> logit of the first token's distribution, for label tests.
+        text: fixed text of every answer (None: made from the prompt).
+        rates: fault name -> probability, drawn by `seed` and the number of the request.
+        log: file that gets the arrival and the delivery of every chat request.
+    """
+
+    latency: float = 0.0
+    models: tuple[str, ...] = ("tiny",)
+    can: frozenset[str] = ABILITIES
+    refuses: frozenset[str] = frozenset()
+    key: str = ""
+    logits: Mapping[str, float] = field(default_factory=dict)
+    text: str | None = None
+    reasoning: str = ""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    seed: int = 0
+    log: Path | None = None
+    faults: deque[Fault | None] = field(default_factory=deque)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    headers: list[Mapping[str, str]] = field(default_factory=list)
+    keep: bool = True
+    in_flight: int = 0
+    most_in_flight: int = 0
+    url: str = ""
+    _count: int = 0
+    _log_file: int = -1
+    _runner: web.ServerRunner | None = None
+
+    async def start(self, port: int = 0) -> str:
+        """Listen on 127.0.0.1; returns the base URL."""
+        if self.log:
+            self._log_file = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port, backlog=2_048)
+        await site.start()
+        host, found = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{found}/v1"
+        return self.url
+
+    async def stop(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+        if self._log_file >= 0:
+            os.close(self._log_file)
+            self._log_file = -1
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self._answer(request)
+        finally:
+            self.in_flight -= 1
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        path = request.path.removeprefix("/v1")
+        if self.keep:
+            self.paths.append(path)
+            self.headers.append(dict(request.headers))
+        if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
+            return _error(401, f"Incorrect API key provided: {request.headers.get('Authorization', 'none')}")
+        if path == "/models":
+            return _json({"object": "list", "data": [self._model(name) for name in self.models]})
+        body = orjson.loads(await request.read())
+        if self.keep:
+            self.requests.append(body)
+        if body.get("model") not in self.models:
+            return _error(404, f"The model `{body.get('model')}` does not exist.")
+        if refused := self.refuses & body.keys():
+            name = min(refused)
+            return _error(400, f"Unsupported parameter: '{name}' is not supported with this model.")
+        match path:
+            case "/chat/completions":
+                return await self._chat(request, body)
+            case "/completions" if "score" in self.can:
+                return _json(_scored(body))
+            case "/tokenize" if "score" in self.can:
+                return _json(_tokenized(body))
+            case "/embeddings" if "embeddings" in self.can:
+                return _json(_embedded(body))
+        return _error(404, f"Not Found: {path}")
+
+    def _model(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model"} | ({"max_model_len": CONTEXT} if "context" in self.can else {})
+
+    async def _chat(self, request: web.BaseRequest, body: dict[str, Any]) -> web.StreamResponse:
+        digest = hashlib.sha256(orjson.dumps([body["messages"], body.get("response_format")])).digest()
+        number, self._count = self._count, self._count + 1
+        fault = self._fault(number)
+        self._write_log("asked", digest, number)
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        if fault is not None and (failed := await _failed(fault, request)) is not None:
+            return failed
+        prompt = sum(len(message["content"].split()) for message in body["messages"])
+        if prompt + body.get("max_tokens", 16) > CONTEXT and "context" in self.can:
+            return _error(400, f"This model's maximum context length is {CONTEXT} tokens. However, you asked for more.")
+        n = body.get("n", 1) if "n" in self.can else 1
+        choices = [self._choice(body, digest, i, fault) for i in range(n)]
+        words = sum(len(choice["message"]["content"].split()) for choice in choices)
+        usage = {"prompt_tokens": prompt, "completion_tokens": words, "total_tokens": prompt + words}
+        answer = {"id": f"chat-{number}", "object": "chat.completion", "model": body["model"], "choices": choices}
+        response = _json({**answer, "usage": usage})
+        if self._log_file >= 0:
+            await response.prepare(request)
+            await response.write_eof()
+            self._write_log("delivered", digest, number)
+        return response
+
+    def _fault(self, number: int) -> Fault | None:
+        if self.faults:
+            return self.faults.popleft()
+        if not self.rates:
+            return None
+        drawn = random.Random(f"{self.seed}:{number}").random()
+        for name, rate in self.rates.items():
+            if drawn < rate:
+                return RATE_FAULTS[name]
+            drawn -= rate
+        return None
+
+    def _write_log(self, event: str, digest: bytes, number: int) -> None:
+        if self._log_file >= 0:
+            line = {"event": event, "digest": digest.hex()[:16], "number": number, "time": time.time()}
+            os.write(self._log_file, orjson.dumps(line) + b"\n")
+
+    def _choice(self, body: Mapping[str, Any], digest: bytes, index: int, fault: Fault | None) -> dict[str, Any]:
+        drawn = body.get("temperature", 1.0) > 0
+        seed = body.get("seed", 0) + index if "seed" in self.can else random.random()
+        text = self._text(body, digest + (str(seed).encode() if drawn else b""))
+        finish = "stop"
+        if fault is not None and fault.kind == "malformed":
+            text = text.replace('"', "", 1).rstrip("}")
+        if (fault is not None and fault.kind == "truncated") or len(text.split()) > body.get("max_tokens", 1 << 20):
+            finish, text = "length", text[: len(text) // 2]
+        message = {"role": "assistant", "content": text}
+        if self.reasoning:
+            message["reasoning_content"] = self.reasoning
+        choice = {"index": index, "message": message, "finish_reason": finish}
+        if body.get("logprobs") and "logprobs" in self.can:
+            choice["logprobs"] = {"content": self._logprobs(body, text)}
+        return choice
+
+    def _text(self, body: Mapping[str, Any], digest: bytes) -> str:
+        if self.text is not None:
+            return self.text
+        choices = (body.get("structured_outputs") or {}).get("choice") if "choice" in self.can else None
+        if choices:
+            return random.Random(digest).choice(choices)
+        shape = (body.get("response_format") or {}).get("json_schema") if "schema" in self.can else None
+        if shape:
+            return json.dumps(fill(shape["schema"], Sayings(digest)))
+        last = body["messages"][-1]
+        if last["role"] == "assistant" and "prefix" in self.can and body.get("continue_final_message"):
+            return f" {int(last['content'].split()[-1]) + 1}" if last["content"].split()[-1].isdigit() else " and so on"
+        return " ".join(random.Random(digest).choices(WORDS, k=8))
+
+    def _logprobs(self, body: Mapping[str, Any], text: str) -> list[dict[str, Any]]:
+        logits = dict(self.logits) or {word: -float(i) for i, word in enumerate(WORDS)}
+        total = math.log(sum(math.exp(logit) for logit in logits.values()))
+        ranked = sorted(((logit - total, token) for token, logit in logits.items()), reverse=True)
+        top = [{"token": token, "logprob": logprob} for logprob, token in ranked[: body.get("top_logprobs", 0)]]
+        first = {"token": ranked[0][1], "logprob": ranked[0][0], "top_logprobs": top}
+        rest = [{"token": f" {word}", "logprob": -1.0, "top_logprobs": []} for word in text.split()[1:]]
+        return [first, *rest][: body.get("max_tokens", 1 << 20)]
+
+
+async def _failed(fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
+    match fault.kind:
+        case "status":
+            return web.Response(status=fault.status, text=fault.body, headers=dict(fault.headers))
+        case "reset":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        case "hang":
+            await asyncio.sleep(60.0)
+            return web.Response(status=504)
+        case "html":
+            return web.Response(text="<html>502 from a proxy</html>", content_type="text/html")
+        case "error_body":
+            return web.Response(text=fault.body, content_type="application/json")
+    return None
+
+
+def _json(value: Any) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")
+
+
+def _error(status: int, message: str) -> web.Response:
+    body = orjson.dumps({"error": {"message": message, "type": "invalid_request_error", "code": status}})
+    return web.Response(status=status, body=body, content_type="application/json")
+
+
+def _ids(text: str) -> list[int]:
+    return [int.from_bytes(hashlib.sha256(word.encode()).digest()[:3], "big") for word in text.split()]
+
+
+def token_logprob(token: int) -> float:
+    """What the server says of a token wherever it stands."""
+    return -(1 + token % 97) / 20
+
+
+def _tokenized(body: Mapping[str, Any]) -> dict[str, Any]:
+    text = body.get("prompt")
+    if text is None:
+        text = " ".join(f"<|{m['role']}|> {m['content']}" for m in body["messages"]) + " <|assistant|>"
+    ids = _ids(text)
+    return {"tokens": ids, "count": len(ids), "max_model_len": CONTEXT}
+
+
+def _scored(body: Mapping[str, Any]) -> dict[str, Any]:
+    choices: list[dict[str, Any]] = []
+    for index, prompt in enumerate(body["prompt"]):
+        choice: dict[str, Any] = {"index": index, "text": "", "finish_reason": "length"}
+        if "prompt_logprobs" in body:
+            shown = [{str(i): {"logprob": token_logprob(i), "rank": 1, "decoded_token": "?"}} for i in prompt]
+            choice["prompt_logprobs"] = [None, *shown[1:]]
+        elif body.get("echo"):
+            offsets = [i for i, c in enumerate(prompt) if not c.isspace() and (i == 0 or prompt[i - 1].isspace())]
+            tokens = prompt.split()
+            logprobs = [None, *(token_logprob(_ids(token)[0]) for token in tokens[1:])]
+            choice["logprobs"] = {"tokens": tokens, "token_logprobs": logprobs, "text_offset": offsets}
+        choices.append(choice)
+    return {"choices": choices[::-1], "model": body["model"]}
+
+
+def _embedded(body: Mapping[str, Any]) -> dict[str, Any]:
+    texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+    data = []
+    for index, text in enumerate(texts):
+        draw = random.Random(text)
+        data.append({"index": index, "embedding": [draw.gauss(0.0, 1.0) for _ in range(WIDTH)]})
+    return {"data": data[::-1], "model": body["model"], "usage": {"prompt_tokens": len(texts)}}
+
+
+async def _main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--log", type=Path, help="file that gets one line per arrival and per delivery")
+    parser.add_argument("--models", default="tiny", help="names, separated by commas")
+    parser.add_argument("--faults", default="", help=f"name=rate,... of {', '.join(RATE_FAULTS)}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--without", default="", help=f"abilities it lacks, of {', '.join(sorted(ABILITIES))}")
+    given = parser.parse_args()
+    rates = {name: float(rate) for name, rate in (pair.split("=") for pair in given.faults.split(",") if pair)}
+    server = OpenAILike(
+        latency=given.latency,
+        log=given.log,
+        models=tuple(given.models.split(",")),
+        rates=rates,
+        seed=given.seed,
+        can=ABILITIES - set(given.without.split(",")),
+        keep=False,
+    )
+    print(await server.start(given.port), flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(_main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,130 @@
+"""Which schemes there are: the part of a model's name before the first colon, and the function that opens the rest.
+
+The table is the whole plug-in system. A provider is one module with one function
+`open_(rest, *, settings, world) -> LanguageModel`; it is imported when a name asks for it and not before.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from whyrec.errors import UnknownNameError, UsageError
+from whyrec.llm.model import LanguageModel
+from whyrec.settings import Settings
+
+if TYPE_CHECKING:
+    from whyrec.data.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One kind of model name.
+
+    Attributes:
+        module, function: the opener.
+        help: one line.
+        example: a name as a person would write it.
+        needs: packages that must be installed, and the extra that brings them ("" if every install has them).
+    """
+
+    module: str
+    function: str
+    help: str
+    example: str
+    needs: tuple[str, ...] = ()
+    extra: str = ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Packages it needs that are not installed."""
+        return tuple(package for package in self.needs if importlib.util.find_spec(package) is None)
+
+
+class Opener(Protocol):
+    """Opens what stands behind a scheme's colon."""
+
+    def __call__(self, rest: str, *, settings: Settings, world: World | None) -> LanguageModel:
+        """The model; UsageError or UnknownNameError where the rest of the name is wrong."""
+        ...
+
+
+_SCHEMES: dict[str, Scheme] = {
+    "openai": Scheme(
+        "whyrec.llm.openai", "open_openai", "OpenAI, or any compatible server by its URL", "openai:gpt-4o-mini"
+    ),
+    "vllm": Scheme(
+        "whyrec.llm.openai",
+        "open_vllm",
+        "a vllm serve (127.0.0.1:8000 if no URL is given)",
+        "vllm:Qwen/Qwen3-8B@http://127.0.0.1:8000/v1",
+    ),
+    "ollama": Scheme("whyrec.llm.openai", "open_ollama", "an Ollama server (127.0.0.1:11434)", "ollama:qwen3:8b"),
+    "lmstudio": Scheme(
+        "whyrec.llm.openai", "open_lmstudio", "an LM Studio server (127.0.0.1:1234)", "lmstudio:qwen3-8b"
+    ),
+    "langchain": Scheme(
+        "whyrec.llm.langchain",
+        "open_langchain",
+        "any init_chat_model string of LangChain",
+        "langchain:anthropic:claude-sonnet-4-5",
+        ("langchain",),
+    ),
+    "transformers": Scheme(
+        "whyrec.llm.transformers",
+        "open_transformers",
+        "local weights: a folder or a hub name",
+        "transformers:./my-model",
+        ("torch", "transformers"),
+        "hf",
+    ),
+    "extractive": Scheme(
+        "whyrec.llm.extractive", "open_", "no weights, no network: picks its answer out of the prompt", "extractive"
+    ),
+    "simulated": Scheme(
+        "whyrec.llm.simulated",
+        "open_",
+        "answers on `world` from the truth, with a quality from 0 to 1",
+        "simulated:0.8",
+    ),
+    "scripted": Scheme("whyrec.llm.scripted", "open_scripted", "answers from a JSON file", "scripted:answers.json"),
+    "replay": Scheme("whyrec.llm.replay", "open_replay", "answers from a recorded run", "replay:RUN"),
+    "echo": Scheme("whyrec.llm.echo", "open_echo", "repeats every title it saw: for leak tests", "echo"),
+    "flaky": Scheme(
+        "whyrec.llm.flaky",
+        "open_flaky",
+        "another model with faults on demand",
+        "flaky:json=0.2,timeout=0.05:extractive",
+    ),
+}
+
+
+def openers() -> Mapping[str, Scheme]:
+    """Every scheme by name."""
+    return dict(_SCHEMES)
+
+
+def open_provider(name: str, *, settings: Settings, world: World | None = None) -> LanguageModel:
+    """The bare model of a name, without cache, limits, retries or trace (`whyrec.llm.open` adds those).
+
+    Raises:
+        UnknownNameError: nobody knows the scheme.
+        UsageError: the rest of the name is wrong, a key is missing, or a package is not installed.
+    """
+    scheme_name, _, rest = name.partition(":")
+    scheme = _SCHEMES.get(scheme_name)
+    if scheme is None:
+        raise UnknownNameError(
+            "kind of language model",
+            scheme_name,
+            _SCHEMES,
+            hint=f"A model is named SCHEME:MODEL, such as {_SCHEMES['openai'].example!r}; see `whyrec llm ls`.",
+        )
+    if missing := scheme.missing:
+        how = f'pip install "whyrec[{scheme.extra}]"' if scheme.extra else f"pip install {' '.join(missing)}"
+        raise UsageError(f"{name} needs {' and '.join(missing)}, which is not installed: {how}.")
+    opener = cast(Opener, getattr(importlib.import_module(scheme.module), scheme.function))
+    return opener(rest, settings=settings, world=world)
