@@ -54,9 +54,9 @@ class Setting:
 
 
 SETTINGS: Final[dict[str, Setting]] = {
-    "easy": Setting(0.05, 0.10, 0.08, 0.90, 3.0, 0.70, Untidiness(0.0, 0.04)),
-    "default": Setting(0.15, 0.12, 0.11, 0.80, 3.5, 0.70, Untidiness(0.15, 0.10)),
-    "hard": Setting(0.25, 0.15, 0.13, 0.70, 3.0, 0.65, Untidiness(0.35, 0.25)),
+    "easy": Setting(0.15, 0.10, 0.10, 0.95, 4.0, 0.65, Untidiness(0.0, 0.04)),
+    "default": Setting(0.30, 0.10, 0.12, 0.90, 4.0, 0.65, Untidiness(0.15, 0.10)),
+    "hard": Setting(0.40, 0.12, 0.15, 0.80, 4.0, 0.60, Untidiness(0.35, 0.25)),
 }
 
 
@@ -106,7 +106,7 @@ class Crowd:
 
     Attributes:
         old, new: [n] topic each user comes from and goes to.
-        turn: [n] event number around which the taste turns.
+        turn: [n] event number around which the taste turns; below 0 for those who turned before their first event.
         lengths: [n] events.
         items, times: [sum(lengths)] 1-based items and unix seconds, user by user in time order.
         ratings: [sum(lengths)] stars.
@@ -124,8 +124,11 @@ class Crowd:
 
 
 def tastes(old: Ints, new: Ints, turn: Floats, event: Floats) -> Floats:
-    """Taste [n, T] that governs event number `event` (0-based): a smooth turn from `old` to `new`, 4 % for the rest."""
-    share = 1.0 / (1.0 + np.exp(-(event - turn) / 1.5))
+    """Taste [n, T] that governs event number `event` (0-based).
+
+    `new` grows from 15 % to 85 % around event `turn`, `old` shrinks as it does; 4 % are for all topics.
+    """
+    share = 0.15 + 0.7 / (1.0 + np.exp(-(event - turn) / 1.5))
     taste = np.full((len(old), N_TOPICS), 0.04 / N_TOPICS)
     rows = np.arange(len(old))
     taste[rows, old] += 0.96 * (1 - share)
@@ -154,7 +157,7 @@ def _crowd(shop: Shop, setting: Setting, people: Floats, u: Floats) -> Crowd:
     old = (people[:, 0] * N_TOPICS).astype(np.int64)
     new = (old + 1 + (people[:, 1] * (N_TOPICS - 1)).astype(np.int64)) % N_TOPICS
     lengths = np.minimum(longest, SHORTEST + (-np.log1p(-people[:, 2]) * 4.0).astype(np.int64))
-    turn = (0.2 + 0.8 * people[:, 3]) * lengths
+    turn = (people[:, 3] - 0.3) * lengths
     items = np.zeros((n, longest), np.int64)
     stars = np.zeros((n, longest), np.float32)
     days = np.zeros((n, longest), np.int64)

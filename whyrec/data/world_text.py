@@ -215,7 +215,8 @@ def _item_text(first: int, t: Ints, u: Floats, brand_index: int) -> tuple[str, s
         title += f" with {word(2, 'kinds')}"
     looks = " and ".join(dict.fromkeys((word(3, "looks"), word(4, "looks"))))
     description = (
-        f"{'An' if looks[0] in 'aeiou' else 'A'} {looks} {word(1, 'kinds')} for {word(5, 'uses')} and {word(6, 'uses')}. "
+        f"{'An' if looks[0] in 'aeiou' else 'A'} {looks} {word(1, 'kinds')} for {word(5, 'uses')} "
+        f"and {word(6, 'uses')}. "
         f"Goes well with {word(7, 'kinds')} and {word(8, 'kinds')}; made for {word(9, 'uses')}."
     )
     if u[11] < 0.5:
