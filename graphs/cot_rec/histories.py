@@ -1,0 +1,197 @@
+"""Users' histories as examples: what cot_rec.preference and cot_rec.perception start from.
+
+Everything comes through one `SplitView`, so nothing later than the split's target can be shown, and the target itself
+is never asked for: candidate lists hold it unmarked. Descriptions of an earlier run are read one example at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.cot_rec import LongTermPreference, ShortTermInterest
+from graphs.cot_rec import fold
+from graphs.cot_rec.describe import StoredDescriptions, domain_of
+from graphs.workflow import Source
+from whyrec.data.candidates import Candidates, frozen
+from whyrec.data.split import SplitView
+from whyrec.errors import UsageError
+from whyrec.llm.model import About
+from whyrec.records import Event, Example, Item
+
+OFFICIAL_EVENTS = 10  # the released code shows the last ten items
+MOST_CANDIDATES = 20  # bound of the answer types
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options that every graph over histories has.
+
+    Attributes:
+        split: whose target is to be predicted; the history shown is everything before it.
+        batch, overlap, cap: events per summary, events shown again in the next, latest events kept.
+        descriptions: id of a cot_rec.describe run; its texts are shown in place of the catalogue's. "" for none.
+        domain: what the catalogue holds, for describing items on the fly; "" for the data set's name.
+        candidates, seed: how many candidates are shown, the target unmarked among them, and the seed of their draw.
+    """
+
+    split: Literal["valid", "test"] = "test"
+    batch: int = 10
+    overlap: int = 2
+    cap: int = 50
+    descriptions: str = ""
+    domain: str = ""
+    candidates: int = 10
+    seed: int = 0
+
+
+OptionsT = TypeVar("OptionsT", bound=Options)
+
+
+@dataclass(frozen=True)
+class Preference:
+    """A user's long-term preference. The lists say what the last merge did."""
+
+    summary: str
+    keywords: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+    @classmethod
+    def from_answer(cls, answer: ShortTermInterest | LongTermPreference) -> Preference:
+        """The preference an agent wrote; a short-term interest is the first one (long_0 = short_0)."""
+        if isinstance(answer, ShortTermInterest):
+            return cls(answer.summary, answer.keywords)
+        return cls(answer.summary, answer.keywords, answer.kept, answer.dropped, answer.added)
+
+    @property
+    def blank(self) -> dict[str, Any]:
+        """What prompts show of it."""
+        return {"summary": self.summary, "keywords": self.keywords}
+
+
+NO_HISTORY = Preference("No history yet, so nothing is known about this user's preferences.")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What does not change while a graph runs.
+
+    Attributes:
+        example: whose history is read; its events are the last `cap` of the prefix.
+        prefix: digest of the whole prefix, `events` its length.
+        batches: the fold's batches, oldest first; of the new events only, where it goes on from a stored preference.
+        mode: the workflow's mode.
+        domain: what the catalogue holds.
+        candidates: in the order shown; empty where the mode shows none.
+        descriptions: made descriptions by item id, where an earlier run gave them.
+    """
+
+    example: Example
+    prefix: str
+    events: int
+    batches: tuple[tuple[Event, ...], ...]
+    mode: str
+    domain: str
+    candidates: tuple[Item, ...] = ()
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+    def about(self, graph: str, node: str) -> About:
+        """Where a call of this example comes from."""
+        e = self.example
+        return About(graph=graph, node=node, example=e.key, user=e.user, split=e.split)
+
+    @property
+    def latest(self) -> tuple[Event, ...]:
+        """The events the one-shot modes show."""
+        return self.example.history[-OFFICIAL_EVENTS:]
+
+
+class Histories(Generic[OptionsT]):
+    """The users of a split. `options` are as given, with the domain and the ids of earlier runs in full.
+
+    Raises:
+        UsageError: sizes that make no batches, too few or too many candidates, a run of descriptions that is not one.
+    """
+
+    def __init__(self, source: Source, options: OptionsT) -> None:
+        fold.check(options.batch, options.overlap, options.cap)
+        if not 2 <= options.candidates <= MOST_CANDIDATES:
+            raise UsageError(f"Option candidates is between 2 and {MOST_CANDIDATES}, not {options.candidates}.")
+        self._descriptions = StoredDescriptions(source.home, options.descriptions)
+        self.options: OptionsT = replace(
+            options, domain=domain_of(source, options.domain), descriptions=self._descriptions.id
+        )
+        self.source, self.view = source, SplitView(source.corpus, options.split)
+
+    @cached_property
+    def indices(self) -> npt.NDArray[np.int64]:
+        """Users of the split, ascending."""
+        return self.view.users[: self.source.users].astype(np.int64)
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Length of each user's history, in the order of `indices`."""
+        return np.array([len(self.view.history(int(u))) for u in self.indices], dtype=np.int64)
+
+    def key(self, index: int) -> str:
+        """Key of a user's example, as in `SplitView.example`."""
+        return f"{self.view.split}/{self.source.corpus.user_ids[index]}"
+
+    def place(self, index: int) -> tuple[str, str]:
+        """(user id, split)."""
+        return str(self.source.corpus.user_ids[index]), self.view.split
+
+    def task(self, index: int, mode: str, *, with_candidates: bool) -> Task:
+        """What a graph is about for this user.
+
+        Raises:
+            MissingInput: the run of descriptions lacks an item.
+        """
+        options = self.options
+        example = self.view.example(index, last=options.cap)
+        items = self._shown(index) if with_candidates else ()
+        known = self._descriptions.of((*(event.item for event in example.history), *items))
+        if known:
+            example = replace(example, history=tuple(_described(event, known) for event in example.history))
+        return Task(
+            example=example,
+            prefix=self.view.prefix_digest(index),
+            events=len(self.view.history(index)),
+            batches=fold.batches(example.history, options.batch, options.overlap),
+            mode=mode,
+            domain=self.options.domain,
+            candidates=items,
+            descriptions=known,
+        )
+
+    def fold_calls(self, lengths: npt.NDArray[np.int64], *, more: bool = False) -> int:
+        """Calls of one fold per length, all together."""
+        options = self.options
+        kinds, counts = np.unique(np.minimum(lengths, options.cap), return_counts=True)
+        return sum(
+            fold.fold_calls(int(n), options.batch, options.overlap, more=more) * int(count)
+            for n, count in zip(kinds, counts, strict=True)
+        )
+
+    def description_calls(self, shown: int) -> int:
+        """Calls to describe `shown` items on the fly: none with a run of descriptions, at most one per item."""
+        return 0 if self.options.descriptions else min(shown, self.source.corpus.n_items)
+
+    def _shown(self, index: int) -> tuple[Item, ...]:
+        return tuple(self.source.corpus.item(int(i)) for i in self._candidates.of(index))
+
+    @cached_property
+    def _candidates(self) -> Candidates:
+        options = self.options
+        return frozen(self.view, options.candidates - 1, options.seed, folder=self.source.home / "candidates")
+
+
+def _described(event: Event, known: Mapping[str, str]) -> Event:
+    return replace(event, item=replace(event.item, description=known[event.item.id]))

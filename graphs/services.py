@@ -1,0 +1,49 @@
+"""What a graph may reach: LangGraph's `context_schema`, passed in and never global.
+
+A node names a role ("writer"), not a model, so that one graph can be asked with a teacher and a student, or a
+generator and a judge, without knowing which models these are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from whyrec.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from whyrec.llm.model import LanguageModel
+    from whyrec.runs import Run
+
+WRITER = "writer"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything outside its state that a node may use.
+
+    Attributes:
+        llms: language models by role.
+        embedder, store, recommender: for graphs that retrieve; None where a graph needs none.
+        run: the run the results go to; nodes read it (its id), only the runner writes.
+    """
+
+    llms: Mapping[str, LanguageModel]
+    embedder: Any = None
+    store: Any = None
+    recommender: Any = None
+    run: Run | None = None
+
+    def llm(self, role: str = WRITER) -> LanguageModel:
+        """The model that plays this role.
+
+        Raises:
+            UnknownNameError: nobody plays it.
+        """
+        found = self.llms.get(role)
+        if found is None:
+            raise UnknownNameError(
+                "model for the role", role, self.llms, hint="Pass it in Services(llms={role: model})."
+            )
+        return found

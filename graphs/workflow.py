@@ -1,0 +1,176 @@
+"""A workflow: a graph plus what the runner has to know to put a whole data set through it.
+
+The graph says in what order the agents are asked about one example. Its workflow says which examples there are
+(`Inputs`: a cheap list of indices, and a state built only when its turn comes), what is kept of the final state, and
+how many calls it may take. Workflows are found by name and imported when asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from whyrec.data.corpus import Corpus
+from whyrec.errors import UnknownNameError, UsageError
+
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
+OptionsT = TypeVar("OptionsT")
+
+_WORKFLOWS = {
+    "cot_rec.describe": "graphs.cot_rec.describe",
+    "cot_rec.preference": "graphs.cot_rec.preference",
+    "cot_rec.perception": "graphs.cot_rec.perception",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """What examples are made from.
+
+    Attributes:
+        corpus: the data.
+        home: the folder earlier runs lie in (`$WHYREC_HOME`).
+        users: at most this many users, the first ones of the split; None for all of them.
+    """
+
+    corpus: Corpus
+    home: Path
+    users: int | None = None
+
+
+class Inputs(Protocol[S_co]):
+    """The examples of one run. Only indices are held; a state lives as long as its example is in flight.
+
+    `options` are the options as used: names of earlier runs in full, defaults that depend on the data filled in.
+    """
+
+    @property
+    def options(self) -> Any:
+        """What a run's identity is made of."""
+        ...
+
+    @property
+    def indices(self) -> npt.NDArray[np.int64]:
+        """Which users or items of the corpus, ascending."""
+        ...
+
+    def key(self, index: int) -> str:
+        """Unique in the run, and the same in every run over the same data: "test/A1B2", "item/B00X"."""
+        ...
+
+    def place(self, index: int) -> tuple[str, str]:
+        """(user id, split), "" where it does not apply."""
+        ...
+
+    def state(self, index: int) -> S_co:
+        """The state the graph starts from.
+
+        Raises:
+            MissingInput: something made by an earlier run is not there for this example.
+        """
+        ...
+
+    def calls(self) -> int:
+        """How many model calls all examples together may take, repairs and cache hits aside (an upper bound)."""
+        ...
+
+
+class MissingInput(Exception):
+    """An example lacks something an earlier run should have made. The example fails with this reason."""
+
+
+@dataclass(frozen=True)
+class Workflow(Generic[S, OptionsT]):
+    """A graph over a data set.
+
+    Attributes:
+        name: "<paper>.<graph>".
+        about: one line for lists.
+        options: frozen dataclass of its options; every one of them can change answers and is part of a run's identity.
+        state: frozen dataclass of the graph's state.
+        build: makes the compiled graph.
+        inputs: makes the examples; raises UsageError for options that do not fit the data.
+        result: what is kept of a final state (JSON-able).
+        steps: an upper bound on super-steps for this state, passed as the recursion limit.
+        prompts: names of the prompts used under these options.
+        roles: roles of the models it asks.
+    """
+
+    name: str
+    about: str
+    options: type[OptionsT]
+    state: type[S]
+    build: Callable[[], Any]
+    inputs: Callable[[Source, OptionsT], Inputs[S]]
+    result: Callable[[S], dict[str, Any]]
+    steps: Callable[[S], int]
+    prompts: Callable[[OptionsT], tuple[str, ...]]
+    roles: tuple[str, ...] = ("writer",)
+
+
+def names() -> list[str]:
+    """Names of all workflows."""
+    return sorted(_WORKFLOWS)
+
+
+def workflow(name: str) -> Workflow[Any, Any]:
+    """The workflow of this name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in _WORKFLOWS:
+        raise UnknownNameError("graph", name, _WORKFLOWS)
+    found = importlib.import_module(_WORKFLOWS[name]).WORKFLOW
+    assert isinstance(found, Workflow) and found.name == name
+    return found
+
+
+def read_options(flow: Workflow[Any, OptionsT], given: Mapping[str, str]) -> OptionsT:
+    """Options from text, as typed on a command line ("batch=5").
+
+    Raises:
+        UnknownNameError: no such option; the message lists the known ones.
+        UsageError: a value that is not of the option's type.
+    """
+    hints = typing.get_type_hints(flow.options)
+    values = {}
+    for name, text in given.items():
+        if name not in hints:
+            raise UnknownNameError(f"option of {flow.name}", name, hints)
+        values[name] = _read(flow.name, name, hints[name], text)
+    return flow.options(**values)
+
+
+def option_help(flow: Workflow[Any, Any]) -> list[tuple[str, str, str]]:
+    """(name, type, default) of every option."""
+    hints = typing.get_type_hints(flow.options)
+    return [(f.name, _type_name(hints[f.name]), str(f.default)) for f in dataclasses.fields(flow.options)]
+
+
+def _type_name(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return " | ".join(map(str, typing.get_args(hint)))
+    return getattr(hint, "__name__", str(hint))
+
+
+def _read(flow: str, name: str, hint: Any, text: str) -> Any:
+    """One option's value. Types are str, int and Literal of strings."""
+    if typing.get_origin(hint) is Literal:
+        if text in typing.get_args(hint):
+            return text
+        raise UsageError(f"Option {name} of {flow} is one of {_type_name(hint)}, not {text!r}.")
+    assert hint in (str, int)
+    try:
+        return hint(text)
+    except ValueError:
+        raise UsageError(f"Option {name} of {flow} is a whole number, not {text!r}.") from None
