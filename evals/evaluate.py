@@ -1,0 +1,247 @@
+"""Run an experiment's cells, each identity once, and say what the differences are worth.
+
+Every finished cell is written at once, to `$WHYREC_HOME/cells` (per-user outcomes) and into the table's file, so an
+interrupted table goes on where it stopped, and several processes may fill one table. Differences and verdicts are
+computed when the chosen cells are done.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from evals import outcomes as kept
+from evals import results as tables
+from evals.aggregate import summarise
+from evals.experiment import Cell, Context, Experiment, Told, identity
+from evals.metrics import metric
+from evals.outcomes import Outcomes
+from evals.results import CellRun, DataNote, Results, Row
+from evals.verdicts import judged
+from whyrec.data.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell with one seed, and whether its run is already there."""
+
+    cell: Cell
+    seed: int
+    recipe: str
+    digest: str
+    stored: CellRun | None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an evaluation lives.
+
+    Attributes:
+        home: $WHYREC_HOME; per-user outcomes go to its `cells` folder.
+        folder: of the tables (docs/results).
+    """
+
+    home: Path
+    folder: Path
+
+    def outcomes(self, digest: str) -> Path:
+        """File with the per-user outcomes of this identity."""
+        return self.home / "cells" / f"{digest}.npz"
+
+    def table(self, name: str) -> Path:
+        """File of the table with this slug."""
+        return self.folder / f"{name}.json"
+
+
+def plan(
+    experiment: Experiment, context: Context, place: Place, *, seeds: Sequence[int], cells: str = "*"
+) -> list[Job]:
+    """What there is to do: every chosen cell with every seed, seed by seed, so that a whole table exists early.
+
+    A run that is in the table, or was computed here before, is not computed again.
+
+    Raises:
+        UnknownNameError: `cells` matches nothing.
+    """
+    table = _open(experiment, context.corpus, place)
+    chosen = experiment.select(cells)
+    recipes = {cell.name: cell.recipe(experiment.name, context) for cell in chosen}
+    jobs = []
+    for position, seed in enumerate(seeds):
+        for cell in chosen:
+            if not cell.seeded and position > 0:
+                continue
+            own = seed if cell.seeded else 0
+            digest = identity(recipes[cell.name], own)
+            jobs.append(Job(cell, own, recipes[cell.name], digest, _stored(table, cell.name, digest, place)))
+    return jobs
+
+
+def evaluate(
+    experiment: Experiment,
+    context: Context,
+    place: Place,
+    *,
+    jobs: Sequence[Job],
+    done: Callable[[Job, CellRun], None] = lambda _job, _run: None,
+) -> Results:
+    """Run what is not stored, write each run at once, and judge the claims.
+
+    Args:
+        experiment: the table.
+        context: data, artefacts, device.
+        place: where things are kept.
+        jobs: of `plan`.
+        done: told after each job, stored ones included.
+
+    Returns:
+        The table as it now stands in its file.
+    """
+    for job in jobs:
+        run = job.stored or _run(experiment, context, place, job)
+        _add(experiment, context.corpus, place, job.cell, run)
+        done(job, run)
+    with tables.locked(place.home, tables.slug(experiment.name, context.corpus.name)):
+        table = judged(experiment, _open(experiment, context.corpus, place), lambda d: load(place, d))
+        tables.write(place.table(table.slug), table)
+    return tables.read(place.table(table.slug))
+
+
+def load(place: Place, digest: str) -> Outcomes | None:
+    """Per-user outcomes of a run, None where they are not on this machine."""
+    path = place.outcomes(digest)
+    return kept.read(path)[0] if path.exists() else None
+
+
+def note(experiment: Experiment, corpus: Corpus, place: Place, notes: Mapping[str, str]) -> None:
+    """Add notes to the table's file (a name already there is replaced)."""
+    with tables.locked(place.home, tables.slug(experiment.name, corpus.name)):
+        table = _open(experiment, corpus, place)
+        tables.write(place.table(table.slug), table.model_copy(update={"notes": {**table.notes, **notes}}))
+
+
+def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> CellRun:
+    wall, cpu = time.perf_counter(), time.process_time()
+    told = job.cell.function(context, job.seed)
+    seconds = time.perf_counter() - wall, time.process_time() - cpu
+    test = kept.outcomes(told.test)
+    run = CellRun(
+        digest=job.digest,
+        recipe=job.recipe,
+        seed=job.seed,
+        test={m: summarise(test.values(m), unscored=len(test.failures)) for m in experiment.metrics},
+        valid=_validation(experiment, told),
+        n=len(test.users),
+        unscored=len(test.failures),
+        chance=_chance(experiment, test),
+        revision=revision(),
+        device=str(told.about.get("device") or machine(context.device)),
+        wall_seconds=seconds[0],
+        cpu_seconds=seconds[1],
+        about=dict(told.about),
+    )
+    kept.write(place.outcomes(job.digest), test, run.model_dump(mode="json"))
+    return run
+
+
+def _validation(experiment: Experiment, told: Told) -> dict[str, float]:
+    if not told.valid:
+        return {}
+    columns = kept.outcomes(told.valid)
+    return {m: float(columns.values(m).mean()) for m in experiment.metrics}
+
+
+def _chance(experiment: Experiment, test: Outcomes) -> dict[str, float]:
+    if not test.of_rankings:
+        return {}
+    sizes, counts = np.unique(test.candidates, return_counts=True)
+    return {
+        m: float(sum(metric(m).chance(int(s)) * c for s, c in zip(sizes, counts, strict=True)) / counts.sum())
+        for m in experiment.metrics
+    }
+
+
+def _stored(table: Results, name: str, digest: str, place: Place) -> CellRun | None:
+    """The run with this identity, from this machine's own store or from the table."""
+    if place.outcomes(digest).exists():
+        return CellRun.model_validate(kept.read(place.outcomes(digest))[1])
+    row = table.rows.get(name)
+    return next((run for run in row.runs if run.digest == digest), None) if row else None
+
+
+def _add(experiment: Experiment, corpus: Corpus, place: Place, cell: Cell, run: CellRun) -> None:
+    """Put one run into the table's file."""
+    with tables.locked(place.home, tables.slug(experiment.name, corpus.name)):
+        table = _open(experiment, corpus, place)
+        row = table.rows.get(cell.name)
+        if row is not None and run.digest in row.digests:
+            return
+        before = [r for r in row.runs if r.recipe == run.recipe] if row is not None else []
+        runs = sorted([*before, run], key=lambda r: r.seed)
+        rows = {**table.rows, cell.name: _row(cell, tuple(runs))}
+        order = {c.name: i for i, c in enumerate(experiment.cells)}
+        rows = dict(sorted(rows.items(), key=lambda pair: order.get(pair[0], len(order))))
+        tables.write(place.table(table.slug), tables.with_rows(table, rows))
+
+
+def _row(cell: Cell, runs: tuple[CellRun, ...]) -> Row:
+    return Row(
+        name=cell.name,
+        axes=dict(cell.axes),
+        settings=dict(cell.settings),
+        base=cell.base,
+        anchor=cell.anchor,
+        published={column: dict(values) for column, values in cell.published.items()},
+        runs=runs,
+    )
+
+
+def _open(experiment: Experiment, corpus: Corpus, place: Place) -> Results:
+    """The table's file, or an empty table where there is none or it is about other data."""
+    data = DataNote(
+        name=corpus.name,
+        digest=corpus.digest,
+        users=corpus.n_users,
+        items=corpus.n_items,
+        interactions=corpus.n_interactions,
+    )
+    path = place.table(tables.slug(experiment.name, corpus.name))
+    table = tables.read(path) if path.exists() else None
+    if table is None or table.data.digest != corpus.digest:
+        table = Results(
+            experiment=experiment.name,
+            title=experiment.title,
+            protocol=experiment.protocol,
+            data=data,
+            metrics=experiment.metrics,
+        )
+    return table.model_copy(
+        update={
+            "title": experiment.title,
+            "protocol": experiment.protocol,
+            "metrics": experiment.metrics,
+            "columns": {**table.columns, **experiment.columns},
+            "claims": {**table.claims, **experiment.says},
+        }
+    )
+
+
+def revision() -> str:
+    """Short git revision of the code, "+" appended where the tree has changes; "unknown" outside git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def machine(device: str) -> str:
+    """The machine in words."""
+    return f"{device} ({platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()})"

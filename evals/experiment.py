@@ -1,0 +1,195 @@
+"""An experiment is a named table: cells, metrics, the paper's claims and the paper's numbers.
+
+A cell is a function `(context, seed) -> Told`: outcomes on the test split, and on the validation split marked as such.
+It is identified by what can change its outcomes: experiment, settings, data digest, seed and the digests of the
+artefacts it reads. `evals.evaluate` runs cells and never runs the same identity twice; `evals.table` shows them.
+An experiment is built by a plain function (`evals.cot_rec.table_1()`); there are no configuration files.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evals.artefacts import Artefacts, Source
+from whyrec.data.corpus import Corpus
+from whyrec.errors import UnknownNameError
+from whyrec.records import Outcome
+
+# Raised when the meaning of stored cells changes although their settings do not.
+GENERATION = 1
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a cell answers.
+
+    Attributes:
+        test: one outcome per test user.
+        valid: one outcome per validation user; empty where the cell has none.
+        about: a JSON-able note for the table (epochs, best epoch, users without a preference).
+    """
+
+    test: Sequence[Outcome]
+    valid: Sequence[Outcome] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a cell may reach.
+
+    Attributes:
+        corpus: the data.
+        artefacts: texts made by the graphs.
+        folder: where this cell may keep files while it runs (checkpoints).
+        device: "cpu" or "cuda".
+        say: shows one line of progress.
+    """
+
+    corpus: Corpus
+    artefacts: Artefacts
+    folder: Path
+    device: str = "cpu"
+    say: Callable[[str], None] = print
+
+
+CellFunction = Callable[[Context, int], Told]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of a table.
+
+    Attributes:
+        name: unique in the experiment.
+        function: computes it.
+        axes: what it varies, for the reader.
+        settings: everything that can change its outcomes, besides data, seed and artefacts.
+        needs: artefacts it reads.
+        base: the cell its delta is against.
+        anchor: a reference row, not a method.
+        seeded: False where the seed changes nothing; it is then run once, with seed 0.
+        published: column -> our metric name -> printed value.
+    """
+
+    name: str
+    function: CellFunction
+    axes: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[Source, ...] = ()
+    base: str = ""
+    anchor: bool = False
+    seeded: bool = True
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def recipe(self, experiment: str, context: Context) -> str:
+        """Digest of all that can change the outcomes except the seed, 16 hex digits."""
+        return _digest(
+            generation=GENERATION,
+            experiment=experiment,
+            settings=self.settings,
+            data=context.corpus.digest,
+            artefacts={str(source): context.artefacts.texts(source).digest for source in self.needs},
+        )
+
+
+def identity(recipe: str, seed: int) -> str:
+    """Digest of a run: two runs with equal identities have equal outcomes."""
+    return _digest(recipe=recipe, seed=seed)
+
+
+def _digest(**what: Any) -> str:
+    return hashlib.sha256(json.dumps(what, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One cell is said to be better than another.
+
+    Attributes:
+        name: claims of one name are judged together ("description beats caption").
+        better: cell said to be better.
+        worse: cell said to be worse.
+        metric: judged by this one, chosen before looking.
+    """
+
+    name: str
+    better: str
+    worse: str
+    metric: str = "ndcg@10"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Where a number has to lie for the run to be believed (spec 9.5).
+
+    Below `low` the run fails; above `high` a note is printed, because too good is a reason to look for a leak.
+    """
+
+    cell: str
+    metric: str
+    low: float
+    high: float
+    basis: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table.
+
+    Attributes:
+        name: "cot_rec.table_1".
+        title: for people.
+        protocol: split, candidates, masking, metrics and what the published columns are, in words.
+        cells: in the order of the rows.
+        metrics: shown, in this order.
+        claims: tested pairs.
+        says: claim name -> the claim as the paper makes it.
+        columns: published column -> its data set, table and protocol.
+        ranges: numbers that must lie in a range.
+    """
+
+    name: str
+    title: str
+    protocol: str
+    cells: tuple[Cell, ...]
+    metrics: tuple[str, ...]
+    claims: tuple[Claim, ...] = ()
+    says: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    ranges: tuple[Range, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Names are unique, and what refers to a cell refers to one that exists."""
+        names = [cell.name for cell in self.cells]
+        assert len(set(names)) == len(names), "two cells of one name"
+        for used in (
+            *(cell.base for cell in self.cells if cell.base),
+            *(c.better for c in self.claims),
+            *(c.worse for c in self.claims),
+            *(r.cell for r in self.ranges),
+        ):
+            assert used in names, f"{used!r} is no cell of {self.name}"
+        assert {c.name for c in self.claims} == set(self.says)
+
+    def select(self, pattern: str) -> tuple[Cell, ...]:
+        """Cells whose name matches one of the comma-free glob patterns separated by ';', in order.
+
+        Raises:
+            UnknownNameError: a pattern matches no cell.
+        """
+        chosen: set[str] = set()
+        for part in (p.strip() for p in pattern.split(";") if p.strip()):
+            hits = [cell.name for cell in self.cells if fnmatch.fnmatchcase(cell.name, part)]
+            if not hits:
+                raise UnknownNameError(
+                    "cell", part, (cell.name for cell in self.cells), hint="Patterns may use *, several are joined by ;"
+                )
+            chosen.update(hits)
+        return tuple(cell for cell in self.cells if cell.name in chosen)

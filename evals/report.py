@@ -1,0 +1,44 @@
+"""docs/results.md, written from docs/results/*.json and nothing else.
+
+Nothing is trained and nothing is drawn at random here: the same files give the same page, so a page that differs from
+what `whyrec eval --render` writes is stale, and a test says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evals import results as tables
+from evals.table import markdown
+
+_HEAD = """# Results
+
+Written by `whyrec eval --render` from `docs/results/*.json`; do not edit.
+
+How to read: every number is measured on the test split by the protocol under its table, with a 95 % interval.
+Published numbers stand beside ours with the data set and the protocol they were measured by; where those differ from
+ours, the columns may be compared in their *order*, not in their values. A claim is *supported* when the paired
+difference is positive, its p-value over users (permutation test, Holm-adjusted for all pairs of the table) is below
+.05 and no seed says the opposite; *contradicted* when the same holds of the opposite sign; otherwise *not supported*.
+Examples without an outcome are counted as unscored and enter no mean.
+"""
+
+
+def results_page(folder: Path) -> str:
+    """The page of all tables in this folder, in the order of their names."""
+    found = [tables.read(path) for path in sorted(folder.glob("*.json"))]
+    if not found:
+        return f"{_HEAD}\nNo table has been computed yet.\n"
+    return "\n".join([_HEAD, *(markdown(table) for table in found)])
+
+
+def render_results(folder: Path = Path("docs/results"), page: Path = Path("docs/results.md")) -> Path:
+    """Write the page.
+
+    Returns:
+        The page's path.
+    """
+    text = results_page(folder)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+    return page

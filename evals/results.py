@@ -1,0 +1,225 @@
+"""A table as data: what docs/results/<table>.json holds and how it is read, added to and written.
+
+Everything a page shows is in the file, so tables render without training anything and without the per-user outcomes.
+Rows are cells, a row has one run per seed, and everything derived (intervals over users, differences, verdicts) names
+the digests of the runs it was computed from: when a run is replaced, what was derived from the old one is dropped
+rather than shown beside the new one. Several processes may fill one table: each addition re-reads the file under a
+lock.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field
+
+from evals.aggregate import Paired, Summary
+from evals.outcomes import atomic_write
+
+Kind = Literal["supported", "not supported", "contradicted"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CellRun(_Record):
+    """One cell trained with one seed.
+
+    Attributes:
+        digest: identity; equal digests are not trained again.
+        recipe: the identity without the seed; a row holds runs of one recipe.
+        seed: of training.
+        test: metric -> summary over the TEST users.
+        valid: metric -> mean over the VALIDATION users. Never a result: for choosing settings.
+        n: scored test examples.
+        unscored: test examples without an outcome.
+        chance: metric -> what a scorer that cannot tell the same candidates apart gets.
+        revision: git revision of the code.
+        device: what it ran on.
+        wall_seconds: clock time of the whole cell.
+        cpu_seconds: processor time of the whole cell.
+        about: the cell's own note (epochs, best epoch, users without a preference, ...).
+    """
+
+    digest: str
+    recipe: str
+    seed: int
+    test: dict[str, Summary]
+    valid: dict[str, float]
+    n: int
+    unscored: int
+    chance: dict[str, float]
+    revision: str
+    device: str
+    wall_seconds: float
+    cpu_seconds: float
+    about: dict[str, Any] = Field(default_factory=dict)
+
+
+class Difference(_Record):
+    """One metric of one cell minus that of another, paired.
+
+    Attributes:
+        better: cell claimed to be better.
+        worse: cell claimed to be worse.
+        metric: the metric.
+        users: paired test over users; each user's value is the mean over the common seeds.
+        seeds: the mean difference of every common seed, in the order of the seeds.
+        sign_p: exact two-sided sign test over the seeds.
+        digests: the runs it was computed from.
+    """
+
+    better: str
+    worse: str
+    metric: str
+    users: Paired
+    seeds: tuple[float, ...]
+    sign_p: float
+    digests: tuple[str, ...]
+
+
+class Row(_Record):
+    """One cell.
+
+    Attributes:
+        name: unique in the table.
+        axes: what the cell varies, for the reader ({"user": "Preference", ...}).
+        settings: everything else that can change its outcomes.
+        base: the cell its delta is against, "" for none.
+        anchor: a reference row (chance, popularity, item-CF), not a method.
+        published: column -> our metric name -> printed value.
+        runs: one per seed, by seed.
+        users: metric -> summary over users of each user's mean over the seeds.
+        seeds: metric -> t-interval over the seeds, where there are several.
+        delta: metric -> difference against `base`.
+    """
+
+    name: str
+    axes: dict[str, str]
+    settings: dict[str, Any]
+    base: str = ""
+    anchor: bool = False
+    published: dict[str, dict[str, float]] = Field(default_factory=dict)
+    runs: tuple[CellRun, ...] = ()
+    users: dict[str, Summary] = Field(default_factory=dict)
+    seeds: dict[str, Summary] = Field(default_factory=dict)
+    delta: dict[str, Difference] = Field(default_factory=dict)
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """Identities of the runs."""
+        return frozenset(run.digest for run in self.runs)
+
+    def run_of(self, seed: int) -> CellRun | None:
+        """The run with this seed, if there is one."""
+        return next((run for run in self.runs if run.seed == seed), None)
+
+
+class Verdict(_Record):
+    """What the data says of one pair of cells of one claim.
+
+    Attributes:
+        claim: the claim's name.
+        difference: better minus worse.
+        p: the permutation p-value adjusted for the number of pairs tested in the table (Holm).
+        verdict: "supported", "contradicted" or "not supported".
+        sentence: the same in words, with the numbers.
+    """
+
+    claim: str
+    difference: Difference
+    p: float
+    verdict: Kind
+    sentence: str
+
+
+class DataNote(_Record):
+    """Which data a table was computed on."""
+
+    name: str
+    digest: str
+    users: int
+    items: int
+    interactions: int
+
+
+class Results(_Record):
+    """One table on one data set.
+
+    Attributes:
+        experiment: its name, "cot_rec.table_1".
+        title: for people.
+        protocol: split, candidates, masking, metrics, what is published beside and how that was measured.
+        data: which data.
+        metrics: in the order shown; the first is the one claims are judged by.
+        columns: published column -> its data set, table and protocol.
+        claims: claim -> what it says.
+        rows: by cell name, in the order of the experiment.
+        verdicts: of the claims' pairs.
+        notes: artefacts and warnings (how many users have no preference, merges per user, out-of-range numbers).
+    """
+
+    experiment: str
+    title: str
+    protocol: str
+    data: DataNote
+    metrics: tuple[str, ...]
+    columns: dict[str, str] = Field(default_factory=dict)
+    claims: dict[str, str] = Field(default_factory=dict)
+    rows: dict[str, Row] = Field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    notes: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        """File name without its ending."""
+        return slug(self.experiment, self.data.name)
+
+
+def slug(experiment: str, data: str) -> str:
+    """File name (without ending) of an experiment's table on one data set."""
+    return f"{experiment}.{re.sub(r'[^A-Za-z0-9_.=-]+', '_', Path(data).name if '/' in data else data)}"
+
+
+def read(path: Path) -> Results:
+    """The table in this file."""
+    return Results.model_validate_json(path.read_bytes())
+
+
+def write(path: Path, results: Results) -> None:
+    """Write the table, whole or not at all; floats keep 7 digits, so that a difference in the file means something."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(rounded(results.model_dump(mode="json")), indent=1, ensure_ascii=False)
+    atomic_write(path, f"{text}\n".encode())
+
+
+def locked(home: Path, name: str) -> FileLock:
+    """The lock under which the table with this slug is read, changed and written (kept away from the table itself)."""
+    folder = home / "cells"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{name}.lock")
+
+
+def with_rows(results: Results, rows: dict[str, Row]) -> Results:
+    """The table with these rows, without what was derived from runs that are no longer there."""
+    present = {digest for row in rows.values() for digest in row.digests}
+    kept = {
+        name: row.model_copy(update={"delta": {m: d for m, d in row.delta.items() if present.issuperset(d.digests)}})
+        for name, row in rows.items()
+    }
+    verdicts = tuple(v for v in results.verdicts if present.issuperset(v.difference.digests))
+    return results.model_copy(update={"rows": kept, "verdicts": verdicts})
+
+
+def rounded(value: Any) -> Any:
+    """The same JSON-able value with floats of 7 digits."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    return [rounded(v) for v in value] if isinstance(value, list) else value

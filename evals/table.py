@@ -1,0 +1,217 @@
+"""Tables for people: terminal, Markdown and CSV, all from one `Results`.
+
+Ours stands with its interval, beside it what was published with its own data set and protocol named below, and the
+anchors (chance, popularity, item-CF) in the same table, so that no number is read alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evals.aggregate import LEVEL, Summary
+from evals.results import Difference, Results, Row
+from evals.verdicts import summary_of_claim
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_SHORT = {"recall": "R", "ndcg": "N", "hit": "Hit", "hr": "HR", "mrr": "MRR"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as text: one heading per column, one tuple per row; `dim` rows are anchors."""
+
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    dim: frozenset[int]
+
+
+def short(metric: str) -> str:
+    """ "R@10" for "recall@10"."""
+    kind, at, cut = metric.partition("@")
+    return f"{_SHORT.get(kind, kind)}{at}{cut}"
+
+
+def grid(results: Results) -> Grid:
+    """The table of these results."""
+    several = any(len(row.runs) > 1 for row in results.rows.values())
+    headings = ["", *(f"{short(m)} [{LEVEL:.0%}]" for m in results.metrics), f"Δ {short(_judged(results))} (p)"]
+    headings += [f"{short(_judged(results))} over seeds"] if several else []
+    headings += ["n", *results.columns]
+    rows = [_chance(results, several), *(_cells(results, row, several) for row in results.rows.values())]
+    dim = {0} | {i + 1 for i, row in enumerate(results.rows.values()) if row.anchor}
+    return Grid(tuple(headings), tuple(tuple(r) for r in rows), frozenset(dim))
+
+
+def terminal(results: Results) -> RenderableType:
+    """The table, its footing and the verdicts, for a rich Console."""
+    from rich import box
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
+
+    made = grid(results)
+    table = Table(title=f"{results.title} · {results.data.name}", box=box.SIMPLE_HEAD, title_justify="left")
+    for i, heading in enumerate(made.headings):
+        table.add_column(escape(heading), justify="left" if i == 0 else "right", overflow="fold")
+    for i, row in enumerate(made.rows):
+        table.add_row(*(escape(cell) for cell in row), style="dim" if i in made.dim else "")
+    lines = [escape(line) for line in (*footing(results), *verdict_lines(results))]
+    return Group(table, *lines)
+
+
+def markdown(results: Results) -> str:
+    """One section of docs/results.md."""
+    made = grid(results)
+    lines = [f"## {results.title}: {results.data.name}", "", *_size(results), ""]
+    lines += [_row(made.headings), _row(["---", *["---:"] * (len(made.headings) - 1)])]
+    lines += [_row(_emphasised(row) if i in made.dim else row) for i, row in enumerate(made.rows)]
+    lines += ["", *(f"- {line}" for line in footing(results))]
+    if results.verdicts:
+        lines += ["", "### What the data says", ""]
+        for claim, says in results.claims.items():
+            judged = [v for v in results.verdicts if v.claim == claim]
+            if judged:
+                lines += [f"**{claim}** ({says}): {summary_of_claim(judged)}", ""]
+                lines += [f"- {v.sentence}" for v in judged] + [""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def as_csv(results: Results) -> str:
+    """One line per cell, numbers unrounded; validation columns are named so and are not results."""
+    out = io.StringIO()
+    axes = sorted({axis for row in results.rows.values() for axis in row.axes})
+    heads = ["cell", *axes, "seeds", "n", "unscored"]
+    for m in results.metrics:
+        heads += [m, f"{m} low", f"{m} high", f"{m} seeds low", f"{m} seeds high"]
+        heads += [f"{m} delta", f"{m} delta low", f"{m} delta high", f"{m} delta p", f"{m} validation (not a result)"]
+        heads += [f"{m} published {column}" for column in results.columns]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(heads)
+    for row in results.rows.values():
+        n, unscored = _counts(row)
+        line: list[object] = [row.name, *(row.axes.get(a, "") for a in axes), len(row.runs), n, unscored]
+        for m in results.metrics:
+            line += _csv_of(row, m, list(results.columns))
+        writer.writerow(line)
+    return out.getvalue()
+
+
+def footing(results: Results) -> list[str]:
+    """What has to be read with the table: protocol, intervals, published columns, notes, provenance."""
+    base = sorted({row.base for row in results.rows.values() if row.base and row.delta})
+    lines = [f"Protocol: {results.protocol}"]
+    lines += [f"[{LEVEL:.0%}]: percentile bootstrap over users (of each user's mean over the seeds)."]
+    if any(len(row.runs) > 1 for row in results.rows.values()):
+        lines += ["Over seeds: Student's t interval over the seeds' means, the noise of training."]
+    if base:
+        lines += [f"Δ (p): against {', '.join(base)}; paired permutation test over users, not adjusted."]
+    lines += [f"{column}: published, {where}." for column, where in results.columns.items()]
+    lines += [f"{name}: {text}" for name, text in results.notes.items()]
+    return [*lines, _provenance(results)]
+
+
+def verdict_lines(results: Results) -> list[str]:
+    """A line per claim and one per pair."""
+    lines: list[str] = []
+    for claim, says in results.claims.items():
+        judged = [v for v in results.verdicts if v.claim == claim]
+        if judged:
+            lines += [f"{claim} ({says}): {summary_of_claim(judged)}", *(f"  {v.sentence}" for v in judged)]
+    return lines
+
+
+def number(value: float) -> str:
+    """Four decimals."""
+    return f"{value:.4f}"
+
+
+def _judged(results: Results) -> str:
+    """The metric of the delta column: the one claims are judged by."""
+    return "ndcg@10" if "ndcg@10" in results.metrics else results.metrics[0]
+
+
+def _cells(results: Results, row: Row, several: bool) -> list[str]:
+    cells = [row.name]
+    cells += [_interval(row.users[m]) if m in row.users else number(_mean(row, m)) for m in results.metrics]
+    cells += [_delta(row.delta.get(_judged(results)))]
+    if several:
+        seeds = row.seeds.get(_judged(results))
+        cells += [f"±{(seeds.high - seeds.low) / 2:.4f} ({seeds.n})" if seeds else f"({len(row.runs)})"]
+    n, unscored = _counts(row)
+    cells += [f"{n:,}" + (f" (+{unscored:,} unscored)" if unscored else "")]
+    return cells + [_published(row, column, results.metrics) for column in results.columns]
+
+
+def _chance(results: Results, several: bool) -> list[str]:
+    runs = [run for row in results.rows.values() for run in row.runs if run.chance]
+    values = [number(runs[0].chance[m]) if runs and m in runs[0].chance else "" for m in results.metrics]
+    return ["chance", *values, "", *([""] if several else []), "", *("" for _ in results.columns)]
+
+
+def _published(row: Row, column: str, metrics: Sequence[str]) -> str:
+    values = row.published.get(column, {})
+    return " / ".join(number(values[m]) if m in values else "–" for m in metrics) if values else ""
+
+
+def _interval(summary: Summary) -> str:
+    return f"{number(summary.mean)} [{number(summary.low)}, {number(summary.high)}]"
+
+
+def _delta(found: Difference | None) -> str:
+    if found is None:
+        return ""
+    p = found.users.p
+    return f"{found.users.difference:+.4f} ({'<0.001' if p < 0.001 else f'{p:.3f}'})"
+
+
+def _mean(row: Row, metric: str) -> float:
+    return sum(run.test[metric].mean for run in row.runs) / len(row.runs)
+
+
+def _counts(row: Row) -> tuple[int, int]:
+    return min(run.n for run in row.runs), max(run.unscored for run in row.runs)
+
+
+def _csv_of(row: Row, metric: str, columns: Sequence[str]) -> list[object]:
+    users, seeds, delta = row.users.get(metric), row.seeds.get(metric), row.delta.get(metric)
+    valid = [run.valid[metric] for run in row.runs if metric in run.valid]
+    line: list[object] = [_mean(row, metric), *((users.low, users.high) if users else ("", ""))]
+    line += [seeds.low, seeds.high] if seeds else ["", ""]
+    d = delta.users if delta else None
+    line += [d.difference, d.low, d.high, d.p] if d else [""] * 4
+    return [
+        *line,
+        sum(valid) / len(valid) if valid else "",
+        *(row.published.get(column, {}).get(metric, "") for column in columns),
+    ]
+
+
+def _size(results: Results) -> list[str]:
+    d = results.data
+    return [
+        f"`{d.name}` (digest `{d.digest}`): {d.users:,} users, {d.items:,} items, {d.interactions:,} interactions. "
+        f"Experiment `{results.experiment}`."
+    ]
+
+
+def _provenance(results: Results) -> str:
+    runs = [run for row in results.rows.values() for run in row.runs]
+    hours = sum(run.wall_seconds for run in runs) / 3600
+    return (
+        f"Computed by {len(runs)} runs, {hours:.1f} hours in all, at revision "
+        f"{', '.join(sorted({run.revision for run in runs}))} on {', '.join(sorted({run.device for run in runs}))}."
+    )
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _emphasised(row: Sequence[str]) -> list[str]:
+    return [f"*{cell}*" if cell else "" for cell in row]

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from evals import results as tables
+from evals.evaluate import evaluate, plan
+from evals.plot import plot
+from evals.report import render_results, results_page
+from evals.results import Results
+from evals.table import as_csv, grid, markdown, short, terminal
+
+
+@pytest.fixture
+def table(bench: Callable[..., Any]) -> Results:
+    b = bench()
+    return evaluate(b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1, 2)))
+
+
+def test_ours_with_interval_beside_theirs_and_the_anchors(table: Results) -> None:
+    made = grid(table)
+    assert made.headings[:3] == ("", "R@10 [95%]", "N@10 [95%]") and made.headings[-1] == "Food"
+    rows = {row[0]: row for row in made.rows}
+    assert list(rows) == ["chance", "popularity", "plain", "strong", "same", "written"]
+    assert rows["chance"][1] == "0.0870" and made.dim == {0, 1}
+    assert rows["strong"][-1] == "0.0281 / 0.0150" and rows["plain"][-1] == ""
+    users = table.rows["strong"].users["recall@10"]
+    assert rows["strong"][1] == f"{users.mean:.4f} [{users.low:.4f}, {users.high:.4f}]"
+    assert "+3 unscored" in rows["same"][-2] and "unscored" not in rows["strong"][-2]
+    assert rows["strong"][3].startswith("+") and rows["strong"][3].endswith("(<0.001)") and rows["plain"][3] == ""
+
+
+def test_markdown_names_data_protocol_and_what_stands_beside(table: Results) -> None:
+    text = markdown(table)
+    assert "## A made-up table: made-up" in text and "full ranking, nothing masked" in text
+    assert "Food: published, Food of a paper, ranked otherwise." in text
+    assert "**strong wins** (it should): Supported." in text and "**plain wins** (it should not): Contradicted." in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in lines}) == 1 and len(lines) == 2 + 6
+
+
+def test_csv_can_be_read_back(table: Results) -> None:
+    rows = list(csv.DictReader(io.StringIO(as_csv(table))))
+    strong = next(r for r in rows if r["cell"] == "strong")
+    assert float(strong["recall@10"]) == pytest.approx(table.rows["strong"].users["recall@10"].mean, abs=1e-6)
+    assert float(strong["recall@10 published Food"]) == 0.0281 and strong["kind"] == "strong"
+    assert float(strong["ndcg@10 validation (not a result)"]) > 0
+    assert float(strong["recall@10 delta p"]) < 0.01 and rows[0]["recall@10 delta p"] == ""
+
+
+def test_the_terminal_shows_numbers_and_verdicts(table: Results) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(terminal(table))
+    text = console.export_text()
+    assert "strong" in text and "0.0281 / 0.0150" in text and "Contradicted." in text and "[95%]" in text
+
+
+def test_the_figure_is_drawn_for_every_metric(table: Results, tmp_path: Path) -> None:
+    file = plot(table, tmp_path / "deep" / "figure.svg")
+    drawn = file.read_text()
+    assert drawn.startswith("<?xml") and len(drawn) > 10_000
+    assert plot(table, tmp_path / "figure.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_page_is_written_from_the_files_alone(table: Results, tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    assert "No table has been computed yet." in results_page(folder)
+    tables.write(folder / f"{table.slug}.json", table)
+    page = render_results(folder, tmp_path / "results.md")
+    assert page.read_text() == results_page(folder) and "A made-up table" in page.read_text()
+
+
+def test_the_committed_page_is_not_stale() -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    assert (docs / "results.md").read_text(encoding="utf-8") == results_page(docs / "results"), (
+        "docs/results.md is stale: run `whyrec eval --render`"
+    )
+
+
+def test_short_names() -> None:
+    assert (short("recall@10"), short("ndcg@5"), short("log_loss")) == ("R@10", "N@5", "log_loss")

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from evals.aggregate import Paired
+from evals.evaluate import evaluate, plan
+from evals.results import Difference
+from evals.verdicts import summary_of_claim, verdict
+
+Build = Callable[..., Any]
+
+
+def found(difference: float, seeds: tuple[float, ...], metric: str = "ndcg@10") -> Difference:
+    users = Paired(difference, difference - 0.001, difference + 0.001, 0.001, 1000, 10, 5)
+    return Difference(better="a", worse="b", metric=metric, users=users, seeds=seeds, sign_p=0.25, digests=("x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("difference", "seeds", "p", "metric", "kind"),
+    [
+        (0.01, (0.01, 0.02, 0.005), 0.01, "ndcg@10", "supported"),
+        (0.01, (0.01, 0.03, -0.01), 0.01, "ndcg@10", "not supported"),
+        (0.01, (0.01, 0.02, 0.005), 0.06, "ndcg@10", "not supported"),
+        (-0.01, (-0.01, -0.02, -0.005), 0.01, "ndcg@10", "contradicted"),
+        (-0.01, (-0.04, -0.02, 0.005), 0.01, "ndcg@10", "not supported"),
+        (-0.01, (-0.01,), 0.01, "ndcg@10", "contradicted"),
+        (-0.01, (-0.01,), 0.01, "log_loss", "supported"),
+        (0.0, (0.0,), 1.0, "ndcg@10", "not supported"),
+    ],
+)
+def test_the_three_verdicts(difference: float, seeds: tuple[float, ...], p: float, metric: str, kind: str) -> None:
+    judged = verdict("a beats b", found(difference, seeds, metric), p)
+    assert judged.verdict == kind and judged.sentence.endswith(f"{kind}.")
+
+
+def test_a_sentence_says_what_one_seed_cannot_say() -> None:
+    assert "noise of training is not in it" in verdict("c", found(0.01, (0.01,)), 0.01).sentence
+    assert "2 of 3 seeds agree" in verdict("c", found(0.01, (0.01, 0.02, -0.01)), 0.01).sentence
+
+
+def test_claims_of_a_table_fall_either_way(bench: Build) -> None:
+    b = bench()
+    table = evaluate(b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1, 2, 3)))
+    by_claim = {v.claim: v for v in table.verdicts}
+    assert by_claim["strong wins"].verdict == "supported"
+    assert by_claim["plain wins"].verdict == "contradicted"
+    assert by_claim["a hair helps"].verdict == "not supported"
+    assert by_claim["anything beats popularity"].verdict == "supported", "an unseeded row stands beside every seed"
+    assert len(by_claim["anything beats popularity"].difference.seeds) == 3
+    assert by_claim["a hair helps"].difference.users.n == 397, "paired over the users scored in both"
+    strong, plain = by_claim["strong wins"].difference, by_claim["plain wins"].difference
+    assert strong.users.difference == pytest.approx(-plain.users.difference)
+    assert by_claim["strong wins"].p >= strong.users.p, "adjusted for the number of pairs"
+
+
+def test_the_difference_is_that_of_the_table(bench: Build) -> None:
+    b = bench()
+    table = evaluate(b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1, 2)))
+    strong, plain = table.rows["strong"], table.rows["plain"]
+    delta = strong.delta["recall@10"].users.difference
+    assert delta == pytest.approx(strong.users["recall@10"].mean - plain.users["recall@10"].mean, abs=1e-6)
+    per_seed = [
+        s.test["recall@10"].mean - p.test["recall@10"].mean for s, p in zip(strong.runs, plain.runs, strict=True)
+    ]
+    assert strong.delta["recall@10"].seeds == pytest.approx(per_seed, abs=1e-6)
+
+
+def test_a_table_filled_in_parts_keeps_earlier_verdicts(bench: Build) -> None:
+    b = bench()
+    evaluate(
+        b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1,), cells="plain;strong")
+    )
+    table = evaluate(
+        b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1,), cells="popularity")
+    )
+    assert {v.claim for v in table.verdicts} == {"strong wins", "plain wins", "anything beats popularity"}
+
+
+def test_one_sentence_for_several_pairs() -> None:
+    good, bad = verdict("c", found(0.01, (0.01,)), 0.01), verdict("c", found(-0.01, (-0.01,)), 0.01)
+    open_ = verdict("c", found(0.01, (0.01,)), 0.5)
+    assert summary_of_claim([good, good]) == "Supported in all 2 comparisons."
+    assert summary_of_claim([bad]) == "Contradicted."
+    assert summary_of_claim([open_]) == "Not supported."
+    assert summary_of_claim([good, bad, open_]) == "Mixed: of 3 comparisons 1 supported, 1 contradicted, 1 undecided."
