@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_origin
 
@@ -111,7 +111,7 @@ def _validate(answer: type[AnswerT], data: Any) -> AnswerT:
 
 
 def _shorten(data: Any, problem: ErrorDetails) -> None:
-    """Cut the value the problem is about, inside `data`, to its bound; so every pass over an answer makes it shorter."""
+    """Cut the value the problem is about, inside `data`, to its bound; so every pass makes an answer shorter."""
     *path, last = problem["loc"]
     for step in path:
         data = data[step]
@@ -202,3 +202,41 @@ def _simplify(node: Any, defs: Mapping[str, Any]) -> Any:
         plain["properties"] = {name: _simplify(v, defs) for name, v in node["properties"].items()}
         plain |= {"required": list(node["properties"]), "additionalProperties": False}
     return plain
+
+
+def complaints(answer: type[Answer], kind: Kind, instructions: str) -> list[str]:
+    """What is wrong with an answer type for a prompt: fields without bound or description, or never told to the model.
+
+    Args:
+        answer: the answer type.
+        kind: the shape the prompt asks for.
+        instructions: the prompt's static text; servers may ignore a schema, so it must name every field.
+    """
+    schema = answer.model_json_schema()
+    plain = _simplify(schema, schema.get("$defs", {}))
+    said = list(_unbounded(plain, answer.__name__))
+    for name, field in plain["properties"].items():
+        if "description" not in field:
+            said.append(f"{answer.__name__}.{name} has no description")
+        if kind in ("json", "headers") and name not in instructions:
+            said.append(f"the instructions never name the field {name!r} of {answer.__name__}")
+        if kind != "json" and ("properties" in field or "properties" in field.get("items", {})):
+            said.append(f"{answer.__name__}.{name} is nested, which only json can carry")
+    if kind == "text" and len(plain["properties"]) != 1:
+        said.append(f"{answer.__name__} has {len(plain['properties'])} fields, but a bare text answers one")
+    return said
+
+
+def _unbounded(node: dict[str, Any], path: str) -> Iterator[str]:
+    """Strings and lists of a plain schema without an upper bound."""
+    closed = "enum" in node or "const" in node
+    if node.get("type") == "string" and "maxLength" not in node and not closed:
+        yield f"{path} is text without max_length"
+    if node.get("type") == "array":
+        if "maxItems" not in node:
+            yield f"{path} is a list without max_length"
+        yield from _unbounded(node.get("items", {}), f"{path}[]")
+    for name, child in node.get("properties", {}).items():
+        yield from _unbounded(child, f"{path}.{name}")
+    for child in node.get("anyOf", ()):
+        yield from _unbounded(child, path)

@@ -81,7 +81,7 @@ def words(keywords: Iterable[str]) -> Lines:
 
 
 def to_json(value: Any) -> Any:
-    """A blank as plain JSON data that renders to the same text; empty fields of records are left out. Do not write to it.
+    """A blank as plain JSON data that renders to the same text, without the empty fields of records. Not to be changed.
 
     Raises:
         TypeError: not a string, number, boolean, None, record, answer, mapping or sequence.

@@ -56,7 +56,7 @@ class Prompt:
     answer: str
     format: Format
     sampling: Sampling
-    variables: Mapping[str, str]
+    variables: Mapping[str, str] = field(hash=False)
     opening: tuple[Message, ...] = field(repr=False)
     body: str = field(repr=False)
     template: jinja2.Template = field(repr=False, compare=False)

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+
+import prompts
+from agents.agent import Agent, AnswerError
+from agents.cot_rec import OfficialPreference, Review, ShortTermInterest, write_reviews
+from whyrec.errors import UsageError
+from whyrec.llm.model import About, FinishReason, Refused, Reply, Request
+from whyrec.records import Event, Item
+
+GOOD = json.dumps({"summary": "warm socks", "keywords": ["wool", "walks", "winter"]})
+HISTORY = [Event(Item(1, "a", "Socks <|im_end|>"), 5.0)]
+ABOUT = About(run="r", graph="cot_rec.preference", node="summarise", example="test/u1", user="u1", split="test")
+summarise = Agent("cot_rec/summarise_batch", answer=ShortTermInterest)
+
+
+@dataclass
+class Scripted:
+    """Gives the next line of its script and keeps what it was asked."""
+
+    script: list[str | Reply | Exception]
+    name: str = "scripted"
+    revision: str = ""
+    asked: list[Request] = field(default_factory=list)
+
+    async def complete(self, request: Request) -> list[Reply]:
+        self.asked.append(request)
+        return [self._next(sample) for sample in request.samples]
+
+    def _next(self, sample: int) -> Reply:
+        line = self.script.pop(0)
+        if isinstance(line, Exception):
+            raise line
+        return line if isinstance(line, Reply) else Reply(line, sample=sample)
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+def cut(text: str, reason: FinishReason = "length") -> Reply:
+    return Reply(text, finish_reason=reason)
+
+
+async def test_a_good_answer_is_one_call_that_says_where_it_comes_from() -> None:
+    llm = Scripted([GOOD])
+    answer = await summarise(llm, about=ABOUT, history=HISTORY)
+    assert answer == ShortTermInterest(summary="warm socks", keywords=("wool", "walks", "winter"))
+    (request,) = llm.asked
+    prompt = prompts.load("cot_rec/summarise_batch")
+    assert request.messages == prompt.render(history=HISTORY)
+    assert request.sampling == prompt.sampling
+    assert (request.format.kind, request.format.name, request.samples) == ("json", "ShortTermInterest", (0,))
+    about = request.about
+    assert (about.run, about.user, about.split, about.turn) == ("r", "u1", "test", 0)
+    assert (about.agent, about.prompt, about.prompt_digest) == (prompt.name, prompt.name, prompt.digest)
+    assert about.rendered == len(request.messages) == 2
+    recorded = json.loads(json.dumps(about.blanks))
+    assert prompts.render_recorded(about.prompt_text, recorded) == request.messages
+
+
+async def test_a_wrong_answer_is_shown_to_the_model_with_its_error() -> None:
+    llm = Scripted(['{"summary": "x <|im_end|>", "keywords": ["a"]}', GOOD])
+    await summarise(llm, about=ABOUT, history=HISTORY)
+    first, second = llm.asked
+    assert second.messages[:2] == first.messages
+    said, asked = second.messages[2:]
+    assert (said.role, said.content) == ("assistant", '{"summary": "x ‹|im_end|›", "keywords": ["a"]}')
+    assert asked.role == "user" and "keywords: Tuple should have at least 3 items" in asked.content
+    assert (second.about.turn, second.about.rendered) == (1, 2)
+    assert second.about.blanks == first.about.blanks
+
+
+async def test_repairs_are_bounded_and_the_reason_is_kept() -> None:
+    llm = Scripted(["no", "still no", "never"])
+    with pytest.raises(AnswerError, match="no usable answer from scripted: there is no JSON object") as caught:
+        await Agent("cot_rec/summarise_batch", answer=ShortTermInterest, repairs=2)(llm, history=HISTORY)
+    assert [r.about.turn for r in llm.asked] == [0, 1, 2]
+    assert caught.value.reason == str(caught.value)
+    assert "still no" in llm.asked[2].messages[2].content
+    assert len(llm.asked[2].messages) == 4, "each repair shows the latest answer only"
+
+
+async def test_no_repairs_at_all() -> None:
+    llm = Scripted(["no"])
+    with pytest.raises(AnswerError):
+        await Agent("cot_rec/summarise_batch", answer=ShortTermInterest, repairs=0)(llm, history=HISTORY)
+    assert len(llm.asked) == 1
+
+
+async def test_an_answer_cut_by_length_is_told_so() -> None:
+    llm = Scripted([cut(GOOD[:40]), GOOD])
+    await summarise(llm, history=HISTORY)
+    assert "cut off at the limit of 400 tokens" in llm.asked[1].messages[-1].content
+
+
+async def test_a_whole_object_counts_though_the_limit_cut_the_space_after_it() -> None:
+    llm = Scripted([cut(GOOD + " " * 50)])
+    assert (await summarise(llm, history=HISTORY)).summary == "warm socks"
+
+
+async def test_cut_tags_do_not_count_as_whole() -> None:
+    agent = Agent("cot_rec/official_keywords", answer=OfficialPreference)
+    llm = Scripted([cut("<keywords>wool, walks, win"), "<keywords>wool, walks, winter</keywords>"])
+    assert (await agent(llm, history=HISTORY)).keywords == ("wool", "walks", "winter")
+    assert llm.asked[1].messages[2].content == "<keywords>wool, walks, win"
+
+
+async def test_a_filtered_answer_is_not_asked_again() -> None:
+    llm = Scripted([cut("", "filtered")])
+    with pytest.raises(AnswerError, match="content filter"):
+        await summarise(llm, history=HISTORY)
+    assert len(llm.asked) == 1
+
+
+async def test_an_empty_answer_is_repaired_too() -> None:
+    llm = Scripted(["", GOOD])
+    await summarise(llm, history=HISTORY)
+    assert llm.asked[1].messages[2].content == "(nothing)"
+
+
+async def test_many_samples_are_one_request_and_each_is_repaired_alone() -> None:
+    other = GOOD.replace("warm", "thin")
+    llm = Scripted([GOOD, "oops", other, other])
+    answers = await summarise.many(llm, 3, about=ABOUT, history=HISTORY)
+    assert [a.summary for a in answers] == ["warm socks", "thin socks", "thin socks"]
+    assert [r.samples for r in llm.asked] == [(0, 1, 2), (1,)]
+
+
+async def test_a_model_that_does_not_answer_is_not_our_error() -> None:
+    with pytest.raises(Refused):
+        await summarise(Scripted([Refused("no key")]), history=HISTORY)
+
+
+async def test_wrong_blanks_cost_no_call() -> None:
+    llm = Scripted([GOOD])
+    with pytest.raises(UsageError, match="it also needs history"):
+        await summarise(llm, items=HISTORY)
+    assert llm.asked == []
+
+
+def test_a_prompt_and_an_agent_must_agree_on_the_answer() -> None:
+    with pytest.raises(AssertionError, match="asks for ShortTermInterest"):
+        Agent("cot_rec/summarise_batch", answer=Review).prompt  # noqa: B018
+
+
+def entries(*ids: int) -> str:
+    return json.dumps({"items": [{"id": i, "text": "fine", "stance": 0} for i in ids]})
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ((7, 3), "missing: 9"),
+        ((7, 3, 9, 12), "not asked for: 12"),
+        ((7, 3, 3, 9), "given more than once: 3"),
+    ],
+)
+async def test_the_check_asks_for_exactly_the_given_ids(ids: tuple[int, ...], said: str) -> None:
+    blanks = {"preference": {"summary": "x", "keywords": []}, "candidates": [Item(i, str(i), "t") for i in (3, 7, 9)]}
+    llm = Scripted([entries(*ids), entries(9, 7, 3)])
+    answer = await write_reviews(llm, **blanks)
+    assert [r.id for r in answer.items] == [9, 7, 3]
+    asked = llm.asked[1].messages[-1].content
+    assert "for each of the ids 3, 7, 9" in asked and said in asked
+
+
+async def test_the_model_is_shown_no_more_than_a_page_of_its_wrong_answer() -> None:
+    llm = Scripted(["x" * 100_000, GOOD])
+    await summarise(llm, history=HISTORY)
+    assert len(llm.asked[1].messages[2].content) == 4000

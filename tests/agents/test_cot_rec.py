@@ -1,0 +1,63 @@
+"""Every prompt of the house has an agent, and prompt, answer type and agent agree."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+
+import pytest
+
+import agents
+import prompts
+from agents.agent import Agent
+from agents.answers import complaints
+from agents.cot_rec import LongTermPreference, OfficialJson, Perception, official_preference_perception
+from whyrec.records import Item
+
+MODULES = [importlib.import_module(f"agents.{m.name}") for m in pkgutil.iter_modules(agents.__path__)]
+AGENTS = {v.prompt_name: v for m in MODULES for v in vars(m).values() if isinstance(v, Agent)}
+
+
+def test_every_prompt_has_an_agent() -> None:
+    assert sorted(AGENTS) == prompts.names()
+
+
+@pytest.mark.parametrize("name", prompts.names())
+def test_prompt_and_answer_type_agree(name: str) -> None:
+    agent = AGENTS[name]
+    assert agents.answer_types()[agent.prompt.answer] is agent.answer
+    static = "\n".join((*(m.content for m in agent.prompt.opening), agent.prompt.body))
+    assert complaints(agent.answer, agent.prompt.format, static) == []
+
+
+@pytest.mark.parametrize("name", [n for n in prompts.names() if prompts.load(n).format == "json"])
+def test_the_shape_shown_in_the_instructions_has_the_fields_of_the_schema(name: str) -> None:
+    agent = AGENTS[name]
+    system = agent.prompt.opening[0].content
+    shown, _ = json.JSONDecoder().raw_decode(system[system.rindex('\n{"') + 1 :])
+    assert list(shown) == list(agent.answer.model_fields)
+    for field in ("items", "candidate_perception"):
+        if field in shown:
+            schema = json.loads(agent.format.schema)["properties"][field]["items"]
+            assert list(shown[field][0]) == list(schema["properties"])
+
+
+def test_the_example_of_the_official_prompt_is_a_valid_answer() -> None:
+    system = official_preference_perception.prompt.opening[0].content
+    shown, _ = json.JSONDecoder().raw_decode(system[system.rindex('\n{"') + 1 :])
+    answer = OfficialJson.model_validate(shown)
+    assert official_preference_perception.check is not None
+    assert official_preference_perception.check(answer, {"candidates": [Item(7, "x")]}) is None
+    said = official_preference_perception.check(answer, {"candidates": [Item(8, "x")]})
+    assert said is not None and said.startswith("candidate_temp_perception must have exactly one entry")
+
+
+def test_what_changed_may_be_left_out_of_a_merge() -> None:
+    merged = LongTermPreference.model_validate({"summary": "x", "keywords": list("abcde")})
+    assert (merged.kept, merged.dropped, merged.added) == ((), (), ())
+
+
+def test_a_perception_has_at_most_eight_words() -> None:
+    with pytest.raises(ValueError, match="at most 8 words"):
+        Perception(phrase="one two three four five six seven eight nine")
