@@ -33,7 +33,7 @@ def describe(corpus: Corpus) -> dict[str, Any]:
             "median": float(np.median(lengths)),
             "p95": float(np.percentile(lengths, 95)),
             "longest": int(lengths.max()),
-            f"share over {LONG}": float((lengths > LONG).mean()),
+            f"share of test histories over {LONG}": float((lengths - 1 > LONG).mean()),
         },
         "targets": _targets(corpus),
         "time": _time(corpus),
@@ -41,7 +41,7 @@ def describe(corpus: Corpus) -> dict[str, Any]:
         "ratings": _ratings(corpus),
         "reviews": 0.0 if corpus.reviews is None else _share(corpus.reviews.str.len_bytes() > 0),
         "repeated": _repeated(corpus),
-        "notes": dict(corpus.notes),
+        "notes": {k: v for k, v in corpus.notes.items() if not k.startswith("tied")},
     }
 
 
