@@ -17,7 +17,7 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -189,12 +189,22 @@ def deflate(data: bytes) -> bytes:
 class BatchedWriter(Generic[T]):
     """A thread that writes submitted items in transactions of about 64, at the latest 80 ms after the first.
 
-    `write(connection, items)` is called inside a transaction on the thread. The first failure stops the writer: its
-    transaction is rolled back, and it is raised to everybody who submits, flushes or closes afterwards.
+    The first failure stops the writer: its transaction is rolled back, and it is raised to everybody who submits,
+    flushes or closes afterwards.
+
+    Args:
+        path: the file.
+        write: called with a connection in a transaction and some items, on the thread.
+        written: called with the same items after the commit, on the thread.
     """
 
-    def __init__(self, path: Path, write: Callable[[sqlite3.Connection, list[T]], None]) -> None:
-        self._path, self._write = path, write
+    def __init__(
+        self,
+        path: Path,
+        write: Callable[[sqlite3.Connection, list[T]], None],
+        written: Callable[[list[T]], None] | None = None,
+    ) -> None:
+        self._path, self._write, self._after = path, write, written
         self._connection = connect(path)
         self._changed = threading.Condition()
         self._items: list[T] = []
@@ -214,16 +224,6 @@ class BatchedWriter(Generic[T]):
             waiting = len(self._items)
             if waiting == 1 or waiting == BATCH_ROWS:
                 self._changed.notify_all()
-
-    def submit_all(self, items: Iterable[T]) -> None:
-        """Hand over several items that are then written in one transaction."""
-        with self._changed:
-            self._check()
-            assert not self._closing, "submitted to a closed writer"
-            before = len(self._items)
-            self._items.extend(items)
-            self._submitted += len(self._items) - before
-            self._changed.notify_all()
 
     def flush(self) -> None:
         """Return when everything submitted so far is committed."""
@@ -254,6 +254,8 @@ class BatchedWriter(Generic[T]):
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._write(self._connection, batch)
                 self._connection.execute("COMMIT")
+                if self._after is not None:
+                    self._after(batch)
             except Exception as error:
                 self._give_up(error)
                 return

@@ -210,7 +210,12 @@ class Scorer(Protocol):
 
 
 class ModelError(Exception):
-    """A model did not answer. The message is a sentence with the model's name and what to do."""
+    """A model did not answer. The message is a sentence with the model's name and what to do.
+
+    `attempts` says how often the request was sent before giving up.
+    """
+
+    attempts: int = 1
 
 
 class Overloaded(ModelError):

@@ -1,0 +1,36 @@
+"""What the wrappers have in common: each is a `LanguageModel` around one, and a `Scorer` exactly where that one is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from whyrec.llm.model import LanguageModel, Reply, Request, Scorer, TokenScores
+
+
+class Wrapper:
+    """Passes everything through; a subclass says what it does around `_complete` and `_score`.
+
+    `score` exists on an instance only where the wrapped model has it, so `isinstance(model, Scorer)` stays true to
+    the model at the core.
+    """
+
+    score: Callable[[Request, Sequence[str]], Coroutine[Any, Any, list[TokenScores]]]
+
+    def __init__(self, inner: LanguageModel) -> None:
+        self.inner = inner
+        self.name, self.revision = inner.name, inner.revision
+        if isinstance(inner, Scorer):
+            self._inner_score = inner.score
+            self.score = self._score
+
+    async def complete(self, request: Request) -> list[Reply]:
+        """Answer every sample index of the request."""
+        return await self.inner.complete(request)
+
+    async def _score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
+        return await self._inner_score(request, continuations)
+
+    async def close(self) -> None:
+        """Close what is inside."""
+        await self.inner.close()
