@@ -1,0 +1,123 @@
+"""What is to be run, how, and how it went: the records the runner takes and gives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from graphs.progress import Progress, Snapshot
+from graphs.workflow import Inputs, Workflow
+from whyrec.llm import Budget, Limits
+from whyrec.llm.model import LanguageModel
+from whyrec.runs import Identity
+from whyrec.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from whyrec.data.world import World
+
+Ending: TypeAlias = Literal["done", "interrupted", "budget", "no server"]
+
+
+class Stop:
+    """Asks a run to stop: once to finish what is in flight, twice to drop it."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    def ask(self) -> None:
+        """The first time, nothing new is begun; the second time, what is in flight is cancelled."""
+        if self.asked:
+            for task in self._tasks:
+                task.cancel()
+        self.asked = True
+
+    def watch(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        """Name the tasks that a second `ask` cancels."""
+        self._tasks = tuple(tasks)
+
+
+@dataclass(frozen=True)
+class How:
+    """How to run, as against what: nothing of this changes an answer.
+
+    Attributes:
+        settings: home folder and defaults.
+        concurrency: examples in flight; None for the settings' value.
+        new: start a run beside the one that is there.
+        retry_failed: do failed examples again, asking the model anew.
+        cache: whether to use the call cache.
+        budget, limits: of the model calls.
+        world: the generated world, for models that know its truth.
+        command: what was typed, for the record.
+        progress: told now and then how far the run is.
+        stop: asked to stop by an interrupt.
+    """
+
+    settings: Settings = field(default_factory=read_settings)
+    concurrency: int | None = None
+    new: bool = False
+    retry_failed: bool = False
+    cache: bool = True
+    budget: Budget | None = None
+    limits: Limits | None = None
+    world: World | None = None
+    command: str = ""
+    progress: Progress | None = None
+    stop: Stop = field(default_factory=Stop)
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """How a run stands after a start.
+
+    Attributes:
+        ending: why it ended.
+        now: the last snapshot; its counts are of this start.
+        done, failed: all examples asked for, by their recorded status; with `left` they add up to `examples`.
+        reason: a sentence where the ending needs one.
+        results: the Parquet file.
+    """
+
+    ending: Ending
+    now: Snapshot
+    done: int
+    failed: int
+    reason: str
+    results: Path
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return self.now.run
+
+    @property
+    def examples(self) -> int:
+        """How many were asked for."""
+        return self.now.examples
+
+    @property
+    def left(self) -> int:
+        """How many are neither done nor failed."""
+        return self.examples - self.done - self.failed
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 some are not, 2 no server, 130 interrupted."""
+        if self.ending in ("interrupted", "no server"):
+            return 130 if self.ending == "interrupted" else 2
+        return 0 if self.done == self.examples else 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A workflow with its examples and its model, ready to be estimated or run."""
+
+    flow: Workflow[Any, Any]
+    inputs: Inputs[Any]
+    model: LanguageModel
+    identity: Identity
+    how: How
