@@ -7,6 +7,7 @@ types: objects, arrays, strings, numbers, booleans, null, enum, const, anyOf/one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -111,9 +112,10 @@ class _Filler:
         step = 1 if whole else 1e-6
         low = node["exclusiveMinimum"] + step if "exclusiveMinimum" in node else node.get("minimum")
         high = node["exclusiveMaximum"] - step if "exclusiveMaximum" in node else node.get("maximum")
+        floor, ceiling = -math.inf if low is None else low, math.inf if high is None else high
         if low is None:
             low = 0 if high is None else min(0, high)
         if high is None:
-            high = low + 1
-        number = min(max(self._content.number(path, low, high), low), high)
+            high = low + 1  # a range to place a number in; ids lie beyond it and are kept
+        number = min(max(self._content.number(path, low, high), floor), ceiling)
         return round(number) if whole else number
