@@ -193,7 +193,9 @@ def _split(text: str) -> tuple[dict[str, Any], list[tuple[Role, str]], list[str]
     if not isinstance(head, dict):
         return {}, [], ["its front matter is not a mapping"]
     before, *rest = _HEADING.split(match[2])
-    sections = [(cast(Role, role), body.strip()) for role, body in zip(rest[::2], rest[1::2], strict=True)]
+    sections: list[tuple[Role, str]] = [
+        (cast(Role, role), body.strip()) for role, body in zip(rest[::2], rest[1::2], strict=True)
+    ]
     return head, sections, list(_section_problems(before, sections))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import pytest
 
@@ -68,6 +69,15 @@ def test_recorded_records_are_json_and_render_the_same_lines() -> None:
     assert len(recorded[0]["review"]) == 700
     assert lines.events(recorded) == lines.events(history)
     assert lines.candidates([e["item"] for e in recorded]) == lines.candidates([e.item for e in history])
+
+
+def test_any_dataclass_is_data() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Preference:
+        summary: str
+        keywords: tuple[str, ...] = ()
+
+    assert lines.to_json(Preference("x", ("a",))) == {"summary": "x", "keywords": ["a"]}
 
 
 def test_a_blank_that_is_no_data_is_refused() -> None:
