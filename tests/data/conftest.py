@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+import importlib.util
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,3 +49,17 @@ def raw() -> Callable[..., Raw]:
         )
 
     return make
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A `FileServer` of tests/servers/files.py, reached without a proxy."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    path = Path(__file__).parents[1] / "servers" / "files.py"
+    spec = importlib.util.spec_from_file_location("whyrec_file_server", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    running = module.FileServer()
+    yield running
+    running.close()

@@ -119,7 +119,11 @@ def _copy(response: Any, stream: IO[bytes], done: int, total: int | None, progre
 def _open(url: str, headers: dict[str, str]) -> Any:
     assert url.startswith(("https://", "http://"))
     request = urllib.request.Request(url, headers={"User-Agent": f"whyrec/{__version__}", **headers})
-    return urllib.request.urlopen(request, timeout=_TIMEOUT)
+    try:
+        return urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
+        raise
 
 
 def _validator(part: Path) -> Path:
