@@ -1,0 +1,157 @@
+"""`whyrec runs`: what has been run, what came out, how two runs differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from whyrec.runs import RunReader
+
+app = typer.Typer(no_args_is_help=True, help="List, show, compare and remove runs.")
+
+_SHOWN = 5  # examples shown of each kind
+
+
+@app.command("ls")
+def ls() -> None:
+    """List all runs, the latest first."""
+    import time
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from whyrec.runs import list_runs
+    from whyrec.settings import read_settings
+
+    settings = read_settings()
+    table = Table("run", "state", "done", "failed", "calls", "cache hits", "cost", "started", box=None)
+    table.columns[0].overflow = "fold"
+    table.columns[0].ratio = 1
+    for info in list_runs(settings.home):
+        c, when = info.counts, time.strftime("%Y-%m-%d %H:%M", time.localtime(info.started_at))
+        row = (c.done, c.failed, c.calls, c.hits + c.joined, f"${c.cost:.4f}" if c.cost else "")
+        table.add_row(info.id, info.state, *map(str, row), when)
+    console = Console(highlight=False)
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(f"There are no runs in {settings.home}. Start one with `whyrec run`.", markup=False)
+
+
+@app.command("show")
+def show(run: str = typer.Argument(help="Its id, or an unmistakable beginning of it.")) -> None:
+    """Show a run: what it was of, its numbers, why examples failed, some results."""
+    import json
+    from collections import Counter
+    from dataclasses import asdict
+    from itertools import islice
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from whyrec.runs import open_run
+    from whyrec.settings import read_settings
+
+    console = Console(highlight=False)
+    found = open_run(read_settings().home, run)
+    try:
+        table = Table("", "", box=None, show_header=False)
+        table.columns[0].style, table.columns[1].overflow = "dim", "fold"
+        for name, value in {**found.info(), **asdict(found.counts())}.items():
+            table.add_row(name, Text(str(value)))
+        console.print(table)
+        reasons = Counter(result.reason for result in found.results("failed"))
+        for reason, times in reasons.most_common(_SHOWN):
+            console.print(f"failed {times} x: {reason}", markup=False)
+        for result in islice(found.results("done"), _SHOWN):
+            console.print(f"{result.key}: {json.dumps(result.payload, ensure_ascii=False)}", markup=False)
+    finally:
+        found.close()
+
+
+@app.command("diff")
+def diff(
+    a: str = typer.Argument(help="One run."),
+    b: str = typer.Argument(help="Another."),
+    limit: int = typer.Option(_SHOWN, help="How many differing examples to show."),
+) -> None:
+    """Say how two runs differ: in what they are of, in their numbers, in their results."""
+    import json
+    from dataclasses import asdict
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from whyrec.runs import open_run
+    from whyrec.settings import read_settings
+
+    home, console = read_settings().home, Console(highlight=False)
+    one = open_run(home, a)
+    try:
+        other = open_run(home, b)
+        try:
+            table = Table("", one.id, other.id, box=None)
+            left, right = ({**json.loads(r.info()["settings"]), **asdict(r.counts())} for r in (one, other))
+            for name in dict.fromkeys((*left, *right)):
+                if left.get(name) != right.get(name):
+                    table.add_row(name, str(left.get(name, "")), str(right.get(name, "")))
+            console.print(table)
+            _diff_results(console, (one, other), limit)
+        finally:
+            other.close()
+    finally:
+        one.close()
+
+
+@app.command("rm")
+def rm(
+    run: str = typer.Argument(help="Its id, or an unmistakable beginning of it."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+) -> None:
+    """Remove a run's folder. Its answers stay in the call cache."""
+    from whyrec.runs import open_run, remove_run
+    from whyrec.settings import read_settings
+
+    home = read_settings().home
+    found = open_run(home, run)
+    found.close()
+    if yes or typer.confirm(f"Remove {found.folder}?"):
+        remove_run(home, found.id)
+        typer.echo(f"Removed {found.id}.")
+
+
+def _diff_results(console: Console, pair: tuple[RunReader, RunReader], limit: int) -> None:
+    """Walk both runs in key order, one example at a time."""
+    import json
+    from heapq import merge
+    from itertools import groupby
+
+    streams = [((r.key, side, r) for r in run.results()) for side, run in enumerate(pair)]
+    same = differing = 0
+    alone = [0, 0]
+    for key, group in groupby(merge(*streams, key=lambda row: row[:2]), key=lambda row: row[0]):
+        found = {side: result for _, side, result in group}
+        if len(found) == 1:
+            alone[next(iter(found))] += 1
+        elif (found[0].status, found[0].payload) == (found[1].status, found[1].payload):
+            same += 1
+        else:
+            differing += 1
+            if differing <= limit:
+                for side in (0, 1):
+                    said = (
+                        json.dumps(found[side].payload, ensure_ascii=False)
+                        if found[side].payload
+                        else found[side].reason
+                    )
+                    console.print(f"{'-+'[side]} {key}: {said}", markup=False)
+    console.print(
+        f"{same} examples are the same, {differing} differ, {alone[0]} are only in {pair[0].id}, "
+        f"{alone[1]} only in {pair[1].id}.",
+        markup=False,
+    )
