@@ -24,10 +24,9 @@ done each else etc even every few for from get give go got had has have he her h
 its just know like made make many may me might more most much my new no nor not now of off oh on once one only or
 other our out over own per pack quite really same set she should so some such than that the their them then there
 these they this those through to too under until untitled up upon us use used uses using very was we well were what
-when where which while who why will with within without would you your oz ml fl ounce ounces fluid size count inch people care choose goes
-good great nice love best buy item items product products user likes want wants rated exactly happy inal categories
-category path genres rating stars re compile r lru cache maxsize def stem word str plural s return len endswith ss
-stems text list tems words carry meaning order w tokens isdigit entries tuple comma reads prose parts p strip split
+when where which while who why will with within without would you your oz ml fl ounce ounces fluid size count inch
+people care choose goes good great nice love best buy item items product products user likes want wants rated
+exactly happy
 """
 STOP: Final = frozenset(_STOP_TEXT.split())
 _PATHS: Final = ("categories", "category", "path", "genres")

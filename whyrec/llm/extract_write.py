@@ -19,7 +19,7 @@ from whyrec.llm.blocks import Block, Line, sentences, tokens
 from whyrec.llm.extract_rank import Ranked, entries, likeness, line_stems, phrases, quotable, rank, rarity, stem, stems
 from whyrec.llm.schema_fill import Content, Node
 
-_MOST_WORDS: Final = re.compile(r"(?:at most|up to|no more than|<=) ?(\w+) words", re.IGNORECASE)
+MOST_WORDS: Final = re.compile(r"(?:at most|up to|no more than|<=) ?(\w+) words", re.IGNORECASE)
 _NUMBERS: Final = {"three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _KINDS: Final = frozenset({"type", "kind", "category", "genre"})
 _WHO: Final = frozenset({"who", "audience", "whom"})
@@ -28,7 +28,7 @@ _GONE: Final = frozenset({"dropped", "drop", "removed", "longer", "gone"})
 _FRESH: Final = frozenset({"added", "add", "new"})
 _YES: Final = frozenset({"yes", "true", "like", "likes", "positive", "relevant"})
 _NO: Final = frozenset({"no", "false", "dislike", "dislikes", "negative", "irrelevant", "not"})
-_ENTRY: Final = re.compile(r"^(.*?)\.(\d+)(?:\.|$)")
+ENTRY: Final = re.compile(r"^(.*?)\.(\d+)(?:\.|$)")
 _DEEP: Final = 6
 
 
@@ -164,7 +164,7 @@ class Writer(Content):
 
     def number(self, path: str, low: float, high: float) -> float:
         """An id is copied from its line; anything else says how well the line or subject fits, from low to high."""
-        found = _ENTRY.match(path)
+        found = ENTRY.match(path)
         name = path.rpartition(".")[2]
         if found and (lines := self._lists.get(found[1])) and (is_id(name) or name.isdecimal()):
             mark = lines[int(found[2])].mark if int(found[2]) < len(lines) else ""
@@ -184,7 +184,7 @@ class Writer(Content):
 
     def _focus(self, path: str) -> Line | None:
         """The line that this place of the answer is about, None outside lists."""
-        found = _ENTRY.match(path)
+        found = ENTRY.match(path)
         if found is None or not (lines := self._lists.get(found[1])):
             return None
         return lines[min(int(found[2]), len(lines) - 1)]
@@ -256,14 +256,28 @@ def option_scores(reading: Reading, options: Sequence[str], focus: Line | None =
     by_mark = {line.mark: line for line in reading.options}
     if all(o.strip() in by_mark for o in options):
         return [reading.match(by_mark[o.strip()]) for o in options]
-    words = [frozenset(tokens(o)) for o in options]
-    if any(w & _YES for w in words) and any(w & _NO for w in words):
+    if any(map(is_yes, options)) and any(map(is_no, options)):
         about = focus or reading.subject
         liked = reading.match(about) if about else max(reading.matches, default=0.5)
-        return [liked if w & _YES and not w & _NO else 1 - liked if w & _NO else 0.25 for w in words]
+        return [1 - liked if is_no(o) else liked if is_yes(o) else 0.25 for o in options]
     known = reading.ranked.stems
     top = max(known.values(), default=1.0)
     return [sum(known.get(s, 0.0) for s in stems(o)) / (top * (len(stems(o)) + 1)) for o in options]
+
+
+def is_yes(option: str) -> bool:
+    """Whether an option agrees."""
+    return not _YES.isdisjoint(tokens(option)) and not is_no(option)
+
+
+def is_no(option: str) -> bool:
+    """Whether an option disagrees."""
+    return not _NO.isdisjoint(tokens(option))
+
+
+def number_word(text: str, unknown: int) -> int:
+    """A number written in digits or in letters up to ten."""
+    return int(text) if text.isdecimal() else _NUMBERS.get(text.lower(), unknown)
 
 
 def resolve(root: Node, node: Node) -> Node:
@@ -325,10 +339,10 @@ def clip(text: str, most: int) -> str:
 def _limits(node: Node, scale: float) -> tuple[int, int]:
     """(words, characters) a text may have."""
     most = min(int(node.get("maxLength", 600)), 1_200)
-    said = _MOST_WORDS.search(node.get("description", ""))
+    said = MOST_WORDS.search(node.get("description", ""))
     words = most
     if said:
-        words = int(said[1]) if said[1].isdecimal() else _NUMBERS.get(said[1].lower(), most)
+        words = number_word(said[1], most)
     return max(1, int(words * scale)), max(1, int(most * scale))
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from whyrec.errors import UsageError
 from whyrec.llm.blocks import read_blocks, tokens
 from whyrec.llm.extract_rank import STOP
-from whyrec.llm.extract_write import Reading, Writer, option_scores, stitch
+from whyrec.llm.extract_write import Reading, Writer, option_scores
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import FinishReason, Reply, Request, TokenLogprob, TokenScores, Usage
 from whyrec.llm.schema_fill import fill
@@ -56,13 +56,21 @@ class Extractive:
         return replies
 
     async def score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
-        """Log-likelihood of each continuation: as options if all name options, else word by word."""
+        """Log-likelihood of each continuation: among the options if it names one, else word by word.
+
+        What one continuation gets does not depend on the others asked with it.
+        """
         reading = read(request)
-        if are_labels(reading, continuations):
-            scores = option_scores(reading, continuations)
-            return [TokenScores(c, (p,)) for c, p in zip(continuations, log_softmax(scores, _SHARPNESS), strict=True)]
         likely = _word_model(request)
-        return [TokenScores(c, tuple(likely(w) for w in tokens(c))) for c in continuations]
+        found = []
+        for text in continuations:
+            among = rivals(reading, text)
+            if among:
+                shown = dict(zip(among, log_softmax(option_scores(reading, among), _SHARPNESS), strict=True))
+                found.append(TokenScores(text, (shown[text.strip()],)))
+            else:
+                found.append(TokenScores(text, tuple(likely(w) for w in tokens(text))))
+        return found
 
     async def close(self) -> None:
         """Nothing to give back."""
@@ -111,15 +119,19 @@ def write(request: Request, writer: Callable[[Mapping[str, Any]], Writer]) -> st
     if not request.format.schema:
         return writer({}).text("answer", {"maxLength": 4 * request.sampling.max_tokens})
     schema = parse_schema(request.format.schema)
-    answer = fill(schema, writer(schema))
-    match request.format.kind:
+    return plain_text(fill(schema, writer(schema)), request.format.kind)
+
+
+def plain_text(answer: Mapping[str, Any], kind: str) -> str:
+    """A filled answer in the shape asked for: json, tags, headers or text."""
+    match kind:
         case "json":
             return json.dumps(answer, ensure_ascii=False)
         case "tags":
             return "\n".join(f"<{name}>{_plain(value)}</{name}>" for name, value in answer.items())
         case "headers":
             return "\n\n".join(f"## {name}\n{_plain(value)}" for name, value in answer.items())
-        case "text":
+        case _:
             return "\n".join(_plain(value) for value in answer.values())
 
 
@@ -152,10 +164,17 @@ def parse_schema(schema: str) -> Mapping[str, Any]:
     return parsed
 
 
-def are_labels(reading: Reading, texts: Sequence[str]) -> bool:
-    """Whether all texts are marks of options, or yes and no."""
-    marks = {line.mark for line in reading.options}
-    return all(t.strip() in marks for t in texts) or {t.strip().lower() for t in texts} <= {"yes", "no"}
+def rivals(reading: Reading, text: str) -> tuple[str, ...]:
+    """The options that a text competes with, itself among them: the marks shown, or yes and no; () for other texts."""
+    text = text.strip()
+    marks = tuple(dict.fromkeys(line.mark for line in reading.options))
+    if text in marks:
+        return marks
+    yes_no = {"yes": "no", "no": "yes"}
+    if text.lower() in yes_no:
+        other = yes_no[text.lower()]
+        return (text, other.capitalize() if text[:1].isupper() else other)
+    return ()
 
 
 def log_softmax(scores: Sequence[float], sharpness: float) -> list[float]:
@@ -219,6 +238,3 @@ def _word_model(request: Request) -> Callable[[str], float]:
         return math.log(0.7 * said[word] / total + 0.3 * background)
 
     return likely
-
-
-__all__ = ["REVISION", "Extractive", "best_answers", "count_tokens", "open_", "read", "stitch", "write"]
