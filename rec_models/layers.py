@@ -1,0 +1,89 @@
+"""The layers of self-attentive recommenders, each a few lines.
+
+Dropout sits on embeddings and on what a sub-block adds (not on attention weights: that keeps the fused attention
+kernel on CPU and changed nothing on validation). `gated` and `swiglu` are the LiGR-like variant of eSASRec.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Norm = Literal["pre", "post"]
+Activation = Literal["relu", "gelu", "swiglu"]
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention (SASRec section III.B), causal or over the real places both ways."""
+
+    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+        super().__init__()
+        assert width % heads == 0, (width, heads)
+        self.heads, self.causal = heads, causal
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
+        """[B, L, D]; `real_BL` (bool) hides padding as keys, and is only needed where attention is not causal."""
+        b, length, d = x_BLD.shape
+        q, k, v = self.qkv(x_BLD).view(b, length, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        mask = None if self.causal or real_BL is None else real_BL[:, None, None, :]
+        mixed_BHLK = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal)
+        out: Tensor = self.out(mixed_BHLK.transpose(1, 2).reshape(b, length, d))
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two linear maps with a nonlinearity between, at every place alike."""
+
+    def __init__(self, width: int, inner: int, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+        self.up = nn.Linear(width, 2 * inner if activation == "swiglu" else inner)
+        self.down = nn.Linear(inner, width)
+
+    def forward(self, x_BLD: Tensor) -> Tensor:
+        """[B, L, D]."""
+        hidden = self.up(x_BLD)
+        if self.activation == "swiglu":
+            gate, hidden = hidden.chunk(2, dim=-1)
+            hidden = F.silu(gate) * hidden
+        else:
+            hidden = F.relu(hidden) if self.activation == "relu" else F.gelu(hidden)
+        out: Tensor = self.down(hidden)
+        return out
+
+
+class Block(nn.Module):
+    """Attention, then feed-forward, each added to what came in.
+
+    `norm` "pre" normalises what goes into a sub-block, "post" what comes out of the sum. `gated` multiplies what a
+    sub-block adds with a learned gate of its input.
+    """
+
+    def __init__(self, attention: Attention, feed: FeedForward, *, norm: Norm, dropout: float, gated: bool) -> None:
+        super().__init__()
+        width = attention.out.out_features
+        self.attention, self.feed, self.norm = attention, feed, norm
+        self.norm_1, self.norm_2 = nn.LayerNorm(width, eps=1e-8), nn.LayerNorm(width, eps=1e-8)
+        self.gate_1 = nn.Linear(width, width) if gated else None
+        self.gate_2 = nn.Linear(width, width) if gated else None
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
+        """[B, L, D]."""
+        if self.norm == "pre":
+            inner = self.norm_1(x_BLD)
+            x_BLD = x_BLD + self._add(self.attention(inner, real_BL), inner, self.gate_1)
+            inner = self.norm_2(x_BLD)
+            return x_BLD + self._add(self.feed(inner), inner, self.gate_2)
+        x_BLD = self.norm_1(x_BLD + self._add(self.attention(x_BLD, real_BL), x_BLD, self.gate_1))
+        out: Tensor = self.norm_2(x_BLD + self._add(self.feed(x_BLD), x_BLD, self.gate_2))
+        return out
+
+    def _add(self, part: Tensor, inner: Tensor, gate: nn.Linear | None) -> Tensor:
+        out: Tensor = self.dropout(part)
+        return out if gate is None else out * torch.sigmoid(gate(inner))
