@@ -48,10 +48,14 @@ def settings_text(request: Request) -> str:
 
 
 class Digests:
-    """Digests of requests, with the settings' text made once for each kind of request."""
+    """Digests of requests: the settings' text is made once for each kind of request, and the latest hash is kept.
+
+    The trace asks for a request's hash and hands the request down; the cache asks for the same one at once.
+    """
 
     def __init__(self) -> None:
         self._settings: dict[tuple[Any, ...], str] = {}
+        self._latest: tuple[Request, hashlib.blake2b] | None = None
 
     def settings(self, request: Request) -> str:
         """`settings_text`, remembered."""
@@ -65,9 +69,13 @@ class Digests:
 
     def body(self, request: Request) -> hashlib.blake2b:
         """A hash over settings and messages; samples, retry and model are still to come."""
+        if self._latest is not None and self._latest[0] is request:
+            return self._latest[1]
         said = ",".join([f"[{quoted(m.role)},{quoted(m.content)}]" for m in request.messages])
         text = f'{{"messages":[{said}],"settings":{self.settings(request)}'
-        return hashlib.blake2b(text.encode("ascii"), digest_size=16)
+        body = hashlib.blake2b(text.encode("ascii"), digest_size=16)
+        self._latest = (request, body)
+        return body
 
     def of_sample(self, body: hashlib.blake2b, request: Request, sample: int) -> bytes:
         """16 bytes for one sample of a request."""

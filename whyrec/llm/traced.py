@@ -37,15 +37,15 @@ class Traced(Wrapper):
 
     async def complete(self, request: Request) -> list[Reply]:
         """Answer and record one call per sample; an error is one call."""
-        at = time.time()
+        at, body = time.time(), self._digests.body(request)
         try:
             replies = await self.inner.complete(request)
         except ModelError as error:
             if not isinstance(error, BudgetSpent):
-                digest = self._digests.of_sample(self._digests.body(request), request, request.samples[0])
+                digest = self._digests.of_sample(body, request, request.samples[0])
                 self._run.log(self._failed(at, "complete", request, digest, error))
             raise
-        body, (settings, blanks, messages) = self._digests.body(request), self._asked(request)
+        settings, blanks, messages = self._asked(request)
         for reply in replies:
             self._run.log(
                 CallRecord(

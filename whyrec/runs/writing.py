@@ -133,10 +133,10 @@ class Run(RunReader):
         if self._closed:
             return
         self._closed = True
+        super().close()  # first: the last to close folds the write-ahead log in, and a reader cannot
         try:
             self._writer.close()
         finally:
-            super().close()
             self._lock.release()
 
     def _settle(self) -> None:
