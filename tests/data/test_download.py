@@ -1,4 +1,6 @@
 import os
+import resource
+import socket
 
 import pytest
 
@@ -89,7 +91,28 @@ def test_a_dead_server_is_one_sentence(server, tmp_path):
         fetch_text("http://127.0.0.1:1/x")
 
 
+def test_without_network_it_does_not_wait(server, tmp_path, monkeypatch):
+    def nowhere(*args, **kwargs):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr("socket.getaddrinfo", nowhere)
+    with pytest.raises(UsageError, match=r"cannot be reached \(Name or service not known\)"):
+        fetch("http://nowhere.invalid/x", tmp_path / "x", pause=1000)
+
+
 def test_our_own_disk_is_not_the_network(get, server, tmp_path):
     (tmp_path / "a.bin.part").mkdir()
     with pytest.raises(IsADirectoryError):
         get()
+
+
+def test_a_full_disk_says_so_and_keeps_what_came(get, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (350_000, hard))
+    try:
+        with pytest.raises(UsageError, match=r"a\.bin\.part cannot be written: File too large"):
+            get()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "a.bin.part").stat().st_size == 350_000
+    assert get() == BODY

@@ -17,6 +17,14 @@ def test_the_first_data_folder_wins_then_paths(write, tmp_path):
     assert load("set", settings=settings).n_interactions == 4
 
 
+def test_a_folder_without_data_does_not_hide_one_with(write, tmp_path):
+    (tmp_path / "one" / "set").mkdir(parents=True)
+    path = write("two/set/interactions.csv", ROWS)
+    assert (
+        locate("set", settings=Settings(data=(tmp_path / "one", tmp_path / "two"), home=tmp_path)).path == path.parent
+    )
+
+
 def test_names_are_the_folders_in_a_known_format_and_the_worlds(write, settings, tmp_path):
     write("b/interactions.csv.gz", ROWS)
     write("a/ratings.dat", "")

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyrec.data.corpus import NO_TIME
@@ -111,6 +111,7 @@ def test_ties_are_counted_over_pairs_of_one_user_with_known_times(raw):
     assert notes["tied adjacent pairs"] == pytest.approx(2 / 5) and notes["tied test targets"] == 0.5
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.integers(0, 5), st.integers(0, 6), st.none() | st.integers(0, 4)), min_size=1, max_size=60

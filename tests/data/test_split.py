@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyrec.data import SplitView
@@ -95,6 +95,7 @@ def test_the_prefix_digest_is_of_the_history_shown():
     assert len({valid.prefix_digest(0), test.prefix_digest(0), valid.prefix_digest(1)}) == 3
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 8), min_size=1, max_size=12))
 def test_history_and_targets_put_the_sequence_together_again(lengths):
     c = corpus_of(lengths)

@@ -104,6 +104,8 @@ def _table(found: dict[str, Any]) -> Table:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for key, value in found.items():
         inner = value if isinstance(value, dict) else {"": value}
         for sub, number in inner.items():

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from whyrec import __version__
 from whyrec.errors import UsageError
@@ -54,8 +56,10 @@ def fetch(
             if isinstance(error, OSError) and error.filename is not None:
                 raise  # our own disk, not the network
             failures = 0 if _size(part) > before else failures + 1
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, socket.gaierror):  # no such host, or no network: waiting does not help
+                raise UsageError(f"{url} cannot be reached ({reason.strerror}).") from None
             if failures >= tries:
-                reason = getattr(error, "reason", error)
                 raise UsageError(f"No answer from {url} ({reason}) in {tries} tries.") from None
             time.sleep(pause * 2 ** max(failures - 1, 0))
         else:
@@ -102,16 +106,20 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
         validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         if not resumed:
             _validator(part).write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
-        with part.open("ab" if resumed else "wb") as stream:
+        with part.open("ab" if resumed else "wb", buffering=0) as stream:
             done = _copy(response, stream, start, total, progress)
     if total is not None and done < total:
         raise DroppedError(f"the connection ended at {done:,} of {total:,} bytes")
 
 
-def _copy(response: Any, stream: IO[bytes], done: int, total: int | None, progress: Progress) -> int:
-    while chunk := response.read(_CHUNK):
-        stream.write(chunk)
+def _copy(response: Any, stream: FileIO, done: int, total: int | None, progress: Progress) -> int:
+    while chunk := memoryview(response.read(_CHUNK)):
         done += len(chunk)
+        try:
+            while chunk:  # unbuffered, so that a full disk is met here and not at the close
+                chunk = chunk[stream.write(chunk) :]
+        except OSError as error:
+            raise UsageError(f"{stream.name} cannot be written: {error.strerror}. Make room and try again.") from None
         progress(done, total)
     return done
 

@@ -73,8 +73,8 @@ def locate(name: str, *, settings: Settings | None = None) -> Place:
     """
     settings = settings or read_settings()
     here = [folder / name for folder in settings.data_folders] + [Path(name)]
-    path = next((p for p in here if p.exists()), None)
-    if path is None:
+    found = [p for p in here if p.exists()]
+    if not found:
         folders = ", ".join(str(f) for f in settings.data_folders)
         raise UnknownNameError(
             "data set",
@@ -82,13 +82,13 @@ def locate(name: str, *, settings: Settings | None = None) -> Place:
             names(settings),
             hint=f"Looked in {folders}. Set WHYREC_DATA to your data folder, or see `whyrec data get --help`.",
         )
-    reader = readers.find(path) or (_TABLE if path.is_file() and _TABLE.recognise(path) else None)
-    if reader is None:
-        known = ", ".join(r.name for r in readers.READERS)
-        raise UsageError(
-            f"{path} is there, but its files are in no format that is known ({known}, or a CSV or Parquet file)."
-        )
-    return Place(name, path, reader)
+    for path in found:
+        if reader := readers.find(path) or (_TABLE if path.is_file() and _TABLE.recognise(path) else None):
+            return Place(name, path, reader)
+    known = ", ".join(r.name for r in readers.READERS)
+    raise UsageError(
+        f"{found[0]} is there, but its files are in no format that is known ({known}, or a CSV or Parquet file)."
+    )
 
 
 def places(settings: Settings | None = None) -> list[Place]:

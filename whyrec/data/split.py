@@ -44,7 +44,8 @@ class SplitView:
     def __init__(self, corpus: Corpus, split: Split) -> None:
         if split not in _BACK:
             raise ValueError(f"There is no split {split!r}. Splits are train, valid and test.")
-        self.corpus, self.split = corpus, split
+        self.corpus = corpus
+        self.split: Split = split
 
     @cached_property
     def users(self) -> IntArray:
