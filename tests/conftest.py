@@ -17,6 +17,16 @@ DATA_FOLDERS = [
 ]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Offer the fixtures of tests/servers/fixtures.py (loopback servers, a tiny model) to every test."""
+    path = ROOT / "tests" / "servers" / "fixtures.py"
+    spec = importlib.util.spec_from_file_location("whyrec_tests_fixtures", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config.pluginmanager.register(module, "whyrec-servers")
+
+
 @pytest.fixture
 def real_data() -> Callable[[str], Path]:
     """A data set folder of $WHYREC_DATA or ../shared/data by name; skips the test where it is absent."""

@@ -252,7 +252,8 @@ class OpenAILike:
             return json.dumps(fill(shape["schema"], Sayings(digest)))
         last = body["messages"][-1]
         if last["role"] == "assistant" and "prefix" in self.can and body.get("continue_final_message"):
-            return f" {int(last['content'].split()[-1]) + 1}" if last["content"].split()[-1].isdigit() else " and so on"
+            counted = last["content"].split()[-1].rstrip(",")
+            return f" {int(counted) + 1}" if counted.isdigit() else " and so on"
         return " ".join(random.Random(digest).choices(WORDS, k=8))
 
     def _logprobs(self, body: Mapping[str, Any], text: str) -> list[dict[str, Any]]:

@@ -16,27 +16,28 @@ import asyncio
 import io
 import time
 import urllib.request
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from yarl import URL
 
 from whyrec.llm.address import Address, parse, read_key
 from whyrec.llm.capabilities import Capabilities, read_checked
-from whyrec.llm.model import Disconnected, Refused, Reply, Request, TimedOut, TokenScores
+from whyrec.llm.model import Disconnected, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
 from whyrec.llm.openai_errors import error_for, error_in
 from whyrec.llm.openai_score import score
 from whyrec.llm.openai_wire import RequestWriter, read_chat, read_json, refused_prefix
+from whyrec.llm.together import together
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
     from whyrec.data.world import World
 
-T = TypeVar("T")
 _CONNECTIONS = 1_024  # per event loop; how many calls are in flight is the limiter's business
 _LARGE = 1 << 20
+_CONTEXT_KEYS = ("max_model_len", "context_length", "max_context_length")
 
 
 class OpenAICompatible:
@@ -73,7 +74,7 @@ class OpenAICompatible:
         runs = _runs(request, together=several)
         if len(runs) == 1:
             return await self._ask(request, runs[0])
-        answers = await _gather([self._ask(request, run) for run in runs])
+        answers = await together([self._ask(request, run) for run in runs])
         return [reply for replies in answers for reply in replies]
 
     async def _ask(self, request: Request, samples: tuple[int, ...]) -> list[Reply]:
@@ -85,7 +86,7 @@ class OpenAICompatible:
         if self._cost is None or seconds:
             replies = [replace(reply, service_s=seconds, cost=self._cost) for reply in replies]
         if missing := samples[len(replies) :]:
-            alone = await _gather([self._ask(request, (sample,)) for sample in missing])
+            alone = await together([self._ask(request, (sample,)) for sample in missing])
             replies += [reply for answers in alone for reply in answers]
         return replies
 
@@ -108,9 +109,25 @@ class OpenAICompatible:
 
     async def models(self) -> list[str]:
         """Names of the models that the server offers."""
+        return sorted(await self._offered())
+
+    async def context_length(self) -> int | None:
+        """Longest prompt plus answer in tokens as /models tells it (vLLM, OpenRouter, LM Studio), None if it does not.
+
+        Raises:
+            ModelError: the server did not answer; one without /models counts as not telling.
+        """
+        try:
+            entry = (await self._offered()).get(self.address.model, {})
+        except (Refused, ServerFault):
+            return None
+        found = next((entry[key] for key in _CONTEXT_KEYS if isinstance(entry.get(key), int)), None)
+        return found
+
+    async def _offered(self) -> dict[str, dict[str, Any]]:
         raw = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
         entries = read_json(raw, self.name).get("data") or []
-        return sorted(str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry)
+        return {str(entry["id"]): entry for entry in entries if isinstance(entry, dict) and "id" in entry}
 
     async def _post(self, url: URL, body: bytes) -> bytes:
         return await self._exchange("POST", url, body if len(body) < _LARGE else io.BytesIO(body))
@@ -188,18 +205,6 @@ def _runs(request: Request, *, together: bool) -> list[tuple[int, ...]]:
         else:
             runs.append([sample])
     return [tuple(run) for run in runs]
-
-
-async def _gather(calls: Sequence[Awaitable[T]]) -> list[T]:
-    """Every result in order; the first error cancels the rest and is raised as it is."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return list(await asyncio.gather(*tasks))
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
 
 
 def _proxy(url: str) -> str | None:

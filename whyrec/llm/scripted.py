@@ -8,6 +8,7 @@ request is kept in `seen`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +35,7 @@ class Scripted:
     """
 
     def __init__(self, script: Script, *, name: str = "scripted:", revision: str = "") -> None:
-        self.name, self.revision = name, revision
+        self.name, self.revision = name, revision or ("" if callable(script) else _digest(script))
         self.seen: list[Request] = []
         self._script = script
         self._next = 0
@@ -100,9 +101,8 @@ def open_scripted(rest: str, *, settings: Settings, world: World | None) -> Scri
     form = 'a JSON list of answers, or of rules {"when": "text", "answer": ...}'
     if not rest or not path.is_file():
         raise UsageError(f"There is no script at {rest!r}: scripted:FILE names a file with {form}.")
-    text = path.read_text(encoding="utf-8")
     try:
-        entries = json.loads(text)
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UsageError(f"{path} is not JSON ({error}); a script is {form}.") from None
     if not isinstance(entries, list) or not entries:
@@ -111,7 +111,9 @@ def open_scripted(rest: str, *, settings: Settings, world: World | None) -> Scri
     ruled = [isinstance(e, dict) and "answer" in e and e.keys() <= {"when", "answer"} for e in entries]
     if any(ruled) and not all(ruled):
         raise UsageError(f"{path} mixes rules and answers; a script is {form}.")
-    import hashlib
+    return Scripted(rules(entries, name) if all(ruled) else entries, name=name, revision=_digest(entries))
 
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Scripted(rules(entries, name) if all(ruled) else entries, name=name, revision=digest)
+
+def _digest(script: Sequence[Answer]) -> str:
+    """Scripts of one name differ in what they say; a cache has to know."""
+    return hashlib.sha256(json.dumps(script).encode()).hexdigest()[:16]
