@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
+from whyrec.data import text
 from whyrec.data.corpus import Corpus
 
 What = Literal["caption", "upstream", "description", "preference"]
@@ -69,22 +70,13 @@ class Artefacts(Protocol):
         ...
 
 
-def captions(corpus: Corpus) -> Texts:
-    """Title, brand and categories of every item; an item without any has the empty text."""
-    rows = corpus.catalogue.select("title", "brand", "categories").iter_rows()
-    return Texts(tuple(_joined(title, brand, ", ".join(categories)) for title, brand, categories in rows))
-
-
-def upstream_descriptions(corpus: Corpus) -> Texts:
-    """Captions followed by the data set's own descriptions."""
-    described = corpus.catalogue["description"].to_list()
-    return Texts(tuple(_joined(c, d) for c, d in zip(captions(corpus).texts, described, strict=True)))
+def of_the_data(corpus: Corpus, source: Source) -> Texts:
+    """Captions, or captions with the data set's own descriptions: texts that no model had to write."""
+    assert source.what in ("caption", "upstream")
+    return Texts(tuple(text.captions(corpus) if source.what == "caption" else text.descriptions(corpus)))
 
 
 def has_descriptions(corpus: Corpus) -> bool:
     """Whether at least a tenth of the items come with a description of their own."""
-    return bool((corpus.catalogue["description"] != "").mean() >= 0.1)  # type: ignore[operator]
-
-
-def _joined(*parts: str) -> str:
-    return ". ".join(part.strip().rstrip(".") for part in parts if part.strip())
+    described = sum(1 for d in corpus.catalogue["description"].to_list() if d)
+    return described * 10 >= corpus.n_items

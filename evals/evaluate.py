@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,17 +62,14 @@ class Place:
 
 
 def plan(
-    experiment: Experiment, context: Context, place: Place, *, seeds: Sequence[int], cells: str = "*"
+    experiment: Experiment, context: Context, place: Place, *, seeds: Sequence[int], cells: Sequence[Cell] | None = None
 ) -> list[Job]:
     """What there is to do: every chosen cell with every seed, seed by seed, so that a whole table exists early.
 
-    A run that is in the table, or was computed here before, is not computed again.
-
-    Raises:
-        UnknownNameError: `cells` matches nothing.
+    A run that is in the table, or was computed here before, is not computed again. Without `cells`, all are chosen.
     """
     table = _open(experiment, context.corpus, place)
-    chosen = experiment.select(cells)
+    chosen = experiment.cells if cells is None else cells
     recipes = {cell.name: cell.recipe(experiment.name, context) for cell in chosen}
     jobs = []
     for position, seed in enumerate(seeds):
@@ -120,16 +118,44 @@ def load(place: Place, digest: str) -> Outcomes | None:
     return kept.read(path)[0] if path.exists() else None
 
 
-def note(experiment: Experiment, corpus: Corpus, place: Place, notes: Mapping[str, str]) -> None:
-    """Add notes to the table's file (a name already there is replaced)."""
+def note(experiment: Experiment, corpus: Corpus, place: Place, notes: Mapping[str, str]) -> Results:
+    """Add notes to the table's file (a name already there is replaced); the table with them."""
     with tables.locked(place.home, tables.slug(experiment.name, corpus.name)):
         table = _open(experiment, corpus, place)
         tables.write(place.table(table.slug), table.model_copy(update={"notes": {**table.notes, **notes}}))
+        return tables.read(place.table(table.slug))
+
+
+def missing(jobs: Sequence[Job]) -> list[Job]:
+    """Jobs that will really run."""
+    return [job for job in jobs if job.stored is None]
+
+
+def expected_seconds(jobs: Sequence[Job], *, measured: Sequence[CellRun] = ()) -> float | None:
+    """Wall seconds the missing jobs will probably take; None where nothing was measured.
+
+    A cell takes what its own runs took, else the median of all trained cells' runs (of these jobs, and `measured`).
+    """
+    by_cell: dict[str, list[float]] = {}
+    for job in jobs:
+        if job.stored is not None:
+            by_cell.setdefault(job.cell.name, []).append(job.stored.wall_seconds)
+    trained = [t for job in jobs if job.cell.seeded for t in by_cell.get(job.cell.name, [])]
+    trained += [run.wall_seconds for run in measured if "epochs" in run.about]
+    total = 0.0
+    for job in missing(jobs):
+        own = by_cell.get(job.cell.name, trained)
+        if job.cell.seeded and not own:
+            return None
+        total += float(np.median(own)) if own else 0.0
+    return total
 
 
 def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> CellRun:
     wall, cpu = time.perf_counter(), time.process_time()
-    told = job.cell.function(context, job.seed)
+    folder = place.home / "cells" / "unfinished" / job.digest
+    folder.mkdir(parents=True, exist_ok=True)
+    told = job.cell.function(replace(context, folder=folder), job.seed)
     seconds = time.perf_counter() - wall, time.process_time() - cpu
     test = kept.outcomes(told.test)
     run = CellRun(
@@ -148,6 +174,7 @@ def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> Ce
         about=dict(told.about),
     )
     kept.write(place.outcomes(job.digest), test, run.model_dump(mode="json"))
+    shutil.rmtree(folder)
     return run
 
 

@@ -47,7 +47,7 @@ class Context:
     Attributes:
         corpus: the data.
         artefacts: texts made by the graphs.
-        folder: where this cell may keep files while it runs (checkpoints).
+        folder: where a cell may keep files while it runs (checkpoints); each run gets one of its own.
         device: "cpu" or "cuda".
         say: shows one line of progress.
     """
@@ -178,18 +178,39 @@ class Experiment:
             assert used in names, f"{used!r} is no cell of {self.name}"
         assert {c.name for c in self.claims} == set(self.says)
 
-    def select(self, pattern: str) -> tuple[Cell, ...]:
-        """Cells whose name matches one of the comma-free glob patterns separated by ';', in order.
+    def select(self, pattern: str = "*", axes: Mapping[str, str] | None = None) -> tuple[Cell, ...]:
+        """Cells whose name matches one of the glob patterns (joined by ';') and that have these axes, or lack them.
 
         Raises:
             UnknownNameError: a pattern matches no cell.
         """
+        names = [
+            cell.name
+            for cell in self.cells
+            if all(cell.axes.get(axis, value) == value for axis, value in (axes or {}).items())
+        ]
         chosen: set[str] = set()
         for part in (p.strip() for p in pattern.split(";") if p.strip()):
-            hits = [cell.name for cell in self.cells if fnmatch.fnmatchcase(cell.name, part)]
+            hits = fnmatch.filter(names, part)
             if not hits:
-                raise UnknownNameError(
-                    "cell", part, (cell.name for cell in self.cells), hint="Patterns may use *, several are joined by ;"
-                )
+                raise UnknownNameError("cell", part, names, hint="* stands for anything, several are joined by ;")
             chosen.update(hits)
         return tuple(cell for cell in self.cells if cell.name in chosen)
+
+    def out_of_range(self, means: Mapping[str, Mapping[str, float]]) -> tuple[list[str], list[str]]:
+        """Sentences about numbers that cannot be believed: (too low, too high).
+
+        Args:
+            means: cell -> metric -> mean, of the cells that have run.
+        """
+        low, high = [], []
+        for limit in self.ranges:
+            if limit.cell not in means:
+                continue
+            mean = means[limit.cell][limit.metric]
+            text = f"{limit.cell}: {limit.metric} is {mean:.4f}, expected {limit.low} to {limit.high} ({limit.basis})"
+            if mean < limit.low:
+                low.append(f"{text}: too low, so the run fails.")
+            elif mean > limit.high:
+                high.append(f"{text}: above what is known; run the leakage tests again before believing it.")
+        return low, high

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evals import results as tables
-from evals.evaluate import evaluate, load, note, plan
+from evals.evaluate import evaluate, expected_seconds, load, missing, note, plan
 from evals.experiment import Context, Told
 from evals.results import Results
 from whyrec.errors import UnknownNameError
@@ -17,7 +17,7 @@ Build = Callable[..., Any]  # the fixture `bench` of conftest.py
 
 
 def run(b: Any, *, seeds: tuple[int, ...] = (1, 2, 3), cells: str = "*") -> Results:
-    jobs = plan(b.experiment, b.context, b.place, seeds=seeds, cells=cells)
+    jobs = plan(b.experiment, b.context, b.place, seeds=seeds, cells=b.experiment.select(cells))
     return evaluate(b.experiment, b.context, b.place, jobs=jobs)
 
 
@@ -101,7 +101,7 @@ def test_other_data_under_the_same_name_starts_afresh(bench: Build) -> None:
     b = bench()
     run(b, seeds=(1,))
     b = bench(users=399)
-    jobs = plan(b.experiment, b.context, b.place, seeds=(1,), cells="plain")
+    jobs = plan(b.experiment, b.context, b.place, seeds=(1,), cells=b.experiment.select("plain"))
     assert jobs[0].stored is None
 
 
@@ -127,7 +127,8 @@ def test_cells_are_chosen_by_pattern(bench: Build) -> None:
     run(b, seeds=(1,), cells="p*; strong")
     assert [name for name, _seed in b.ran] == ["popularity", "plain", "strong"]
     with pytest.raises(UnknownNameError, match=r"weak.*popularity"):
-        plan(b.experiment, b.context, b.place, seeds=(1,), cells="weak")
+        b.experiment.select("weak")
+    assert [c.name for c in b.experiment.select("*", {"kind": "plain"})] == ["plain"]
 
 
 def test_only_chosen_cells_ask_for_their_texts(bench: Build) -> None:
@@ -156,3 +157,24 @@ def test_the_file_is_readable_json_with_short_floats(bench: Build) -> None:
     raw = json.loads(b.place.table(table.slug).read_text())
     assert raw["rows"]["plain"]["runs"][0]["valid"]["recall@10"] == table.rows["plain"].runs[0].valid["recall@10"]
     assert len(str(raw["rows"]["strong"]["delta"]["ndcg@10"]["users"]["difference"])) <= 11
+
+
+def test_ranges_fail_below_and_warn_above(bench: Build) -> None:
+    experiment = bench().experiment
+    assert experiment.out_of_range({"strong": {"recall@10": 0.3}}) == ([], [])
+    low, high = experiment.out_of_range({"strong": {"recall@10": 0.1}})
+    assert high == [] and "strong: recall@10 is 0.1000, expected 0.2 to 0.4 (made up): too low" in low[0]
+    low, high = experiment.out_of_range({"strong": {"recall@10": 0.5}})
+    assert low == [] and "leakage tests" in high[0]
+    assert experiment.out_of_range({"plain": {"recall@10": 0.0}}) == ([], [])
+
+
+def test_the_expected_time_rests_on_what_was_measured(bench: Build) -> None:
+    b = bench()
+    jobs = plan(b.experiment, b.context, b.place, seeds=(1, 2))
+    assert expected_seconds(jobs) is None
+    table = run(b, seeds=(1,))
+    jobs = plan(b.experiment, b.context, b.place, seeds=(1, 2))
+    own = [r.wall_seconds for row in table.rows.values() for r in row.runs if row.name != "popularity"]
+    assert len(missing(jobs)) == 4
+    assert expected_seconds(jobs) == pytest.approx(sum(own), rel=1e-3)

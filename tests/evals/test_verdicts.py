@@ -71,10 +71,16 @@ def test_the_difference_is_that_of_the_table(bench: Build) -> None:
 def test_a_table_filled_in_parts_keeps_earlier_verdicts(bench: Build) -> None:
     b = bench()
     evaluate(
-        b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1,), cells="plain;strong")
+        b.experiment,
+        b.context,
+        b.place,
+        jobs=plan(b.experiment, b.context, b.place, seeds=(1,), cells=b.experiment.select("plain;strong")),
     )
     table = evaluate(
-        b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1,), cells="popularity")
+        b.experiment,
+        b.context,
+        b.place,
+        jobs=plan(b.experiment, b.context, b.place, seeds=(1,), cells=b.experiment.select("popularity")),
     )
     assert {v.claim for v in table.verdicts} == {"strong wins", "plain wins", "anything beats popularity"}
 

@@ -1,0 +1,108 @@
+"""One evaluation from the names a person typed to a table: data, experiment, texts, cells, verdicts.
+
+The steps are apart so that a caller can say between them what will be done and what it will cost:
+`texts_to_write()` (model calls), `plan()` (writes the texts, then knows which cells are missing), `run(jobs)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from evals import evaluate as evaluation
+from evals import results as tables
+from evals.artefacts import Artefacts, Source, Texts
+from evals.evaluate import Job, Place
+from evals.experiment import Cell, Context
+from evals.registry import Options, builder
+from evals.results import CellRun, Results
+from whyrec.data.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which part of an experiment is to be run.
+
+    Attributes:
+        seeds: of training.
+        cells: glob patterns joined by ';'.
+        backbone: only cells of this backbone, and those without one; "" for all.
+        device: where to train.
+    """
+
+    seeds: tuple[int, ...]
+    cells: str = "*"
+    backbone: str = ""
+    device: str = "cpu"
+
+
+class Session:
+    """See the module.
+
+    Args:
+        name: the experiment.
+        corpus: the data.
+        artefacts: where texts come from.
+        place: where things are kept.
+        choice: which part to run.
+        options: of the experiment.
+
+    Raises:
+        UnknownNameError: no such experiment, or `choice.cells` matches nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        corpus: Corpus,
+        *,
+        artefacts: Artefacts,
+        place: Place,
+        choice: Choice,
+        options: Options,
+    ) -> None:
+        self.experiment = builder(name)(corpus, options)
+        self.corpus, self.artefacts, self.place, self.choice = corpus, artefacts, place, choice
+        axes = {"backbone": choice.backbone} if choice.backbone else {}
+        self.cells: tuple[Cell, ...] = self.experiment.select(choice.cells, axes)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Texts the chosen cells read."""
+        return tuple(dict.fromkeys(source for cell in self.cells for source in cell.needs))
+
+    def plan(self) -> list[Job]:
+        """What there is to do. Texts that are not there yet are written by their models now."""
+        return evaluation.plan(
+            self.experiment, self._context(print), self.place, seeds=self.choice.seeds, cells=self.cells
+        )
+
+    def run(self, jobs: Sequence[Job], *, done: Callable[[Job, CellRun], None], say: Callable[[str], None]) -> Results:
+        """Run the missing jobs, judge the claims and note how the texts came about."""
+        table = evaluation.evaluate(self.experiment, self._context(say), self.place, jobs=jobs, done=done)
+        notes = {str(s): _sentence(self.artefacts.texts(s)) for s in self.sources if s.llm}
+        return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
+
+    def expected_seconds(self, jobs: Sequence[Job]) -> float | None:
+        """Wall seconds of the missing jobs, None where nothing like them was measured here."""
+        path = self.place.table(tables.slug(self.experiment.name, self.corpus.name))
+        rows = tables.read(path).rows.values() if path.exists() else ()
+        return evaluation.expected_seconds(jobs, measured=[run for row in rows for run in row.runs])
+
+    def out_of_range(self, table: Results) -> tuple[list[str], list[str]]:
+        """Sentences about numbers that cannot be believed: (too low, too high); see `Experiment.out_of_range`."""
+        metrics = self.experiment.metrics
+        means = {
+            name: {m: sum(run.test[m].mean for run in row.runs) / len(row.runs) for m in metrics}
+            for name, row in table.rows.items()
+        }
+        return self.experiment.out_of_range(means)
+
+    def _context(self, say: Callable[[str], None]) -> Context:
+        return Context(self.corpus, self.artefacts, self.place.home, self.choice.device, say)
+
+
+def _sentence(texts: Texts) -> str:
+    return "; ".join(
+        f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in texts.note.items()
+    )

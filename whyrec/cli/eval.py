@@ -1,0 +1,267 @@
+"""`whyrec eval NAME`: run an experiment's cells that are not there yet, and show the table beside the paper's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from whyrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from evals.evaluate import Job
+    from evals.graph_artefacts import GraphArtefacts
+    from evals.results import CellRun, Results
+    from evals.session import Session
+    from graphs.progress import Snapshot
+    from whyrec.settings import Settings
+
+FIRST_SEED = 2021  # spec 2.c: seeds 2021, 2022, ...
+BACKBONES = ("", "SASRec", "BERT4Rec")
+MAPS = ("truncate", "pca", "random")
+WRITERS = ("markdown", "csv", "json", "plot")
+
+
+def command(
+    name: str = typer.Argument("", help="The experiment; without one, the known ones are listed."),
+    data: str = typer.Option("", "--data", help="The data set."),
+    llm: list[str] = typer.Option([], help="Writes descriptions and preferences. Several: the weakest first."),
+    seeds: int = typer.Option(1, min=1, max=100, help=f"How many seeds: {FIRST_SEED}, {FIRST_SEED + 1}, ..."),
+    backbone: str = typer.Option("", help="SASRec or BERT4Rec; both where not given."),
+    cells: str = typer.Option("*", help="Only cells whose name matches; * is anything, ';' joins patterns."),
+    fold: list[str] = typer.Option(
+        ["10/2"], help="BATCH/OVERLAP of the preference fold; each further one adds a cell."
+    ),
+    embedder: str = typer.Option("lsa", help="lsa[:WIDTH], hf:FOLDER, openai:MODEL[@URL] or hashed."),
+    mapping: str = typer.Option("truncate", "--map", help="To the recommender's width: truncate, pca or random."),
+    norm: float = typer.Option(1.0, min=0.0, help="Length of table rows that start from text."),
+    epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
+    keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),
+    device: str = typer.Option("cpu", help="cpu or cuda."),
+    results: Path = typer.Option(Path("docs/results"), help="Folder of the tables; results.md is written beside it."),
+    out: Path = typer.Option(Path("build"), help="Folder for what the next four write."),
+    markdown: bool = typer.Option(False, "--markdown", help="Write OUT/<table>.md."),
+    csv: bool = typer.Option(False, "--csv", help="Write OUT/<table>.csv."),
+    json: bool = typer.Option(False, "--json", help="Write OUT/<table>.json."),
+    plot: bool = typer.Option(False, "--plot", help="Draw OUT/<table>.png."),
+    render: bool = typer.Option(False, "--render", help="Only write results.md from the tables that are there."),
+    dry: bool = typer.Option(False, "--dry-run", help="Only say what would be done and how long it may take."),
+    yes: bool = typer.Option(False, "--yes", help="Do not ask before many model calls."),
+) -> None:
+    """Run an experiment and show its table. Cells that are there already are not run again.
+
+    Exit codes: 0; 1 a number below its sanity range; 2 usage or environment; 130 interrupted (run again to go on).
+    """
+    from rich.console import Console
+
+    given, console = dict(locals()), Console()
+    if render or not name:
+        _without_running(console, results, render=render)
+        return
+    session, settings = _session(console, given)
+    if not dry:
+        _ask(console, session, settings, yes=yes)
+    table = _run(console, session, dry=dry)
+    if table is None:
+        return
+    from evals.report import render_results
+    from evals.table import terminal
+
+    console.print(terminal(table))
+    render_results(results, results.parent / "results.md")
+    for path in _written(table, out, [writer for writer in WRITERS if given[writer]]):
+        console.print(f"[dim]wrote {path}[/dim]")
+    _believable(console, session, table)
+
+
+def _without_running(console: Console, results: Path, *, render: bool) -> None:
+    """Write the page, or list the experiments."""
+    from evals import registry
+    from evals.report import render_results
+
+    if render:
+        console.print(f"wrote {render_results(results, results.parent / 'results.md')}")
+        return
+    for name, about in registry.about().items():
+        console.print(f"[bold]{name}[/bold]  {about}")
+    console.print("[dim]whyrec eval NAME --data DATA[/dim]")
+
+
+def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings]:
+    """Load the data, build the experiment and choose its cells."""
+    from evals.evaluate import Place
+    from evals.graph_artefacts import GraphArtefacts
+    from evals.registry import EncodeAndMap, Options, builder
+    from evals.session import Choice, Session
+    from graphs.run import How
+    from whyrec.data import load
+    from whyrec.settings import read_settings
+
+    builder(given["name"])
+    for option, key, known in (("--backbone", "backbone", BACKBONES), ("--map", "mapping", MAPS)):
+        if given[key] not in known:
+            raise UsageError(f"{option} {given[key]!r} is none of {', '.join(filter(None, known))}.")
+    if not given["data"]:
+        raise UsageError("Say on which data: whyrec eval NAME --data DATA (`whyrec data ls` lists them).")
+    settings, world = read_settings(), None
+    if given["data"].partition(":")[0] == "world":
+        from whyrec.data import world as generated
+
+        world = generated.load(given["data"])
+    corpus = world.corpus if world is not None else load(given["data"], settings=settings)
+    how = How(settings=settings, world=world, progress=_Told(console))
+    options = Options(
+        llms=tuple(given["llm"]) or (settings.llm,),
+        folds=tuple(_fold(text) for text in given["fold"]),
+        how=EncodeAndMap(given["embedder"], given["mapping"], given["norm"]),
+        epochs=given["epochs"] or None,
+        mask_seen=not given["keep_seen"],
+        cache=settings.home / "embedders",
+    )
+    seeds = tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"]))
+    session = Session(
+        given["name"],
+        corpus,
+        artefacts=GraphArtefacts(corpus, how=how),
+        place=Place(settings.home, given["results"]),
+        choice=Choice(seeds, given["cells"], given["backbone"], given["device"]),
+        options=options,
+    )
+    return session, settings
+
+
+def _fold(text: str) -> tuple[int, int]:
+    """ "10/2" as (batch, overlap)."""
+    batch, slash, overlap = text.partition("/")
+    if not (slash and batch.isdecimal() and overlap.isdecimal() and int(overlap) < int(batch)):
+        raise UsageError(f"--fold {text!r} is not BATCH/OVERLAP with a smaller overlap; write for example 10/2.")
+    return int(batch), int(overlap)
+
+
+class _Told:
+    """Prints how far a graph is, now and then."""
+
+    def __init__(self, console: Console, *, every_s: float = 10.0) -> None:
+        self._console, self._every_s, self._last = console, every_s, time.monotonic()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        now = time.monotonic()
+        if now - self._last >= self._every_s:
+            self._last = now
+            done = snapshot.before + snapshot.done + snapshot.failed
+            eta = "" if snapshot.eta_s is None else f", about {_duration(snapshot.eta_s)} left"
+            self._console.print(f"[dim]{snapshot.run}: {done:,} of {snapshot.examples:,} texts{eta}[/dim]")
+
+
+def _ask(console: Console, session: Session, settings: Settings, *, yes: bool) -> None:
+    """Say what models have to write, and ask where it is more than the settings' limit of paid-for calls."""
+    artefacts: GraphArtefacts = session.artefacts  # type: ignore[assignment]
+    found = [(source, e) for source, e in artefacts.estimates(session.sources) if e.examples]
+    for source, e in found:
+        cost = "price unknown" if e.dollars is None else f"about {e.dollars:.2f} US dollars"
+        line = f"{source}: at most {e.calls:,} calls, about {e.tokens_in:,} tokens in, {e.tokens_out:,} out, {cost}"
+        console.print(f"{line}, {_duration(e.seconds)} ({e.basis})")
+    calls = sum(e.calls for _source, e in found if e.dollars != 0)
+    if calls > settings.ask_above and not yes and not typer.confirm(f"Ask the model up to {calls:,} times?"):
+        raise typer.Exit(2)
+
+
+def _run(console: Console, session: Session, *, dry: bool) -> Results | None:
+    """Write the texts, then run what is missing."""
+    if dry:
+        console.print(f"{len(session.cells)} cells with {len(session.choice.seeds)} seeds of {session.experiment.name}")
+        for source in session.sources:
+            console.print(f"  reads {source}")
+        return None
+    with console.status("writing the texts and looking up what is there"):
+        jobs = session.plan()
+    _announce(console, session, jobs)
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        todo = [job for job in jobs if job.stored is None]
+        task = progress.add_task("", total=len(todo))
+
+        def done(job: Job, run: CellRun) -> None:
+            if job.stored is None:
+                progress.advance(task)
+                progress.console.print(_line(session, job, run))
+
+        return session.run(jobs, done=done, say=lambda line: progress.update(task, description=line))
+
+
+def _announce(console: Console, session: Session, jobs: Sequence[Job]) -> None:
+    todo = [job for job in jobs if job.stored is None]
+    seconds = session.expected_seconds(jobs)
+    time_ = "nothing like them was measured here yet" if seconds is None else f"about {_duration(seconds)}"
+    console.print(
+        f"{session.experiment.name} on {session.corpus.name}: {len(session.cells)} cells, {len(jobs)} runs, "
+        f"{len(jobs) - len(todo)} of them there already"
+        + (f"; {sum(job.cell.seeded for job in todo)} fits to do, {time_}" if todo else "; nothing to do")
+    )
+
+
+def _line(session: Session, job: Job, run: CellRun) -> str:
+    from rich.markup import escape
+
+    from evals.table import short
+
+    numbers = ", ".join(f"{short(m)} {run.test[m].mean:.4f}" for m in session.experiment.metrics)
+    seed = f" seed {job.seed}" if job.cell.seeded else ""
+    return f"{escape(job.cell.name)}{seed}: {numbers} [dim]({_duration(run.wall_seconds)})[/dim]"
+
+
+def _written(table: Results, out: Path, writers: Sequence[str]) -> list[Path]:
+    """Write the wanted files."""
+    from evals import results as tables
+    from evals.plot import plot
+    from evals.table import as_csv, markdown
+
+    out.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for writer in writers:
+        path = out / f"{table.slug}.{ {'markdown': 'md', 'plot': 'png'}.get(writer, writer) }"
+        if writer == "json":
+            tables.write(path, table)
+        elif writer == "plot":
+            plot(table, path)
+        else:
+            path.write_text(markdown(table) if writer == "markdown" else as_csv(table), encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def _believable(console: Console, session: Session, table: Results) -> None:
+    """Print what lies out of its range; too low fails the run."""
+    low, high = session.out_of_range(table)
+    for line in high:
+        console.print(f"[yellow]note[/yellow] {line}")
+    for line in low:
+        console.print(f"[red]failed[/red] {line}")
+    if low:
+        raise typer.Exit(1)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
