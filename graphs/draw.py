@@ -1,4 +1,4 @@
-"""docs/graphs.md, drawn from every graph's own build(): `python -m graphs.draw` writes it, a test says when it is stale."""
+"""docs/graphs.md, drawn from every graph's own build() by `python -m graphs.draw`; a test says when it is stale."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 Nothing waits in a queue: an example is looked up, built and forgotten by the worker that has it. Its result and its
 done-mark are one row, so a process killed at any moment leaves every example either settled or untouched.
 
-Unusual: examples that found no server are held back. If another one succeeds, they had bad luck and are recorded as
-failed; if many in a row have none, the server is gone, the run stops, and they are left to be done.
+Unusual: examples that found no server are held back. If one that was begun later gets its answers, they had bad luck
+and are recorded as failed; if many in a row find none, the server is gone, the run stops, and they are left to be done.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Start:
         self._services: dict[int, Services] = {}
         self._ending: Ending = "done"
         self._reason = ""
-        self._held: list[Result] = []
+        self._held: list[tuple[float, Result]] = []
         self._counts = run.counts()
         self._began = time.monotonic()
         # done and failed by this start, and what earlier starts had settled
@@ -69,7 +69,7 @@ class Start:
         if job.how.stop.asked and self._ending == "done":
             self._end("interrupted", "")
         if self._ending != "no server":
-            self._release()
+            self._release(time.monotonic())
         self._count_rest(feed)
         return self._report()
 
@@ -123,6 +123,7 @@ class Start:
 
     async def _settle(self, index: int, key: str, generation: int) -> None:
         """Do one example and record what came of it."""
+        began = time.monotonic()
         user, split = self._job.inputs.place(index)
         blank = Result(key=key, user=user, split=split, status="failed", generation=generation)
         try:
@@ -132,10 +133,10 @@ class Start:
         except _NO_SERVER as error:
             self._hold(replace(blank, reason=f"{type(error).__name__}: {error}"))
         except (AnswerError, MissingInput, ModelError) as error:
-            self._release()
+            self._release(began)
             self._record(replace(blank, reason=f"{type(error).__name__}: {error}"))
         else:
-            self._release()
+            self._release(began)
             self._record(replace(blank, status="done", payload=payload))
 
     async def _think(self, index: int, generation: int) -> dict[str, Any]:
@@ -153,15 +154,14 @@ class Start:
         self._now[result.status] += 1
 
     def _hold(self, result: Result) -> None:
-        self._held.append(result)
+        self._held.append((time.monotonic(), result))
         if len(self._held) >= GONE_AFTER:
             self._end("no server", f"{GONE_AFTER} examples in a row got no answer, the last one so: {result.reason}")
 
-    def _release(self) -> None:
-        """The server lives: those that found none were unlucky."""
-        held, self._held = self._held, []
-        for result in held:
-            self._record(result)
+    def _release(self, began: float) -> None:
+        """The server answered an example begun at this time: those that had found none by then were unlucky."""
+        while self._held and self._held[0][0] <= began:
+            self._record(self._held.pop(0)[1])
 
     def _end(self, ending: Ending, reason: str) -> None:
         if self._ending == "done":
