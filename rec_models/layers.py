@@ -6,7 +6,7 @@ kernel on CPU and changed nothing on validation). `gated` and `swiglu` are the L
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -87,3 +87,38 @@ class Block(nn.Module):
     def _add(self, part: Tensor, inner: Tensor, gate: nn.Linear | None) -> Tensor:
         out: Tensor = self.dropout(part)
         return out if gate is None else out * torch.sigmoid(gate(inner))
+
+
+class BlockShape(Protocol):
+    """The part of a model's settings that its blocks need; see `SASRecSettings` for the words."""
+
+    @property
+    def width(self) -> int: ...  # noqa: D102
+    @property
+    def blocks(self) -> int: ...  # noqa: D102
+    @property
+    def heads(self) -> int: ...  # noqa: D102
+    @property
+    def inner(self) -> int: ...  # noqa: D102
+    @property
+    def dropout(self) -> float: ...  # noqa: D102
+    @property
+    def norm(self) -> Norm: ...  # noqa: D102
+    @property
+    def activation(self) -> Activation: ...  # noqa: D102
+    @property
+    def gated(self) -> bool: ...  # noqa: D102
+
+
+def blocks_of(shape: BlockShape, *, causal: bool) -> nn.ModuleList:
+    """The blocks of a model."""
+    return nn.ModuleList(
+        Block(
+            Attention(shape.width, shape.heads, causal=causal),
+            FeedForward(shape.width, shape.inner * shape.width, shape.activation),
+            norm=shape.norm,
+            dropout=shape.dropout,
+            gated=shape.gated,
+        )
+        for _ in range(shape.blocks)
+    )
