@@ -136,20 +136,26 @@ def plain_text(answer: Mapping[str, Any], kind: str) -> str:
 
 
 def best_answers(variant: Callable[[int], str], most: int) -> list[str]:
-    """The first `most` distinct variants; where there are fewer, the first ones again."""
-    found = [variant(0)]
-    for v in range(1, 1 + _FEW * (most - 1)):
-        if len(found) == most:
-            break
-        if (text := variant(v)) not in found:
-            found.append(text)
-    return [found[i % len(found)] for i in range(most)]
+    """The first `most` distinct variants; where there are fewer, the first ones again.
+
+    The i-th is the same however many are asked for.
+    """
+    found: list[str] = []
+    answers: list[str] = []
+    v = 0
+    for i in range(most):
+        while len(found) <= i and v < 1 + _FEW * i:
+            if (text := variant(v)) not in found:
+                found.append(text)
+            v += 1
+        answers.append(found[i % len(found)])
+    return answers
 
 
 def cut(text: str, request: Request) -> tuple[str, FinishReason]:
-    """The text up to the tokens allowed, and whether that ended it."""
+    """The text up to the tokens allowed, and whether that ended it; a choice is one token."""
     room = 4 * request.sampling.max_tokens
-    return (text, "stop") if len(text) <= room else (text[:room], "length")
+    return (text, "stop") if len(text) <= room or choices_of(request.format) else (text[:room], "length")
 
 
 def count_tokens(text: str) -> int:

@@ -166,7 +166,7 @@ class Facts:
 
 @dataclass
 class Scribe(Content):
-    """Writes one answer: true to the latent facts, or about something else.
+    """Writes one answer: true to the latent facts, or about something else; in a list by lines, each entry for itself.
 
     Attributes:
         facts, latent: what there is to know.
@@ -179,11 +179,12 @@ class Scribe(Content):
     rng: random.Random
     quality: float
     _listed: dict[str, tuple[Line, ...]] = field(default_factory=dict)
+    _entries: dict[str, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Draw whether this answer is true, and what it is about if it is not."""
-        chance = self.quality ** (0.25 + self.latent.difficulty) if self.quality else 0.0
-        self.is_true = self.rng.random() < chance
+        self._chance = self.quality ** (0.25 + self.latent.difficulty) if self.quality else 0.0
+        self._is_true = self.rng.random() < self._chance
         self._slip = 0.0 if self.quality == 1 else 0.3 * (1 - self.quality)
         wrong = np.full(self.facts.n_topics, 0.04 / self.facts.n_topics)
         first, second = (self.rng.randrange(self.facts.n_topics) for _ in range(2))
@@ -238,7 +239,7 @@ class Scribe(Content):
         if found and (lines := self._listed.get(found[1])) and (is_id(name) or name.isdecimal()):
             mark = lines[int(found[2])].mark if int(found[2]) < len(lines) else ""
             return int(mark) if mark.isdecimal() else low
-        return low + (high - low) * self._match(self._line(path) or self.latent.reading.subject)
+        return low + (high - low) * self._match(self._line(path) or self.latent.reading.subject, path)
 
     def judge(self, options: Sequence[str], focus: Line | None = None) -> list[float]:
         """How well each option answers, in [0, 1] and a little noise below quality 1."""
@@ -254,12 +255,22 @@ class Scribe(Content):
     def truth_of(self, text: str) -> float:
         """How well a text's topic words agree with what this answer holds for true, in [0, 1]."""
         said = self.facts.words(text)
-        return 0.0 if said is None else _cosine(said, self._held(self.latent.taste))
+        return 0.0 if said is None else _cosine(said, self._held("", self.latent.taste))
 
-    def _match(self, line: Line | None) -> float:
+    def is_true(self, path: str) -> bool:
+        """Whether this place of the answer is true."""
+        found = ENTRY.match(path)
+        if found is None or not self._listed.get(found[1]):
+            return self._is_true
+        place = f"{found[1]}.{found[2]}"
+        if place not in self._entries:
+            self._entries[place] = self.rng.random() < self._chance
+        return self._entries[place]
+
+    def _match(self, line: Line | None, path: str = "") -> float:
         """How well a line suits the user: the truth for a true answer, anything for another."""
         topics = self.latent.topics(line)
-        if not self.is_true or topics is None or self.latent.taste is None:
+        if not self.is_true(path) or topics is None or self.latent.taste is None:
             return self.rng.random()
         noise = self._slip * (self.rng.random() - 0.5)
         return min(1.0, max(0.0, _cosine(topics, self.latent.taste) + noise))
@@ -271,18 +282,16 @@ class Scribe(Content):
         return lines[min(int(found[2]), len(lines) - 1)] if found and lines else None
 
     def _subject(self, path: str) -> Vector:
-        """Topics that a field is to speak of: of its line as the user sees it, of the subject, or of the user."""
+        """Topics that a field is to speak of: of its line or the subject as the user sees it, or of the user."""
         topics = self.latent.topics(self._line(path) or self.latent.reading.subject)
         taste = self.latent.taste
-        if topics is None:
-            return self._held(taste)
-        if taste is None:
-            return self._held(topics)
+        if topics is None or taste is None:
+            return self._held(path, taste if topics is None else topics)
         seen = topics * (taste + 0.1)
-        return self._held(seen / seen.sum())
+        return self._held(path, seen / seen.sum())
 
-    def _held(self, truth: Vector | None) -> Vector:
-        return truth if self.is_true and truth is not None else self._wrong
+    def _held(self, path: str, truth: Vector | None) -> Vector:
+        return truth if truth is not None and self.is_true(path) else self._wrong
 
     def _draw(self, topics: Vector, n: int) -> list[str]:
         """Up to n distinct words of these topics, a few of them slips."""
