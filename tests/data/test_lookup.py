@@ -61,7 +61,17 @@ def test_options_in_the_name_and_as_arguments_are_the_same(write, settings):
     assert load("set?dedup", settings=settings, dedup=False).n_interactions == 4
 
 
-@pytest.mark.parametrize("name", ["set?dedup=maybe", "set?kcore=few", "set?kcore=-1", "set?", "set?dedup&dedup=no"])
+def test_the_first_users_of_a_file_are_a_data_set_of_their_own(write, settings):
+    rows = [f"u{u},i{(u * 3 + k) % 7},{k}" for u in range(5) for k in range(4)]
+    write("set/interactions.csv", "\n".join(["user_id,item_id,position", *rows]) + "\n")
+    few = load("set?users=2", settings=settings)
+    assert few.user_ids.to_list() == ["u0", "u1"]
+    assert set(few.catalogue["id"]) == {f"i{(u * 3 + k) % 7}" for u in range(2) for k in range(4)}
+    assert few.digest != load("set", settings=settings).digest
+    assert load("set?users=99", settings=settings).digest == load("set", settings=settings).digest
+
+
+@pytest.mark.parametrize("name", ["set?users=x", "set?dedup=maybe", "set?kcore=few", "set?kcore=-1", "set?", "set?dedup&dedup=no"])
 def test_bad_options_are_refused(write, settings, name):
     write("set/interactions.csv", ROWS)
     with pytest.raises(UsageError):

@@ -1,8 +1,8 @@
 """From a name to a corpus: where data sets are looked for, and the options a name may carry.
 
 A name is looked up in the data folders first (`Settings.data_folders`, first hit wins), then taken as a path. What
-follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, and those of the format (`year=2019` for Yelp, column
-names for a table). `world` and `world:...` are generated (whyrec/data/world.py).
+follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, `users=500` (the first 500), and those of the format
+(`year=2019` for Yelp, column names for a table). `world` and `world:...` are generated (whyrec/data/world.py).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings, read_settings
 
 _TABLE = Reader(table.NAME, table.recognise, table.read, table.OPTIONS)
-_PIPELINE = ("dedup", "kcore")
+_PIPELINE = ("dedup", "kcore", "users")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,13 @@ def load(
     place = locate(base, settings=settings)
     raw = place.reader.read(place.path, _for_reader(place, options))
     full = base + ("?" + "&".join(f"{k}={v}" if v else k for k, v in sorted(options.items())) if options else "")
-    return prepare(raw, full, dedup=_yes(options.get("dedup"), raw.dedup), min_events=_count(options.get("kcore", "0")))
+    return prepare(
+        raw,
+        full,
+        dedup=_yes(options.get("dedup"), raw.dedup),
+        min_events=_count("kcore", options.get("kcore", "0")),
+        users=_count("users", options.get("users", "0")),
+    )
 
 
 def locate(name: str, *, settings: Settings | None = None) -> Place:
@@ -136,7 +142,7 @@ def _yes(value: str | None, default: bool) -> bool:
     return value != "no"
 
 
-def _count(value: str) -> int:
+def _count(option: str, value: str) -> int:
     if not value.isdecimal():
-        raise UsageError(f"kcore is a whole number of events, not {value!r}.")
+        raise UsageError(f"{option} is a whole number, as in {option}=5, not {value!r}.")
     return int(value)

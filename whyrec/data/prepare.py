@@ -24,7 +24,7 @@ from whyrec.errors import UsageError
 _YEAR_3000 = 32_503_680_000
 
 
-def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0) -> Corpus:
+def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0, users: int = 0) -> Corpus:
     """Order, de-duplicate, k-core and number the rows of a data set.
 
     Args:
@@ -32,6 +32,7 @@ def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0) ->
         name: name of the corpus.
         dedup: keep only the first event of each (user, item).
         min_events: every user and item keeps at least this many events, iterated until stable; 0 keeps all.
+        users: only the first this many users of the file, for a quick look; 0 keeps all.
 
     Raises:
         UsageError: no rows, none left, positions that repeat, or times that are not unix seconds.
@@ -44,9 +45,13 @@ def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0) ->
     row = _order(raw.rows, user, times, name)
     notes: dict[str, Any] = {"format": raw.format, "rows read": raw.rows.height, **raw.notes}
     notes["order"] = "position" if "position" in raw.rows.columns else "time" if times is not None else "file"
+    if users:
+        row = row[user[row] < users]
+        notes["first users only"] = users
     if dedup:
+        before = len(row)
         row = _first_events(row, user, item)
-        notes["duplicates dropped"] = raw.rows.height - len(row)
+        notes["duplicates dropped"] = before - len(row)
     if min_events > 1:
         before = len(row)
         row, rounds = _k_core(row, user, item, min_events)
