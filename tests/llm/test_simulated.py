@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,9 @@ from agents import catalogue, cot_rec
 from whyrec.data import world
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
+from whyrec.llm import wrap
 from whyrec.llm.blocks import read_blocks, tokens
+from whyrec.llm.extractive import Extractive
 from whyrec.llm.labels import choice_format, label_probabilities
 from whyrec.llm.model import About, Message, Request, Scorer
 from whyrec.llm.simulated import Simulated, open_
@@ -250,6 +253,18 @@ async def test_samples_differ_and_stay_what_they_are() -> None:
     assert third.text == many[2].text
     (anew,) = await model.complete(dataclasses.replace(request, samples=(2,), retry=1))
     assert anew.text != third.text
+
+
+async def test_two_users_with_one_history_do_not_share_a_cached_answer(tmp_path: Path) -> None:
+    """The cache keys on the fields of `About` that the model names; for other models, on none."""
+    asked = [cot_rec.summarise_batch.request(1, about(user), {"history": TEST.example(1).history}) for user in (1, 2)]
+    for model, distinct in ((Simulated(W, 1.0), 2), (Extractive(), 1)):
+        cached = wrap(model, settings=Settings(home=tmp_path))
+        replies = [(await cached.complete(request))[0] for request in (*asked, *asked)]
+        assert len({r.text for r in replies}) == distinct
+        assert [r.cache for r in replies].count("miss") == distinct
+        assert [r.text for r in replies[:2]] == [r.text for r in replies[2:]]
+        await cached.close()
 
 
 def test_opening() -> None:

@@ -137,7 +137,7 @@ class Cached(Wrapper):
     async def complete(self, request: Request) -> list[Reply]:
         """Answer every sample; only those that nobody has asked for yet reach the model."""
         body = self._digests.body(request)
-        keys = [self._key(self._digests.of_sample(body, request, sample)) for sample in request.samples]
+        keys = [self._key(self._digests.of_sample(body, request, sample), request) for sample in request.samples]
         found: dict[bytes, Reply] = {}
         for key, sample in zip(keys, request.samples, strict=True):
             stored = self._file.get(key)
@@ -160,7 +160,7 @@ class Cached(Wrapper):
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
         body = self._digests.body(request)
-        keys = [self._key(self._digests.of_score(body, request, [text])) for text in continuations]
+        keys = [self._key(self._digests.of_score(body, request, [text]), request) for text in continuations]
         texts = dict(zip(keys, continuations, strict=True))
         found: dict[bytes, TokenScores] = {}
         for key in keys:
@@ -186,8 +186,10 @@ class Cached(Wrapper):
         finally:
             self._file.close()
 
-    def _key(self, digest: bytes) -> bytes:
-        return hashlib.blake2b(digest + self._model, digest_size=16).digest()
+    def _key(self, digest: bytes, request: Request) -> bytes:
+        who = [getattr(request.about, name) for name in self.about_in_key]  # only the simulated model's depend on it
+        told = _encode(who).encode("ascii") if who else b""
+        return hashlib.blake2b(digest + self._model + told, digest_size=16).digest()
 
     async def _fly(
         self,

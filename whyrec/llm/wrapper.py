@@ -12,7 +12,8 @@ class Wrapper:
     """Passes everything through; a subclass says what it does around `_complete` and `_score`.
 
     `score` exists on an instance only where the wrapped model has it, so `isinstance(model, Scorer)` stays true to
-    the model at the core.
+    the model at the core. So is `about_in_key`: the fields of `About` that a model's answers depend on beside the
+    messages, empty for all that only read what they are asked.
     """
 
     score: Callable[[Request, Sequence[str]], Coroutine[Any, Any, list[TokenScores]]]
@@ -20,6 +21,7 @@ class Wrapper:
     def __init__(self, inner: LanguageModel) -> None:
         self.inner = inner
         self.name, self.revision = inner.name, inner.revision
+        self.about_in_key: tuple[str, ...] = getattr(inner, "about_in_key", ())
         if isinstance(inner, Scorer):
             self._inner_score = inner.score
             self.score = self._score
