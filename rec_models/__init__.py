@@ -26,7 +26,7 @@ How the pieces are used (import each from its own module):
   array [users, C] of item indices that hold the target exactly once, aligned with `view.users` (or an object with
   such an array in `.items`).
 - `SASRec(..., item_vectors: float32 [I, width] | None, user_vectors: float32 [U, width] | None, n_users=U)`;
-  `SASRecSettings.user_token` is None, "random" or "given". `BERT4Rec` takes the same arguments.
+  `SASRecSettings.user_token` is "none", "random" or "given". `BERT4Rec` takes the same arguments.
 - `encode_and_map(vectors_ND, width, method="pca"|"truncate"|"random", norm=...) -> float32 [N, width]`;
   `norm_matched(vectors, seed=...)` gives the random control rows of the same norms.
 """

@@ -41,7 +41,7 @@ class BERT4RecSettings:
     activation: Activation = "gelu"
     gated: bool = False
     from_end: bool = True
-    user_token: UserToken | None = None
+    user_token: UserToken = "none"
     init_std: float = 0.02
     masked: float = 0.2
     only_last: float = 0.5

@@ -46,7 +46,7 @@ class SASRecSettings:
     activation: Activation = "gelu"
     gated: bool = False
     from_end: bool = False
-    user_token: UserToken | None = None
+    user_token: UserToken = "none"
     init_std: float = 0.02
     loss: LossSettings = field(default_factory=LossSettings)
 

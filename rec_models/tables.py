@@ -18,7 +18,7 @@ from rec_models.base import Batch
 from whyrec.errors import UsageError
 
 Vectors = npt.NDArray[np.float32]
-UserToken = Literal["random", "given"]
+UserToken = Literal["none", "random", "given"]
 
 
 class TableShape(Protocol):
@@ -40,7 +40,7 @@ class TableShape(Protocol):
         ...
 
     @property
-    def user_token(self) -> UserToken | None:
+    def user_token(self) -> UserToken:
         """No token of the user, one with a random start, or one that starts from given vectors."""
         ...
 
@@ -64,9 +64,9 @@ class Tables(nn.Module):
         self.items = nn.Parameter(torch.empty(n_items, shape.width))
         self.positions = nn.Parameter(torch.empty(shape.max_length, shape.width))
         self.users: nn.Parameter | None = None
-        if shape.user_token is None and user_vectors is not None:
+        if shape.user_token == "none" and user_vectors is not None:
             raise UsageError('User vectors were given to a model without a user token: set user_token="given".')
-        if shape.user_token is not None:
+        if shape.user_token != "none":
             users = _count_users(shape.user_token, user_vectors, n_users)
             self.users = nn.Parameter(torch.empty(users, shape.width))
             self.user_position = nn.Parameter(torch.empty(1, shape.width))
