@@ -72,7 +72,8 @@ def norm_matched(rows: Vectors, *, seed: int = 0) -> Vectors:
     """Random directions with the lengths of the given rows, [N, width]: the control for `encode_and_map`."""
     random = np.random.default_rng(seed).standard_normal(rows.shape)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True) / np.linalg.norm(random, axis=1, keepdims=True)
-    return (random * lengths).astype(np.float32)
+    found: Vectors = (random * lengths).astype(np.float32)
+    return found
 
 
 def _checked(vectors: npt.NDArray[np.floating], name: str) -> npt.NDArray[np.float64]:
