@@ -18,6 +18,7 @@ from evals.verdicts import summary_of_claim
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
 _SHORT = {"recall": "R", "ndcg": "N", "hit": "Hit", "hr": "HR", "mrr": "MRR"}
 
@@ -30,6 +31,15 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     dim: frozenset[int]
 
+    def part(self, columns: Sequence[int], rows: Sequence[int] | None = None) -> Grid:
+        """Some columns and rows of it."""
+        kept = range(len(self.rows)) if rows is None else rows
+        return Grid(
+            tuple(self.headings[c] for c in columns),
+            tuple(tuple(self.rows[r][c] for c in columns) for r in kept),
+            frozenset(i for i, r in enumerate(kept) if r in self.dim),
+        )
+
 
 def short(metric: str) -> str:
     """ "R@10" for "recall@10"."""
@@ -40,29 +50,55 @@ def short(metric: str) -> str:
 def grid(results: Results) -> Grid:
     """The table of these results."""
     several = any(len(row.runs) > 1 for row in results.rows.values())
-    headings = ["", *(f"{short(m)} [{LEVEL:.0%}]" for m in results.metrics), f"Δ {short(_judged(results))} (p)"]
-    headings += [f"{short(_judged(results))} over seeds"] if several else []
+    headings = ["", *(f"{short(m)} [{LEVEL:.0%}]" for m in results.metrics), f"Δ {short(judged_metric(results))} (p)"]
+    headings += [f"{short(judged_metric(results))} over seeds"] if several else []
     headings += ["n", *results.columns]
     rows = [_chance(results, several), *(_cells(results, row, several) for row in results.rows.values())]
     dim = {0} | {i + 1 for i, row in enumerate(results.rows.values()) if row.anchor}
     return Grid(tuple(headings), tuple(tuple(r) for r in rows), frozenset(dim))
 
 
-def terminal(results: Results) -> RenderableType:
-    """The table, its footing and the verdicts, for a rich Console."""
-    from rich import box
+def terminal(results: Results, width: int = 200) -> RenderableType:
+    """The table, its footing and the verdicts, for a rich Console of this width.
+
+    Where the published columns do not fit beside ours they follow in a second table, ours repeated in front of them.
+    """
     from rich.console import Group
+    from rich.markup import escape
+
+    made = grid(results)
+    title = f"{results.title} · {results.data.name}"
+    published = len(results.columns)
+    widest = [max(len(row[i]) for row in (made.headings, *made.rows)) for i in range(len(made.headings))]
+    if sum(widest) + 2 * len(widest) <= width or not published:
+        tables = [_rich(made, title)]
+    else:
+        made = Grid(made.headings, tuple((_brief(row[0]), *row[1:]) for row in made.rows), made.dim)
+        ours, cut = range(len(made.headings) - published), len(results.metrics) + 1
+        beside = [*range(cut), *range(len(made.headings) - published, len(made.headings))]
+        printed = [i for i, row in enumerate(made.rows) if any(row[-published:])]
+        means = Grid(made.headings, tuple(tuple(c.partition(" [")[0] for c in row) for row in made.rows), made.dim)
+        tables = [_rich(made.part(ours), title), _rich(means.part(beside, printed), "Beside what was published")]
+    lines = [escape(line) for line in (*footing(results), *verdict_lines(results))]
+    return Group(*tables, *lines)
+
+
+def _brief(name: str) -> str:
+    """A cell's name for narrow places: "SASRec None · Random"."""
+    return name.replace("user=", "").replace(",item=", " · ")
+
+
+def _rich(made: Grid, title: str) -> Table:
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    made = grid(results)
-    table = Table(title=f"{results.title} · {results.data.name}", box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for i, heading in enumerate(made.headings):
         table.add_column(escape(heading), justify="left" if i == 0 else "right", overflow="fold")
     for i, row in enumerate(made.rows):
         table.add_row(*(escape(cell) for cell in row), style="dim" if i in made.dim else "")
-    lines = [escape(line) for line in (*footing(results), *verdict_lines(results))]
-    return Group(table, *lines)
+    return table
 
 
 def markdown(results: Results) -> str:
@@ -131,7 +167,7 @@ def number(value: float) -> str:
     return f"{value:.4f}"
 
 
-def _judged(results: Results) -> str:
+def judged_metric(results: Results) -> str:
     """The metric of the delta column: the one claims are judged by."""
     return "ndcg@10" if "ndcg@10" in results.metrics else results.metrics[0]
 
@@ -139,9 +175,9 @@ def _judged(results: Results) -> str:
 def _cells(results: Results, row: Row, several: bool) -> list[str]:
     cells = [row.name]
     cells += [_interval(row.users[m]) if m in row.users else number(_mean(row, m)) for m in results.metrics]
-    cells += [_delta(row.delta.get(_judged(results)))]
+    cells += [_delta(row.delta.get(judged_metric(results)))]
     if several:
-        seeds = row.seeds.get(_judged(results))
+        seeds = row.seeds.get(judged_metric(results))
         cells += [f"±{(seeds.high - seeds.low) / 2:.4f} ({seeds.n})" if seeds else f"({len(row.runs)})"]
     n, unscored = _counts(row)
     cells += [f"{n:,}" + (f" (+{unscored:,} unscored)" if unscored else "")]

@@ -25,6 +25,7 @@ from rec_models.itemcf import ItemCF
 from rec_models.popularity import Popularity
 from rec_models.rank import rank
 from rec_models.sasrec import SASRec, SASRecSettings
+from rec_models.tables import UserToken
 from whyrec.data.split import SplitView
 from whyrec.embed import Vectors, open_embedder
 
@@ -176,7 +177,7 @@ def _rows(vectors: Vectors, texts: Texts, how: EncodeAndMap, width: int) -> Vect
 def _model(
     training: Training, context: Context, seed: int, *, items: Vectors | None, users: Vectors | None
 ) -> SequenceModel:
-    token = "none" if training.users == "none" else "random" if users is None else "given"
+    token: UserToken | None = None if training.users == "none" else "random" if users is None else "given"
     corpus = context.corpus
     given: dict[str, Any] = {"item_vectors": items, "user_vectors": users, "n_users": corpus.n_users, "seed": seed}
     if isinstance(training.network, SASRecSettings):

@@ -61,6 +61,13 @@ def test_the_terminal_shows_numbers_and_verdicts(table: Results) -> None:
     assert "strong" in text and "0.0281 / 0.0150" in text and "Contradicted." in text and "[95%]" in text
 
 
+def test_a_narrow_terminal_gets_two_tables(table: Results) -> None:
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(terminal(table, 60))
+    text = console.export_text()
+    assert "Beside what was published" in text and text.count("0.0281 / 0.0150") == 1
+
+
 def test_the_figure_is_drawn_for_every_metric(table: Results, tmp_path: Path) -> None:
     file = plot(table, tmp_path / "deep" / "figure.svg")
     drawn = file.read_text()

@@ -72,7 +72,7 @@ def command(
     from evals.report import render_results
     from evals.table import terminal
 
-    console.print(terminal(table))
+    console.print(terminal(table, console.width if console.is_terminal else 240), soft_wrap=not console.is_terminal)
     render_results(results, results.parent / "results.md")
     for path in _written(table, out, [writer for writer in WRITERS if given[writer]]):
         console.print(f"[dim]wrote {path}[/dim]")
@@ -163,7 +163,9 @@ def _ask(console: Console, session: Session, settings: Settings, *, yes: bool) -
     artefacts: GraphArtefacts = session.artefacts  # type: ignore[assignment]
     found = [(source, e) for source, e in artefacts.estimates(session.sources) if e.examples]
     for source, e in found:
-        cost = "price unknown" if e.dollars is None else f"about {e.dollars:.2f} US dollars"
+        cost = (
+            "free" if e.dollars == 0 else "price unknown" if e.dollars is None else f"about {e.dollars:.2f} US dollars"
+        )
         line = f"{source}: at most {e.calls:,} calls, about {e.tokens_in:,} tokens in, {e.tokens_out:,} out, {cost}"
         console.print(f"{line}, {_duration(e.seconds)} ({e.basis})")
     calls = sum(e.calls for _source, e in found if e.dollars != 0)
