@@ -127,13 +127,11 @@ def make(
             f"A world needs at least 1 user, {_MIN_ITEMS} items and a seed of 0 or more; "
             f"it was asked for {n_users} users, {n_items} items and seed {seed}."
         )
-    chosen = SETTINGS[setting]
     rng = source(seed, 3)
-    shop = stock(chosen, n_items, rng)
-    catalogue = world_text.catalogue(shop.topics, shop.brand_of, chosen.untidy, rng)
-    crowd, spoken = _gather(
-        shop, crowds(shop, chosen, n_users, seed), n_users <= REVIEWS_UP_TO if reviews is None else reviews
-    )
+    shop = stock(SETTINGS[setting], n_items, rng)
+    catalogue = world_text.catalogue(shop.topics, shop.brand_of, SETTINGS[setting].untidy, rng)
+    wanted = n_users <= REVIEWS_UP_TO if reviews is None else reviews
+    crowd, spoken = _gather(shop, crowds(shop, SETTINGS[setting], n_users, seed), wanted)
     asked = {"setting": setting, "users": n_users, "items": n_items, "seed": seed, "reviews": reviews}
     corpus = Corpus(
         name=_spec({k: v for k, v in asked.items() if v != _DEFAULTS[k]}),
@@ -146,7 +144,11 @@ def make(
         reviews=spoken,
         notes={"generated": f"setting {setting}, {N_TOPICS} latent topics, seed {seed}"},
     )
-    truth = Truth(
+    return World(corpus, _truth(shop, crowd, seed))
+
+
+def _truth(shop: Shop, crowd: Crowd, seed: int) -> Truth:
+    return Truth(
         item_topics=np.vstack([np.zeros((1, N_TOPICS)), shop.topics]).astype(np.float32),
         topic_names=tuple(t.name for t in world_text.TOPICS),
         topic_words=tuple(t.words for t in world_text.TOPICS),
@@ -156,7 +158,6 @@ def make(
         _turn=crowd.turn,
         _reach=shop.reach,
     )
-    return World(corpus, truth)
 
 
 def load(spec: str) -> World:
