@@ -24,7 +24,6 @@ ASK = Request((Message("system", "You are terse."), Message("user", "warm socks?
 
 @pytest.fixture(scope="module")
 def opened(tiny_model: Path) -> Any:
-    torch.set_num_threads(1)
     return open_provider(f"transformers:{tiny_model}", settings=read_settings())
 
 

@@ -83,6 +83,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=bare, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=TEMPLATE
     )
+    torch.set_num_threads(1)  # two threads on two busy cores wait for each other
     torch.manual_seed(0)
     config = transformers.Qwen2Config(
         vocab_size=len(tokenizer),

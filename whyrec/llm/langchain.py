@@ -76,6 +76,8 @@ class LangChainModel:
         start = time.perf_counter()
         try:
             answers = await self._answers(request)
+        except (TypeError, AttributeError, LookupError, AssertionError):
+            raise  # a bug, ours or theirs, and no answer of a server
         except Exception as error:
             raise self._error(error) from None
         seconds = time.perf_counter() - start
@@ -176,6 +178,14 @@ def _texts(message: AIMessage | AIMessageChunk) -> tuple[str, str]:
     return "".join(texts), "\n".join(filter(None, [thought, *thoughts]))
 
 
+def _value(text: str) -> Any:
+    """An option as LangChain wants it: a number, a truth value, JSON, or else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def open_langchain(rest: str, *, settings: Settings, world: World | None) -> LangChainModel:
     """`langchain:PROVIDER:MODEL?argument=value&...`.
 
@@ -183,7 +193,8 @@ def open_langchain(rest: str, *, settings: Settings, world: World | None) -> Lan
         UsageError: the provider's package or key is missing, or LangChain does not know the string.
     """
     string, _, query = rest.partition("?")
-    options = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    options = {key: _value(text) for key, _, text in pairs}
     if ":" not in string:
         raise UsageError(
             f"langchain:{rest} must name a provider and a model, as langchain:anthropic:claude-sonnet-4-5."
