@@ -171,7 +171,7 @@ def test_a_folder_with_another_run_is_not_mixed(tmp_path: Path) -> None:
     connection.execute("UPDATE run SET identity='0123456789abcdef'")
     connection.commit()
     connection.close()
-    with pytest.raises(UsageError, match="holds another run.*--new"):
+    with pytest.raises(UsageError, match=r"holds another run.*--new"):
         Run.open(tmp_path, IDENTITY)
 
 
@@ -325,6 +325,10 @@ def test_replay_finds_the_first_answer_of_a_request(run: Run) -> None:
     )
     run.log(call(b"1" * 16, answer="later", cache="hit"))
     assert run.reply_for(b"1" * 16) == reply
+    run.log(call(b"1" * 16, answer="mine", about=About(example="e7")))
+    mine = run.reply_for(b"1" * 16, example="e7")
+    assert mine is not None and mine.text == "mine"
+    assert run.reply_for(b"1" * 16, example="e8") == reply
     assert run.reply_for(b"2" * 16) is None and run.scores_for(b"1" * 16) is None
 
 
@@ -518,7 +522,7 @@ def test_secrets_are_cut_out(text: str, secret: str) -> None:
 
 
 def test_ordinary_text_is_not_cut() -> None:
-    text = "openai:gpt-4o at http://127.0.0.1:8000/v1 took 4000 tokens: too many (limit 3000); skip-connection task-12345678"
+    text = "openai:gpt-4o at http://127.0.0.1:8000/v1 took 4000 tokens: too many (limit 3000); skip-task-12345678"
     assert redact(text) == text
 
 

@@ -84,7 +84,7 @@ def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
 def test_a_file_from_the_future_is_refused(path: Path) -> None:
     connection = connect(path)
     migrate(connection, path, [one, two])
-    with pytest.raises(UsageError, match="newer whyrec.*version 2, this one knows 1"):
+    with pytest.raises(UsageError, match=r"newer whyrec.*version 2, this one knows 1"):
         migrate(connection, path, [one])
     connection.close()
 

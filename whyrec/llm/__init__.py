@@ -45,18 +45,8 @@ class Around(TypedDict, total=False):
     retry: int
 
 
-def open(name: str, *, settings: Settings, **around: Unpack[Around]) -> LanguageModel:  # noqa: A001
-    """The model of a name, with retries, limits, budget, cache and trace around it (design rule 4).
-
-    Raises:
-        UnknownNameError: nobody knows the kind of model.
-        UsageError: the name, a key, a package, the budget's price or the cache file is wrong.
-    """
-    return wrap(open_provider(name, settings=settings, world=around.get("world")), settings=settings, **around)
-
-
 def wrap(model: LanguageModel, *, settings: Settings, **around: Unpack[Around]) -> LanguageModel:
-    """What `open` puts around the model of a name, around a bare model that is already open.
+    """A model that is already there, with retries, limits, budget, cache and trace around it (design rule 4).
 
     Raises:
         UsageError: the budget's price or the cache file is wrong.
@@ -72,3 +62,13 @@ def wrap(model: LanguageModel, *, settings: Settings, **around: Unpack[Around]) 
     run = around.get("run")
     seen = Traced(kept, run, digests=digests) if run else kept
     return Stamped(seen, run=run.id if run else "", retry=around.get("retry", 0))
+
+
+def open(name: str, *, settings: Settings, **around: Unpack[Around]) -> LanguageModel:  # noqa: A001
+    """The model of a name, with everything that `wrap` puts around it.
+
+    Raises:
+        UnknownNameError: nobody knows the kind of model.
+        UsageError: the name, a key, a package, the budget's price or the cache file is wrong.
+    """
+    return wrap(open_provider(name, settings=settings, world=around.get("world")), settings=settings, **around)

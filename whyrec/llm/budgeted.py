@@ -132,14 +132,13 @@ class Budget:
 
     def _spent_error(self) -> BudgetSpent:
         limits = {"calls": self.calls, "tokens": self.tokens, "US dollars": self.dollars}
-        said = ", ".join(
-            f"{used:.4g} of {limit} {name}" if name == "US dollars" else f"{used} of {limit} {name}"
-            for (name, limit), used in zip(limits.items(), self.spent, strict=True)
+        said = "; ".join(
+            f"of {limit:g} {name} {used:.6g} are spent and {waiting:.6g} may be, by requests in flight"
+            for (name, limit), used, waiting in zip(limits.items(), self.spent, self.reserved, strict=True)
             if limit is not None
         )
         return BudgetSpent(
-            f"The budget has no room for another call ({said} spent; the next could cost more than the rest). "
-            f"Raise it and run the same command again."
+            f"The budget has no room for another request: {said}. Raise it and run the same command again."
         )
 
 

@@ -118,6 +118,7 @@ class Limited(Wrapper):
             used = sum(reply.usage.prompt + reply.usage.completion for reply in replies)
             if used:
                 self._tokens.give_back(cost - used)
+                self._pump(self._clock or asyncio.get_running_loop())
         if queue_s > 0:
             return [replace(reply, queue_s=queue_s) for reply in replies]
         return replies

@@ -38,7 +38,7 @@ class Replay:
         return [self._find(request, sample) for sample in request.samples]
 
     def _find(self, request: Request, sample: int) -> Reply:
-        reply = self._run.reply_for(request_digest(request, sample))
+        reply = self._run.reply_for(request_digest(request, sample), example=request.about.example)
         if reply is None:
             raise self._unasked(request, f"sample {sample} of this request")
         return reply

@@ -109,16 +109,18 @@ class RunReader:
                 call[column] = "" if call[column] is None else self.text(call[column])
             yield call
 
-    def reply_for(self, request_digest: bytes) -> Reply | None:
+    def reply_for(self, request_digest: bytes, *, example: str = "") -> Reply | None:
         """The first answer recorded for a request and sample (`whyrec.llm.cached.request_digest`), or None.
 
-        Model and URL are no part of that digest, so another model may replay the run's answers. Its cost is 0.0.
+        Of several the one that this example got is preferred (the simulated model knows more of a user than the
+        request shows). Model and URL are no part of that digest, so another model may replay the run's answers. Its
+        cost is 0.0.
         """
         self._settle()
         row = self._read.execute(
             "SELECT sample,answer,reasoning,logprobs,answered_by,finish,tokens_in,tokens_out,tokens_cached FROM call "
-            "WHERE request=? AND kind='complete' AND error_kind='' ORDER BY id LIMIT 1",
-            (request_digest,),
+            "WHERE request=? AND kind='complete' AND error_kind='' ORDER BY example<>?, id LIMIT 1",
+            (request_digest, example),
         ).fetchone()
         if row is None:
             return None
