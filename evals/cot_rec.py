@@ -28,7 +28,7 @@ from evals.training import (
     popularity,
     trained,
 )
-from rec_models import presets
+from rec_models.bert4rec import BERT4RecSettings
 from rec_models.fit import FitSettings
 from rec_models.losses import LossSettings
 from rec_models.sasrec import SASRecSettings
@@ -123,7 +123,7 @@ def _grid(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell
 
 
 def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, item: Start, *, loss: str = "") -> Cell:
-    network, fitting = preset(backbone, corpus, options)
+    network, fitting = preset(backbone, options)
     if loss:
         assert isinstance(network, SASRecSettings)
         network = replace(network, loss=LossSettings("bce", negatives=1))
@@ -167,12 +167,11 @@ def _claims(backbone: Backbone, options: Options) -> Iterator[Claim]:
         yield Claim(REASONS, *(name(_preferences(llm, options)[0], caption) for llm in (better, worse)))
 
 
-def preset(backbone: Backbone, corpus: Corpus, options: Options) -> tuple[NetworkSettings, FitSettings]:
-    """Settings chosen on validation, the same in every cell of a backbone."""
-    network, fitting = presets.settings(backbone, corpus)
-    if options.epochs is not None:
-        fitting = replace(fitting, epochs=min(options.epochs, fitting.epochs))
-    return network, replace(fitting, mask_seen=options.mask_seen)
+def preset(backbone: Backbone, options: Options) -> tuple[NetworkSettings, FitSettings]:
+    """Settings of a backbone, the same in all its cells."""
+    network: NetworkSettings = SASRecSettings() if backbone == "SASRec" else BERT4RecSettings()
+    fitting = FitSettings(mask_seen=options.mask_seen)
+    return network, fitting if options.epochs is None else replace(fitting, epochs=options.epochs)
 
 
 def _preferences(llm: str, options: Options) -> list[Source]:

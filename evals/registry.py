@@ -27,12 +27,13 @@ class EncodeAndMap:
 
     Attributes:
         embedder: as `whyrec.embed.open_embedder` names them; `lsa` is fitted on the texts of the items.
-        method: from the embedder's width to the recommender's.
+        method: from the embedder's width to the recommender's; "pca" is fitted on the items' texts, "truncate" is for
+            embedders trained for it (the paper's).
         norm: length of the rows.
     """
 
     embedder: str = "lsa"
-    method: Literal["truncate", "pca", "random"] = "truncate"
+    method: Literal["pca", "truncate", "random"] = "pca"
     norm: float = 1.0
 
 

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from rec_models.bert4rec import BERT4Rec, BERT4RecSettings
-from rec_models.text_init import encode_and_map, norm_matched
 
 from evals.artefacts import Source, Texts
 from evals.experiment import CellFunction, Context, Told
 from evals.registry import EncodeAndMap
 from rec_models.base import Recommender, SequenceModel
+from rec_models.bert4rec import BERT4Rec, BERT4RecSettings
 from rec_models.fit import EpochRow, FitReport, FitSettings, fit
 from rec_models.itemcf import ItemCF
 from rec_models.popularity import Popularity
 from rec_models.rank import rank
 from rec_models.sasrec import SASRec, SASRecSettings
 from rec_models.tables import UserToken
+from rec_models.text_init import encode_and_map, norm_matched
 from whyrec.data.split import SplitView
 from whyrec.embed import Vectors, open_embedder
 
-Backbone = Literal["SASRec", "BERT4Rec"]
-NetworkSettings = SASRecSettings | BERT4RecSettings
-Start = Source | Literal["none", "random", "matched"]
+Backbone: TypeAlias = Literal["SASRec", "BERT4Rec"]
+NetworkSettings: TypeAlias = SASRecSettings | BERT4RecSettings
+Start: TypeAlias = Source | Literal["none", "random", "matched"]
 
 
 @dataclass(frozen=True)
@@ -146,38 +147,39 @@ def starting_tables(
         basis = context.artefacts.texts(training.basis)
         embedder = open_embedder(training.how.embedder, fit_on=basis.texts, cache=cache)
         note["embedder"] = embedder.name
-
-        def rows(texts: Texts) -> Vectors:
-            return _rows(embedder.embed(texts.texts), texts, training.how, width)
-
+        vectors = embedder.embed(basis.texts)
+        mapped = partial(_rows, how=training.how, width=width, fit_on=vectors)
         if training.items == "matched":
-            items = norm_matched(rows(basis), seed=seed)
+            items = norm_matched(mapped(vectors, basis), seed=seed)
         elif isinstance(training.items, Source):
-            items = rows(basis)
+            items = mapped(vectors, basis)
+            note["items without a text"] = len(basis.failed)
         if training.users == "matched":
-            users = norm_matched(np.full((context.corpus.n_users, width), training.how.norm / width**0.5), seed=seed)
+            users = norm_matched(_rows_of_norm(context.corpus.n_users, width, training.how.norm), seed=seed)
         elif isinstance(training.users, Source):
             preferences = context.artefacts.texts(training.users)
-            users = rows(preferences)
+            users = mapped(embedder.embed(preferences.texts), preferences)
             note["users without a preference"] = len(preferences.failed)
-        if isinstance(training.items, Source):
-            note["items without a text"] = len(basis.failed)
     return items, users, note
 
 
-def _rows(vectors: Vectors, texts: Texts, how: EncodeAndMap, width: int) -> Vectors:
+def _rows(vectors: Vectors, texts: Texts, *, how: EncodeAndMap, width: int, fit_on: Vectors) -> Vectors:
     """Map to the recommender's width; empty texts get the mean of the others."""
-    mapped = encode_and_map(vectors, width, method=how.method, norm=how.norm)
+    mapped = encode_and_map(vectors, width, method=how.method, norm=how.norm, fit_on=fit_on)
     missing = np.array([not text.strip() for text in texts.texts])
     if missing.any() and not missing.all():
         mapped[missing] = mapped[~missing].mean(axis=0)
     return mapped
 
 
+def _rows_of_norm(count: int, width: int, norm: float) -> Vectors:
+    return np.full((count, width), norm / width**0.5, dtype=np.float32)
+
+
 def _model(
     training: Training, context: Context, seed: int, *, items: Vectors | None, users: Vectors | None
 ) -> SequenceModel:
-    token: UserToken | None = None if training.users == "none" else "random" if users is None else "given"
+    token: UserToken = "none" if training.users == "none" else "random" if users is None else "given"
     corpus = context.corpus
     given: dict[str, Any] = {"item_vectors": items, "user_vectors": users, "n_users": corpus.n_users, "seed": seed}
     if isinstance(training.network, SASRecSettings):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from evals.cot_rec import NAME, name_of, table_1
 from evals.artefacts import Source
+from evals.cot_rec import NAME, name_of, table_1
 from evals.registry import Options, about, builder
 from whyrec.data.corpus import Corpus
 from whyrec.data.world import make

@@ -18,7 +18,7 @@ from whyrec.data.split import SplitView
 from whyrec.data.world import make
 from whyrec.records import Ranking
 
-HOW = EncodeAndMap("hashed:32")
+HOW = EncodeAndMap("hashed:32", "random")
 SMALL = SASRecSettings(width=16, blocks=1, heads=1, max_length=10)
 FIT = FitSettings(epochs=1)
 CAPTION, PREFERENCE = Source("caption"), Source("preference", "fake")
@@ -129,7 +129,7 @@ def test_settings_tell_cells_apart_and_hold_no_device() -> None:
     others = [
         replace(one, items="random"),
         replace(one, users="random"),
-        replace(one, how=EncodeAndMap("hashed:64")),
+        replace(one, how=EncodeAndMap("hashed:64", "random")),
         replace(one, network=replace(SMALL, dropout=0.0)),
         replace(one, fit=replace(FIT, lr=1e-2)),
         replace(one, mask_seen=False),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 2021  # spec 2.c: seeds 2021, 2022, ...
 BACKBONES = ("", "SASRec", "BERT4Rec")
-MAPS = ("truncate", "pca", "random")
+MAPS = ("pca", "truncate", "random")
 WRITERS = ("markdown", "csv", "json", "plot")
 
 
@@ -38,8 +38,8 @@ def command(
         ["10/2"], help="BATCH/OVERLAP of the preference fold; each further one adds a cell."
     ),
     embedder: str = typer.Option("lsa", help="lsa[:WIDTH], hf:FOLDER, openai:MODEL[@URL] or hashed."),
-    mapping: str = typer.Option("truncate", "--map", help="To the recommender's width: truncate, pca or random."),
-    norm: float = typer.Option(1.0, min=0.0, help="Length of table rows that start from text."),
+    mapping: str = typer.Option("pca", "--map", help="To the recommender's width: pca, truncate or random."),
+    norm: float = typer.Option(1.0, min=0.001, help="Length of table rows that start from text."),
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
