@@ -13,11 +13,11 @@ never includes the prefix it continues.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import time
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -25,10 +25,10 @@ from yarl import URL
 
 from whyrec.llm.address import Address, parse, read_key
 from whyrec.llm.capabilities import Capabilities, read_checked
-from whyrec.llm.model import Disconnected, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
+from whyrec.llm.model import Disconnected, Overloaded, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
 from whyrec.llm.openai_errors import error_for, error_in
 from whyrec.llm.openai_score import score
-from whyrec.llm.openai_wire import RequestWriter, read_chat, read_json, refused_prefix
+from whyrec.llm.openai_wire import RequestWriter, Told, read_chat, read_json, refused_prefix
 from whyrec.llm.together import together
 from whyrec.settings import Settings
 
@@ -81,10 +81,8 @@ class OpenAICompatible:
         body = self._writer.chat(request, n=len(samples), first=samples[0])
         start = time.perf_counter()
         raw = await self._post(self._chat, body)
-        replies = read_chat(read_json(raw, self.name), request, samples, self.name)
-        seconds = time.perf_counter() - start
-        if self._cost is None or seconds:
-            replies = [replace(reply, service_s=seconds, cost=self._cost) for reply in replies]
+        told = Told(self.name, time.perf_counter() - start, self._cost)
+        replies = read_chat(read_json(raw, self.name), request, samples, told)
         if missing := samples[len(replies) :]:
             alone = await together([self._ask(request, (sample,)) for sample in missing])
             replies += [reply for answers in alone for reply in answers]
@@ -110,6 +108,15 @@ class OpenAICompatible:
     async def models(self) -> list[str]:
         """Names of the models that the server offers."""
         return sorted(await self._offered())
+
+    async def ping(self) -> None:
+        """Find out whether the server is there; whatever it says, it is.
+
+        Raises:
+            ModelError: nothing answers.
+        """
+        with contextlib.suppress(Refused, ServerFault, Overloaded):
+            await self._offered()
 
     async def context_length(self) -> int | None:
         """Longest prompt plus answer in tokens as /models tells it (vLLM, OpenRouter, LM Studio), None if it does not.

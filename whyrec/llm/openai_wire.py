@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -141,7 +141,15 @@ def read_json(raw: bytes, name: str) -> dict[str, Any]:
     return found
 
 
-def read_chat(body: Mapping[str, Any], request: Request, samples: tuple[int, ...], name: str) -> list[Reply]:
+class Told(NamedTuple):
+    """What the client knows of an answer: the model's name, the seconds it took, and its price where that is 0."""
+
+    name: str
+    seconds: float
+    cost: float | None
+
+
+def read_chat(body: Mapping[str, Any], request: Request, samples: tuple[int, ...], told: Told) -> list[Reply]:
     """The replies in an answer: at most one per wanted sample, fewer where the server ignored `n`.
 
     Raises:
@@ -149,22 +157,22 @@ def read_chat(body: Mapping[str, Any], request: Request, samples: tuple[int, ...
     """
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise ServerFault(f"{name} answered 200 without any choices.")
+        raise ServerFault(f"{told.name} answered 200 without any choices.")
     if len(choices) > 1:
         choices = sorted(choices, key=lambda choice: choice.get("index", 0))
     usages = _usages(body.get("usage") or {}, choices[: len(samples)])
     model = body.get("model") or ""
     try:
         return [
-            _reply(choice, request.prefix, sample=sample, usage=usage, model=model)
+            _reply(choice, request.prefix, (sample, usage, model), told)
             for choice, sample, usage in zip(choices, samples, usages, strict=False)
         ]
     except (KeyError, TypeError, AttributeError) as error:
-        raise ServerFault(f"{name} answered with a choice that is not one of the protocol ({error!r}).") from None
+        raise ServerFault(f"{told.name} answered with a choice that is not one of the protocol ({error!r}).") from None
 
 
-def _reply(choice: Mapping[str, Any], prefix: str, *, sample: int, usage: Usage, model: str) -> Reply:
-    message = choice["message"]
+def _reply(choice: Mapping[str, Any], prefix: str, facts: tuple[int, Usage, str], told: Told) -> Reply:
+    (sample, usage, model), message = facts, choice["message"]
     text = message.get("content") or ""
     finish = _FINISH.get(choice.get("finish_reason"), "stop")
     if not text and message.get("refusal"):
@@ -176,12 +184,14 @@ def _reply(choice: Mapping[str, Any], prefix: str, *, sample: int, usage: Usage,
     entries = (choice.get("logprobs") or {}).get("content") or ()
     return Reply(
         text=answer,
-        reasoning="\n".join(filter(None, (said, thought))),
+        reasoning=f"{said}\n{thought}" if said and thought else said or thought,
         sample=sample,
         usage=usage,
         finish_reason=finish,
         logprobs=tuple(map(_token, entries)),
         model=model,
+        service_s=told.seconds,
+        cost=told.cost,
     )
 
 
