@@ -19,11 +19,12 @@ _COLOURS = {"yes": "green", "no": "yellow", "ignored": "red", "refused": "yellow
 def list_schemes() -> None:
     """List the kinds of model names and whether what they need is installed."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from whyrec.llm.registry import openers
 
-    table = Table("name", "what it is", "example", "ready", box=None, pad_edge=False)
+    example = Column("example", overflow="fold", min_width=22)
+    table = Table("name", "what it is", example, "ready", box=None, pad_edge=False)
     for name, scheme in sorted(openers().items()):
         how = f'needs {", ".join(scheme.missing)}: pip install "whyrec\\[{scheme.extra}]"'
         table.add_row(name, scheme.help, scheme.example, "yes" if not scheme.missing else how)
