@@ -163,8 +163,10 @@ def _claims(backbone: Backbone, options: Options) -> Iterator[Claim]:
             smaller, larger = sorted((fold, first), key=lambda source: source.batch)
             yield Claim(FOLD, name(smaller, description), name(larger, description))
     for worse, better in pairwise(options.llms):
-        yield Claim(REASONS, *(name("none", Source("description", llm)) for llm in (better, worse)))
-        yield Claim(REASONS, *(name(_preferences(llm, options)[0], caption) for llm in (better, worse)))
+        pairs = [(Source("description", llm), _preferences(llm, options)[0]) for llm in (better, worse)]
+        yield Claim(REASONS, *(name("none", described) for described, _preferred in pairs))
+        yield Claim(REASONS, *(name(preferred, caption) for _described, preferred in pairs))
+        yield Claim(REASONS, *(name(preferred, described) for described, preferred in pairs))
 
 
 def preset(backbone: Backbone, options: Options) -> tuple[NetworkSettings, FitSettings]:

@@ -18,7 +18,7 @@ Written by `whyrec eval --render` from `docs/results/*.json`; do not edit.
 How to read: every number is measured on the test split by the protocol under its table, with a 95 % interval.
 Published numbers stand beside ours with the data set and the protocol they were measured by; where those differ from
 ours, the columns may be compared in their *order*, not in their values. A claim is *supported* when the paired
-difference is positive, its p-value over users (permutation test, Holm-adjusted for all pairs of the table) is below
+difference is positive, its p-value over users (permutation test, Holm-adjusted for all pairs of the claim) is below
 .05 and no seed says the opposite; *contradicted* when the same holds of the opposite sign; otherwise *not supported*.
 Examples without an outcome are counted as unscored and enter no mean.
 """

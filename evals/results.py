@@ -126,7 +126,7 @@ class Verdict(_Record):
     Attributes:
         claim: the claim's name.
         difference: better minus worse.
-        p: the permutation p-value adjusted for the number of pairs tested in the table (Holm).
+        p: the permutation p-value adjusted for the number of pairs tested of the claim (Holm).
         verdict: "supported", "contradicted" or "not supported".
         sentence: the same in words, with the numbers.
     """

@@ -2,9 +2,9 @@
 
 A difference is tested over users (permutation test on each user's mean over the common seeds) and looked at over
 seeds (does every one agree?). Testing over users alone would take one lucky initialisation for an effect; testing
-over three seeds alone can never reach p < .05. So a claim is *supported* when the difference is positive, the
-p-value, adjusted for the number of pairs tested in the table (Holm), is below .05 and no seed says the opposite;
-*contradicted* when the same holds of the opposite; otherwise *not supported*, which is not the same as refuted.
+over three seeds alone can never reach p < .05. So a pair of cells supports its claim when the difference is positive,
+the p-value, adjusted for the number of pairs of that claim (Holm), is below .05 and no seed says the opposite; it
+contradicts when the same holds of the opposite; otherwise *not supported*, which is not the same as refuted.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ def judged(experiment: Experiment, table: Results, load: Loader) -> Results:
             new = difference(rows[claim.better], rows[claim.worse], claim.metric, load=load, old=old)
             if new is not None:
                 found[_key(claim.name, new)] = new
-    names, differences = [key[0] for key in found], list(found.values())
-    adjusted = holm([d.users.p for d in differences])
-    verdicts = tuple(verdict(n, d, p) for n, d, p in zip(names, differences, adjusted, strict=True))
-    return table.model_copy(update={"rows": rows, "verdicts": verdicts})
+    verdicts: list[Verdict] = []
+    for name in dict.fromkeys(key[0] for key in found):
+        pairs = [d for key, d in found.items() if key[0] == name]
+        adjusted = holm([d.users.p for d in pairs])
+        verdicts += [verdict(name, d, p) for d, p in zip(pairs, adjusted, strict=True)]
+    return table.model_copy(update={"rows": rows, "verdicts": tuple(verdicts)})
 
 
 def verdict(claim: str, found: Difference, p: float) -> Verdict:

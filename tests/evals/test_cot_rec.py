@@ -103,7 +103,7 @@ def test_several_models_side_by_side(corpus: Corpus) -> None:
     experiment = table_1(corpus, Options(llms=("simulated:0", "simulated:0.5", "simulated:1")))
     reasons = [(c.better, c.worse) for c in experiment.claims if c.name == "better reasons help"]
     name = "SASRec user=Preference,item=Caption @simulated:"
-    assert (f"{name}0.5", f"{name}0") in reasons and (f"{name}1", f"{name}0.5") in reasons and len(reasons) == 8
+    assert (f"{name}0.5", f"{name}0") in reasons and (f"{name}1", f"{name}0.5") in reasons and len(reasons) == 12
     assert sum(c.name == "SASRec user=None,item=Caption" for c in experiment.cells) == 1
 
 

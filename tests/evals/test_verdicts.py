@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from evals.aggregate import Paired
 from evals.evaluate import evaluate, plan
+from evals.experiment import Claim
 from evals.results import Difference
 from evals.verdicts import summary_of_claim, verdict
 
@@ -53,7 +55,17 @@ def test_claims_of_a_table_fall_either_way(bench: Build) -> None:
     assert by_claim["a hair helps"].difference.users.n == 397, "paired over the users scored in both"
     strong, plain = by_claim["strong wins"].difference, by_claim["plain wins"].difference
     assert strong.users.difference == pytest.approx(-plain.users.difference)
-    assert by_claim["strong wins"].p >= strong.users.p, "adjusted for the number of pairs"
+    assert by_claim["strong wins"].p == strong.users.p, "the only pair of its claim"
+
+
+def test_pairs_of_one_claim_are_adjusted_together(bench: Build) -> None:
+    b = bench()
+    claims = (Claim("twice", "strong", "plain"), Claim("twice", "same", "plain"), Claim("alone", "written", "plain"))
+    experiment = replace(b.experiment, claims=claims, says={"twice": "", "alone": ""})
+    table = evaluate(experiment, b.context, b.place, jobs=plan(experiment, b.context, b.place, seeds=(1,)))
+    p = {v.difference.better: (v.p, v.difference.users.p) for v in table.verdicts}
+    assert p["strong"][0] == pytest.approx(2 * p["strong"][1], rel=1e-3)
+    assert p["same"][0] == p["same"][1] and p["written"][0] == p["written"][1]
 
 
 def test_the_difference_is_that_of_the_table(bench: Build) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 2021  # spec 2.c: seeds 2021, 2022, ...
 BACKBONES = ("", "SASRec", "BERT4Rec")
+_PIPED = 240  # columns where nobody looks at a terminal
 MAPS = ("pca", "truncate", "random")
 WRITERS = ("markdown", "csv", "json", "plot")
 
@@ -60,6 +61,8 @@ def command(
     from rich.console import Console
 
     given, console = dict(locals()), Console()
+    if not console.is_terminal:
+        console = Console(width=_PIPED)
     if render or not name:
         _without_running(console, results, render=render)
         return
@@ -72,7 +75,7 @@ def command(
     from evals.report import render_results
     from evals.table import terminal
 
-    console.print(terminal(table, console.width if console.is_terminal else 240), soft_wrap=not console.is_terminal)
+    console.print(terminal(table, console.width))
     render_results(results, results.parent / "results.md")
     for path in _written(table, out, [writer for writer in WRITERS if given[writer]]):
         console.print(f"[dim]wrote {path}[/dim]")
