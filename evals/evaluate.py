@@ -262,13 +262,21 @@ def _open(experiment: Experiment, corpus: Corpus, place: Place) -> Results:
 
 def revision() -> str:
     """Short git revision of the code, "+" appended where the tree has changes; "unknown" outside git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty=+", "--abbrev=10"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
+    here = str(Path(__file__).parent)
+    return _output("git", "-C", here, "describe", "--always", "--dirty=+", "--abbrev=10") or "unknown"
 
 
 def machine(device: str) -> str:
-    """The machine in words."""
+    """The machine in words, the graphics card by its name."""
+    if device.startswith("cuda"):
+        device = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader") or device
     return f"{device} ({platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()})"
+
+
+def _output(*command: str) -> str:
+    """First line a command prints; "" where it is not there or fails."""
+    try:
+        lines = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return lines[0].strip() if lines else ""

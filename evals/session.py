@@ -17,6 +17,7 @@ from evals.experiment import Cell, Context
 from evals.registry import Options, builder
 from evals.results import CellRun, Results
 from whyrec.data.corpus import Corpus
+from whyrec.data.split import SplitView
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Session:
         options: Options,
     ) -> None:
         self.experiment = builder(name)(corpus, options)
-        self.corpus, self.artefacts, self.place, self.choice = corpus, artefacts, place, choice
+        self.corpus, self.artefacts, self.place = corpus, artefacts, place
+        self.choice, self.options = choice, options
         axes = {"backbone": choice.backbone} if choice.backbone else {}
         self.cells: tuple[Cell, ...] = self.experiment.select(choice.cells, axes)
 
@@ -81,6 +83,7 @@ class Session:
         """Run the missing jobs, judge the claims and note how the texts came about."""
         table = evaluation.evaluate(self.experiment, self._context(say), self.place, jobs=jobs, done=done)
         notes = {str(s): _sentence(self.artefacts.texts(s)) for s in self.sources if s.llm}
+        notes |= _repeats(self.corpus) if self.options.mask_seen else {}
         return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
 
     def expected_seconds(self, jobs: Sequence[Job]) -> float | None:
@@ -106,3 +109,15 @@ def _sentence(texts: Texts) -> str:
     return "; ".join(
         f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in texts.note.items()
     )
+
+
+def _repeats(corpus: Corpus) -> dict[str, str]:
+    """A note about test targets that masking makes unreachable (spec 9.5, Yelp), where there are any."""
+    view = SplitView(corpus, "test")
+    again = sum(bool((view.history(int(u)) == t).any()) for u, t in zip(view.users, view.targets, strict=True))
+    if not again:
+        return {}
+    return {
+        "repeats": f"{again / len(view.users):.1%} of the test targets are already in the history shown and cannot be "
+        "found while seen items are left out; ?dedup after the data set's name drops repeated events"
+    }

@@ -73,6 +73,15 @@ def test_the_whole_way_and_again_from_what_is_there(tmp_path: Path) -> None:
     assert rendered.exit_code == 0 and (tmp_path / "docs" / "results.md").read_text() == page
 
 
+def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("evals.session.Session.run", stop)
+    result = table_1(tmp_path, "--cells", "popularity")
+    assert result.exit_code == 130 and "the same command goes on" in result.output
+
+
 def test_too_low_a_number_fails_and_too_high_a_one_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Session, "out_of_range", lambda self, table: ([], ["R@10 is above what is known"]))
     result = table_1(tmp_path, "--cells", "popularity")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evals import results as tables
-from evals.evaluate import evaluate, expected_seconds, load, missing, note, plan
+from evals.evaluate import evaluate, expected_seconds, load, machine, missing, note, plan, revision
 from evals.experiment import Context, Told
 from evals.results import Results
 from whyrec.errors import UnknownNameError
@@ -178,3 +178,8 @@ def test_the_expected_time_rests_on_what_was_measured(bench: Build) -> None:
     own = [r.wall_seconds for row in table.rows.values() for r in row.runs if row.name != "popularity"]
     assert len(missing(jobs)) == 4
     assert expected_seconds(jobs) == pytest.approx(sum(own), rel=1e-3)
+
+
+def test_where_and_by_which_code_it_was_computed() -> None:
+    assert revision() == "unknown" or len(revision().rstrip("+")) >= 7
+    assert machine("cpu").startswith("cpu (") and "cores" in machine("cuda:0")

@@ -51,7 +51,7 @@ def command(
     json: bool = typer.Option(False, "--json", help="Write OUT/<table>.json."),
     plot: bool = typer.Option(False, "--plot", help="Draw OUT/<table>.png."),
     render: bool = typer.Option(False, "--render", help="Only write results.md from the tables that are there."),
-    dry: bool = typer.Option(False, "--dry-run", help="Only say what would be done and how long it may take."),
+    dry: bool = typer.Option(False, "--dry-run", help="Only say which cells and texts there are."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask before many model calls."),
 ) -> None:
     """Run an experiment and show its table. Cells that are there already are not run again.
@@ -67,11 +67,15 @@ def command(
         _without_running(console, results, render=render)
         return
     session, settings = _session(console, given)
-    if not dry:
-        _ask(console, session, settings, yes=yes)
-    table = _run(console, session, dry=dry)
-    if table is None:
+    if dry:
+        _dry(console, session)
         return
+    _ask(console, session, settings, yes=yes)
+    try:
+        table = _run(console, session)
+    except KeyboardInterrupt:
+        console.print("Stopped. What is finished is kept; the same command goes on from there.")
+        raise typer.Exit(130) from None
     from evals.report import render_results
     from evals.table import terminal
 
@@ -176,13 +180,17 @@ def _ask(console: Console, session: Session, settings: Settings, *, yes: bool) -
         raise typer.Exit(2)
 
 
-def _run(console: Console, session: Session, *, dry: bool) -> Results | None:
+def _dry(console: Console, session: Session) -> None:
+    """Say which cells and texts there are."""
+    console.print(f"{len(session.cells)} cells with {len(session.choice.seeds)} seeds of {session.experiment.name}:")
+    for cell in session.cells:
+        console.print(f"  {cell.name}", markup=False)
+    for source in session.sources:
+        console.print(f"  reads {source}", markup=False)
+
+
+def _run(console: Console, session: Session) -> Results:
     """Write the texts, then run what is missing."""
-    if dry:
-        console.print(f"{len(session.cells)} cells with {len(session.choice.seeds)} seeds of {session.experiment.name}")
-        for source in session.sources:
-            console.print(f"  reads {source}")
-        return None
     with console.status("writing the texts and looking up what is there"):
         jobs = session.plan()
     _announce(console, session, jobs)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evals.artefacts import Source, Texts, of_the_data
+from evals.evaluate import Place
+from evals.registry import EncodeAndMap, Options
+from evals.session import Choice, Session
+from whyrec.data.corpus import Corpus
+from whyrec.data.world import make
+from whyrec.errors import UnknownNameError
+
+OPTIONS = Options(how=EncodeAndMap("hashed:32", "random"), epochs=1)
+
+
+@dataclass
+class Fake:
+    """Captions for every item source, and a preference for every user but one."""
+
+    corpus: Corpus
+
+    def texts(self, source: Source) -> Texts:
+        if source.what == "preference":
+            some = tuple("" if u == 0 else f"likes soap {u % 5}" for u in range(self.corpus.n_users))
+            return Texts(some, (0,), {"users": self.corpus.n_users, "without": 1})
+        return of_the_data(self.corpus, Source("caption"))
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return make(users=30, items=40, seed=3).corpus
+
+
+def session(corpus: Corpus, folder: Path, choice: Choice) -> Session:
+    place = Place(folder / "home", folder / "results")
+    return Session("cot_rec.table_1", corpus, artefacts=Fake(corpus), place=place, choice=choice, options=OPTIONS)
+
+
+def test_the_whole_grid_of_one_backbone(corpus: Corpus, tmp_path: Path) -> None:
+    s = session(corpus, tmp_path, Choice((1,), backbone="SASRec"))
+    lines: list[str] = []
+    table = s.run(s.plan(), done=lambda job, run: None, say=lines.append)
+    assert set(table.rows) == {cell.name for cell in s.experiment.cells if cell.axes.get("backbone") != "BERT4Rec"}
+    assert {v.claim for v in table.verdicts} == set(s.experiment.says)
+    assert table.notes == {"preference@extractive 10/2": "users 30; without 1", "description@extractive": ""}
+    assert all(line.startswith("epoch 1 of at most 1") for line in lines) and lines
+    row = table.rows["SASRec user=Preference,item=Description @extractive"]
+    assert row.runs[0].about["users without a preference"] == 1
+    assert s.expected_seconds(s.plan()) == 0.0
+    more = session(corpus, tmp_path, Choice((1, 2), backbone="SASRec"))
+    assert (more.expected_seconds(more.plan()) or 0) > 0
+
+
+def test_a_pattern_within_a_backbone(corpus: Corpus, tmp_path: Path) -> None:
+    s = session(corpus, tmp_path, Choice((1,), cells="*user=None,item=Random", backbone="BERT4Rec"))
+    assert [c.name for c in s.cells] == ["BERT4Rec user=None,item=Random"] and s.sources == ()
+    with pytest.raises(UnknownNameError, match="BERT4Rec"):
+        session(corpus, tmp_path, Choice((1,), cells="SASRec*", backbone="BERT4Rec"))
+
+
+def test_repeated_targets_are_said(corpus: Corpus, tmp_path: Path) -> None:
+    items = corpus.items.copy()
+    user = int(np.argmax(corpus.lengths))
+    items[corpus.offsets[user + 1] - 1] = items[corpus.offsets[user]]
+    s = session(replace(corpus, items=items), tmp_path, Choice((1,), cells="popularity"))
+    table = s.run(s.plan(), done=lambda job, run: None, say=lambda line: None)
+    assert "3.3% of the test targets" in table.notes["repeats"]
