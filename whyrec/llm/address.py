@@ -124,6 +124,15 @@ class Address:
         return found
 
 
+def read_options(text: str, separator: str) -> dict[str, str]:
+    """`name=value` pairs; a name without a value has the value ""."""
+    found = {}
+    for pair in filter(None, text.split(separator)):
+        name, _, value = pair.partition("=")
+        found[name] = value
+    return found
+
+
 def parse(scheme: str, rest: str, default_url: str) -> Address:
     """Read what stands behind the scheme.
 
@@ -141,7 +150,7 @@ def parse(scheme: str, rest: str, default_url: str) -> Address:
         )
     if not urlsplit(url).hostname:
         raise UsageError(f"{url!r} in {name!r} is not a URL such as http://127.0.0.1:8000/v1.")
-    options = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
+    options = read_options(query, "&")
     known = {*_OWN, *_CHOICES, "logprobs"}
     assert known - set(_OWN) <= {f.name for f in fields(Capabilities)}
     for option in options:

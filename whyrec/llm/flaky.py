@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.llm.address import read_options
 from whyrec.llm.model import Disconnected, LanguageModel, Overloaded, Reply, Request, ServerFault, TimedOut, TokenScores
 from whyrec.llm.wrapper import Wrapper
 from whyrec.settings import Settings
@@ -141,7 +142,7 @@ def open_flaky(rest: str, *, settings: Settings, world: World | None) -> Flaky:
 
 
 def _read(text: str) -> tuple[Faults, int]:
-    pairs: Mapping[str, str] = dict(pair.partition("=")[::2] for pair in text.split(",") if pair)
+    pairs = read_options(text, ",")
     known = [f.name for f in fields(Faults)]
     for name in pairs:
         if name not in (*known, "seed"):

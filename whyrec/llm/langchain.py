@@ -21,6 +21,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.runnables import Runnable
 
 from whyrec.errors import UsageError
+from whyrec.llm.address import read_options
 from whyrec.llm.model import (
     Disconnected,
     FinishReason,
@@ -193,8 +194,7 @@ def open_langchain(rest: str, *, settings: Settings, world: World | None) -> Lan
         UsageError: the provider's package or key is missing, or LangChain does not know the string.
     """
     string, _, query = rest.partition("?")
-    pairs = (pair.partition("=") for pair in query.split("&") if pair)
-    options = {key: _value(text) for key, _, text in pairs}
+    options = {name: _value(value) for name, value in read_options(query, "&").items()}
     if ":" not in string:
         raise UsageError(
             f"langchain:{rest} must name a provider and a model, as langchain:anthropic:claude-sonnet-4-5."

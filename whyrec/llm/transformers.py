@@ -30,6 +30,7 @@ import torch
 import transformers
 
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.llm.address import read_options
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import FinishReason, ModelError, Refused, Reply, Request, TokenLogprob, TokenScores, Usage
 from whyrec.llm.reasoning import split_reasoning
@@ -306,7 +307,7 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
         UnknownNameError: an option nobody knows.
     """
     where, _, query = rest.partition("?")
-    options = dict(pair.partition("=")[::2] for pair in query.split("&") if pair)
+    options = read_options(query, "&")
     for option in options:
         if option not in _OPTIONS:
             raise UnknownNameError("option of local models", option, _OPTIONS)
@@ -318,7 +319,8 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
         raise UsageError(f"The option batch={options['batch']} of transformers:{rest} must be a whole number.")
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(where)
-        model = transformers.AutoModelForCausalLM.from_pretrained(where, dtype=_DTYPES[dtype]).to(device)
+        model: Any = transformers.AutoModelForCausalLM.from_pretrained(where, dtype=_DTYPES[dtype])
+        model = model.to(device)
         if "template" in options:
             tokenizer.chat_template = Path(options["template"]).read_text(encoding="utf-8")
         template_options = json.loads(options.get("chat_template_kwargs", "{}"))
