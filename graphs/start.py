@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from agents.agent import AnswerError
+from graphs.calm import calm_collector
 from graphs.job import Ending, Job, RunReport
 from graphs.progress import Snapshot, since
 from graphs.services import Services
@@ -63,7 +64,8 @@ class Start:
         job.how.stop.watch(tasks)
         ticker = asyncio.create_task(self._tick())
         try:
-            await _finish(tasks)
+            with calm_collector():
+                await _finish(tasks)
         finally:
             ticker.cancel()
         if job.how.stop.asked and self._ending == "done":
