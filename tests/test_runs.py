@@ -200,6 +200,8 @@ def test_results_come_back_sorted_and_whole(run: Run) -> None:
 
 def test_a_retried_example_replaces_its_failure_and_counts_once(run: Run) -> None:
     run.record([failed("a"), failed("b")])
+    run.flush()
+    assert (run.counts().done, run.counts().failed) == (0, 2)
     run.record([Result("a", "u", "valid", "done", payload={"text": "x"}, generation=1)])
     run.flush()
     assert (run.counts().done, run.counts().failed) == (1, 1)

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyrec.errors import UsageError
-from whyrec.llm.budgeted import Budget, Budgeted, pay_again
+from whyrec.llm.budgeted import Budget, Budgeted, Cost, failed_cost, pay_again
 from whyrec.llm.model import (
     BudgetSpent,
+    Disconnected,
     Message,
     ModelError,
     Refused,
@@ -186,6 +187,24 @@ async def test_a_cancelled_request_is_charged_in_full() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert budget.spent.calls == 1 and budget.spent.tokens == sum(worst_tokens(ask())) and budget.reserved.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "tokens"),
+    [(TimedOut("x"), sum(worst_tokens(ask()))), (Disconnected("x"), sum(worst_tokens(ask()))), (ServerFault("x"), 0),
+     (Refused("x"), 0)],
+)  # fmt: skip
+async def test_a_send_that_may_have_been_answered_is_charged_in_full(error, tokens) -> None:
+    class Failing(Server):
+        async def complete(self, request):
+            raise error
+
+    budget = Budget()
+    with pytest.raises(type(error)):
+        await Budgeted(Failing(), budget, price=PRICE).complete(ask())
+    assert budget.spent[:2] == (1, tokens) and (budget.spent.dollars > 0) == (tokens > 0)
+    budget.again(Cost(1, tokens), failed_cost(error, Cost(1, tokens)))
+    assert budget.spent[:2] == (2, 2 * tokens)
 
 
 async def test_retries_come_out_of_the_same_budget() -> None:
