@@ -137,7 +137,7 @@ def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, ite
         settings=training.settings,
         needs=training.needs,
         base="" if (user, item, loss) == ("none", "random", "") else name_of(backbone, "none", "random"),
-        published=_printed(corpus, backbone, f"user={label(user)},item={label(item)}"),
+        published=_printed(corpus, backbone, f"user={label(user)},item={label(item)}", loss=loss),
     )
 
 
@@ -185,10 +185,12 @@ def _first_fold(source: Source) -> bool:
     return (source.batch, source.overlap) == (Source("preference").batch, Source("preference").overlap)
 
 
-def _printed(corpus: Corpus, backbone: Backbone, method: str) -> dict[str, dict[str, float]]:
-    """What was printed for this cell: CoT-Rec's own value on each of its data sets, and SCoTER's on our data set."""
+def _printed(corpus: Corpus, backbone: Backbone, method: str, *, loss: str = "") -> dict[str, dict[str, float]]:
+    """What was printed for this cell: CoT-Rec's value on each of its data sets (its loss is full cross-entropy), and
+    SCoTER's of the plain backbone on our data set (whose loss is not stated).
+    """
     experiment = "CoT-Rec.T1" if backbone == "SASRec" else "CoT-Rec.README.T1"
-    rows = [(_column(row), row) for row in published(experiment=experiment) if row.method == method]
+    rows = [(_column(row), row) for row in published(experiment=experiment) if row.method == method and not loss]
     ours = _SAME_DATA.get(_base_name(corpus), "")
     if ours and method == "user=None,item=Random":
         same = published(experiment="SCoTER.T1", dataset=ours)

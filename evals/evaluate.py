@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -260,12 +261,14 @@ def _open(experiment: Experiment, corpus: Corpus, place: Place) -> Results:
     )
 
 
+@cache
 def revision() -> str:
     """Short git revision of the code, "+" appended where the tree has changes; "unknown" outside git."""
     here = str(Path(__file__).parent)
     return _output("git", "-C", here, "describe", "--always", "--dirty=+", "--abbrev=10") or "unknown"
 
 
+@cache
 def machine(device: str) -> str:
     """The machine in words, the graphics card by its name."""
     if device.startswith("cuda"):

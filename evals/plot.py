@@ -83,8 +83,9 @@ def _differences(axis: Any, rows: list[Row], metric: str) -> None:
             found = row.delta[metric].users
             axis.plot([found.low, found.high], [y, y], color=_INK, linewidth=1.6, solid_capstyle="butt")
             axis.plot([found.difference], [y], "o", color=_INK, markersize=4.5)
-    base = ", ".join(sorted({row.base for row in rows if row.delta}))
-    _dress(axis, f"Δ {short(metric)} against {'the base cells' if ', ' in base else base}")
+    bases = sorted({row.base for row in rows if row.delta})
+    axis.set_xlabel("\n".join(["paired difference against", *bases]), fontsize=7)
+    _dress(axis, f"Δ {short(metric)}")
 
 
 def _dress(axis: Any, title: str) -> None:

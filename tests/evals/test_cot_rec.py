@@ -80,6 +80,7 @@ def test_published_numbers_stand_beside_their_cells(bare: Corpus) -> None:
     }
     assert cells["BERT4Rec user=None,item=Random"]["CoT-Rec Food"]["recall@10"] == 0.0193
     assert cells["SASRec user=None,item=Random"]["SCoTER Beauty"]["recall@10"] == 0.0605
+    assert set(cells["SASRec user=None,item=Random loss=bce"]) == {"SCoTER Beauty"}
     assert cells["BERT4Rec user=None,item=Random"]["SCoTER Beauty"]["recall@10"] == 0.0347
     assert cells["SASRec user=Preference,item=Random @extractive"] == {}, "the paper leaves this cell out"
     assert set(experiment.columns) == {"CoT-Rec MIND", "CoT-Rec Food", "CoT-Rec Yelp", "SCoTER Beauty"}

@@ -58,19 +58,25 @@ def command(
 
     Exit codes: 0; 1 a number below its sanity range; 2 usage or environment; 130 interrupted (run again to go on).
     """
+    _main(dict(locals()))
+
+
+def _main(given: dict[str, Any]) -> None:
+    """Do what the options ask, step by step."""
     from rich.console import Console
 
-    given, console = dict(locals()), Console()
+    console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPED)
-    if render or not name:
-        _without_running(console, results, render=render)
+    results: Path = given["results"]
+    if given["render"] or not given["name"]:
+        _without_running(console, results, render=given["render"])
         return
     session, settings = _session(console, given)
-    if dry:
+    if given["dry"]:
         _dry(console, session)
         return
-    _ask(console, session, settings, yes=yes)
+    _ask(console, session, settings, yes=given["yes"])
     try:
         table = _run(console, session)
     except KeyboardInterrupt:
@@ -81,7 +87,7 @@ def command(
 
     console.print(terminal(table, console.width))
     render_results(results, results.parent / "results.md")
-    for path in _written(table, out, [writer for writer in WRITERS if given[writer]]):
+    for path in _written(table, given["out"], [writer for writer in WRITERS if given[writer]]):
         console.print(f"[dim]wrote {path}[/dim]")
     _believable(console, session, table)
 
