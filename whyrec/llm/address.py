@@ -69,6 +69,11 @@ class Address:
         return seconds
 
     @property
+    def where(self) -> str:
+        """The name, with the URL where the name does not say it: how errors speak of the model."""
+        return self.name if self.url in self.name else f"{self.name} ({self.url})"
+
+    @property
     def host(self) -> str:
         """The server's host name."""
         return urlsplit(self.url).hostname or ""

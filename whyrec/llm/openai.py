@@ -142,7 +142,7 @@ class OpenAICompatible:
     async def _exchange(self, method: str, url: URL, body: bytes | io.BytesIO | None) -> bytes:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop) or self._open_session(loop)
-        where = f"{self.name} ({self.address.url})"
+        where = self.address.where
         try:
             # not `async with`: reading to the end gives the connection back, and this is the hot path
             response = await session.request(
@@ -175,7 +175,7 @@ class OpenAICompatible:
                 return Refused(
                     f"{self.address.url} has no model {self.address.model!r}; it offers {', '.join(offered[:20])}."
                 )
-            return Refused(f"{self.name} ({self.address.url}) knows no such request: {error_in(raw)[0]}.")
+            return Refused(f"{self.address.where} knows no such request: {error_in(raw)[0]}.")
         return error
 
     def _open_session(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:

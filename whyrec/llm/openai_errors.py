@@ -81,7 +81,7 @@ def error_for(
     if status == 200:
         status = inner_status or 500
     said = said.rstrip(".") or "nothing"
-    where = f"{address.name} ({address.url})"
+    where = address.where
     if status == 429 and code not in _NO_MONEY:
         return Overloaded(f"{where} is over its rate limit: {said}.", retry_after(headers))
     if status == 503 and "retry-after" in headers:
