@@ -48,16 +48,10 @@ def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0, us
     if users:
         row = row[user[row] < users]
         notes["first users only"] = users
-    if dedup:
-        before = len(row)
-        row = _first_events(row, user, item)
-        notes["duplicates dropped"] = before - len(row)
-    if min_events > 1:
-        before = len(row)
-        row, rounds = _k_core(row, user, item, min_events)
-        notes["k-core"] = {"k": min_events, "rounds": rounds, "rows dropped": before - len(row)}
-        if not len(row):
-            raise UsageError(f"{name} has no {min_events}-core: nothing is left. Ask for a smaller kcore.")
+    row, dropped = _thinned(row, user, item, dedup=dedup, min_events=min_events)
+    if not len(row):
+        raise UsageError(f"{name} has no {min_events}-core: nothing is left. Ask for a smaller kcore.")
+    notes |= dropped
     if len(row) < raw.rows.height:
         kept = np.sort(row)
         user, user_ids = _renumber(user, user_ids, kept)
@@ -77,6 +71,22 @@ def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0, us
         notes=notes | text_notes,
     )
     return dataclasses.replace(corpus, notes={**corpus.notes, **ties(corpus)})
+
+
+def _thinned(
+    row: IntArray, user: IntArray, item: IntArray, *, dedup: bool, min_events: int
+) -> tuple[IntArray, dict[str, Any]]:
+    """The rows that de-duplication and k-core leave, in the order given, and notes on what they dropped."""
+    notes: dict[str, Any] = {}
+    if dedup:
+        before = len(row)
+        row = _first_events(row, user, item)
+        notes["duplicates dropped"] = before - len(row)
+    if min_events > 1:
+        before = len(row)
+        row, rounds = _k_core(row, user, item, min_events)
+        notes["k-core"] = {"k": min_events, "rounds": rounds, "rows dropped": before - len(row)}
+    return row, notes
 
 
 def ties(corpus: Corpus) -> dict[str, Any]:
