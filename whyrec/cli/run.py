@@ -85,10 +85,11 @@ def _go(
 
         async def main() -> RunReport:
             try:
-                expected = await estimate(job)
-                if not quiet:
-                    console.print(_expect(job, expected))
-                _ask(expected, how.settings.ask_above, yes=yes)
+                if not (yes and quiet):
+                    expected = await estimate(job)
+                    if not quiet:
+                        console.print(_expect(job, expected))
+                    _ask(expected, how.settings.ask_above, yes=yes)
             except BaseException:
                 await job.model.close()
                 raise

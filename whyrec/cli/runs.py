@@ -29,13 +29,14 @@ def ls() -> None:
 
     settings = read_settings()
     table = Table("run", "state", "done", "failed", "calls", "cache hits", "cost", "started", box=None)
-    table.columns[0].overflow = "fold"
-    table.columns[0].ratio = 1
+    table.columns[0].no_wrap = True
     for info in list_runs(settings.home):
         c, when = info.counts, time.strftime("%Y-%m-%d %H:%M", time.localtime(info.started_at))
         row = (c.done, c.failed, c.calls, c.hits + c.joined, f"${c.cost:.4f}" if c.cost else "")
         table.add_row(info.id, info.state, *map(str, row), when)
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
     if table.row_count:
         console.print(table)
     else:
@@ -131,10 +132,11 @@ def _diff_results(console: Console, pair: tuple[RunReader, RunReader], limit: in
     from heapq import merge
     from itertools import groupby
 
-    streams = [((r.key, side, r) for r in run.results()) for side, run in enumerate(pair)]
+    first = ((result.key, 0, result) for result in pair[0].results())
+    second = ((result.key, 1, result) for result in pair[1].results())
     same = differing = 0
     alone = [0, 0]
-    for key, group in groupby(merge(*streams, key=lambda row: row[:2]), key=lambda row: row[0]):
+    for key, group in groupby(merge(first, second, key=lambda row: row[:2]), key=lambda row: row[0]):
         found = {side: result for _, side, result in group}
         if len(found) == 1:
             alone[next(iter(found))] += 1

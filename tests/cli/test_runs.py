@@ -1,0 +1,54 @@
+"""`whyrec runs`: list, show, compare, remove."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from whyrec.cli import build
+from whyrec.errors import UnknownNameError
+
+BASE = ["run", "cot_rec.preference", "--data", "world:users=12,items=80", "--quiet", "--yes"]
+
+
+def whyrec(*arguments: str) -> str:
+    result = CliRunner().invoke(build(), list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def made(*arguments: str) -> str:
+    return re.search(r"run (cot_rec\S+)", whyrec(*BASE, *arguments))[1]
+
+
+def test_runs_are_listed_shown_compared_and_removed():
+    assert "There are no runs" in whyrec("runs", "ls")
+    echo, again = made("--llm", "echo"), made("--llm", "echo", "--new")
+    other = made("--llm", "extractive", "-o", "batch=5", "-o", "overlap=1")
+    listed = whyrec("runs", "ls")
+    assert all(name in listed for name in (echo, again, other)) and "done" in listed
+
+    shown = whyrec("runs", "show", other)
+    assert "data_digest" in shown and "git_revision" in shown and "test/u0" in shown and "[dim]" not in shown
+
+    same = " ".join(whyrec("runs", "diff", echo, again).split())
+    assert "12 examples are the same, 0 differ, 0 are only in" in same
+    differ = " ".join(whyrec("runs", "diff", echo, other, "--limit", "1").split())
+    assert "0 examples are the same, 12 differ" in differ and "extractive" in differ and "batch" in differ
+    assert differ.count("- test/") == 1 and differ.count("+ test/") == 1
+
+    assert f"Removed {again}" in whyrec("runs", "rm", again, "--yes")
+    with pytest.raises(UnknownNameError, match="no run named"):
+        whyrec("runs", "show", again)
+    assert echo in whyrec("runs", "ls")
+
+
+def test_examples_of_one_run_only_are_counted():
+    few = made("--llm", "echo", "--users", "5")
+    more = made("--llm", "extractive")
+    said = " ".join(whyrec("runs", "diff", few, more).split())
+    assert f"5 differ, 0 are only in {few}, 7 only in {more}" in said

@@ -1,0 +1,68 @@
+"""The estimate is made without asking the model, and is close to what happens."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphs.estimate import estimate
+from graphs.run import prepare, run
+from whyrec.llm import Limits
+from whyrec.settings import read_settings
+
+NAME = "cot_rec.preference"
+
+
+async def test_it_is_close_to_what_happens_and_asks_nobody(world, how, counting):
+    model = counting()
+    expected = await estimate(prepare(NAME, corpus=world.corpus, model=model, how=how()))
+    assert not model.seen
+    report = await run(NAME, corpus=world.corpus, model="extractive", how=how(cache=False))
+    assert (expected.examples, expected.settled, expected.calls) == (60, 0, report.now.calls.calls)
+    assert expected.tokens_in == pytest.approx(report.now.calls.tokens_in, rel=0.35)
+    assert expected.dollars == 0.0 and 0 < expected.sampled <= 50
+
+
+async def test_only_what_is_left_counts(world, how):
+    job = prepare(NAME, corpus=world.corpus, model="echo", how=how())
+    whole = await estimate(job)
+    await run(NAME, corpus=world.corpus, model="echo", users=30, how=how())
+    rest = await estimate(job)
+    assert (rest.examples, rest.settled) == (30, 30) and rest.calls == round(whole.calls / 2)
+    await run(NAME, corpus=world.corpus, model="echo", how=how())
+    done = await estimate(job)
+    assert (done.examples, done.calls, done.tokens_in, done.sampled) == (0, 0, 0, 0)
+    fresh = await estimate(prepare(NAME, corpus=world.corpus, model="echo", how=how(new=True)))
+    assert fresh.calls == whole.calls
+
+
+async def test_money_and_limits(world, how, counting):
+    home = read_settings().home
+    home.mkdir(parents=True)
+    (home / "prices.toml").write_text('["server:x"]\ninput = 1.0\noutput = 2.0\n')
+    model = counting()
+    model.name = "server:x"
+    limits = Limits(requests_per_minute=30)
+    priced = await estimate(prepare(NAME, corpus=world.corpus, model=model, how=how(limits=limits)))
+    assert priced.dollars == pytest.approx((priced.tokens_in + 2 * priced.tokens_out) / 1e6)
+    assert priced.seconds == pytest.approx(priced.calls * 2) and "assumed" in priced.basis
+    model.name = "server:y"
+    unknown = await estimate(prepare(NAME, corpus=world.corpus, model=model, how=how()))
+    assert unknown.dollars is None
+
+
+async def test_a_latency_is_measured_by_earlier_runs(world, how, counting):
+    from dataclasses import replace
+
+    model = counting()
+    model.name = "server:x"
+    complete = model.inner.complete
+
+    class Slow:
+        async def complete(self, request):
+            return [replace(reply, service_s=0.5) for reply in await complete(request)]
+
+    model.inner = Slow()
+    await run(NAME, corpus=world.corpus, model=model, users=5, how=how())
+    expected = await estimate(prepare(NAME, corpus=world.corpus, model=model, how=how(concurrency=10)))
+    assert "by earlier runs" in expected.basis
+    assert expected.seconds == pytest.approx(expected.calls * 0.5 / 10)
