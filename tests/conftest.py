@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
+# Two test workers with two threads each fight over two cores: a tiny model then takes 46 s instead of 0.3 s.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 DATA_FOLDERS = [
     *(Path(p) for p in os.environ.get("WHYREC_DATA", "").split(os.pathsep) if p),
@@ -49,6 +53,17 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("WHYREC_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("ANONYMIZED_TELEMETRY", "False")
+    monkeypatch.setattr(socket.socket, "connect", _loopback_only)
+
+
+def _loopback_only(self: socket.socket, address: Any) -> None:
+    """A test that calls a real model or a hub fails at once."""
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "localhost", "::1"):
+        raise RuntimeError(f"A test tried to reach {address[0]}; tests talk to 127.0.0.1 only.")
+    _CONNECT(self, address)
+
+
+_CONNECT = socket.socket.connect
 
 
 @pytest.fixture(scope="session")

@@ -23,12 +23,7 @@ import pytest_asyncio
 @pytest.fixture(scope="session")
 def openai_like() -> ModuleType:
     """The module with `OpenAILike`, `Fault` and `ABILITIES` (tests are no package)."""
-    name = "whyrec_tests_openai_like"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "openai_like.py")
-    assert spec and spec.loader
-    sys.modules[name] = module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return _module("openai_like")
 
 
 @pytest_asyncio.fixture
@@ -55,51 +50,20 @@ def openai_thread(openai_like: ModuleType) -> Iterator[Any]:
     loop.close()
 
 
-TEMPLATE = (
-    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-
-
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a two-layer Qwen2 of random weights and a tokenizer trained here."""
-    torch = pytest.importorskip("torch")
-    transformers = pytest.importorskip("transformers")
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    bare = Tokenizer(models.BPE())
-    bare.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bare.decoder = decoders.ByteLevel()
-    specials = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=400,
-        special_tokens=specials,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
+    pytest.importorskip("transformers")
     corpus = ["The user likes warm hiking socks and quiet trails.", "Answer with one letter: A, B or C. Yes or No."]
-    bare.train_from_iterator(corpus * 4, trainer)
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=bare, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=TEMPLATE
-    )
-    torch.set_num_threads(1)  # two threads on two busy cores wait for each other
-    torch.manual_seed(0)
-    config = transformers.Qwen2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=None,
-        pad_token_id=tokenizer.pad_token_id,
-        initializer_range=0.5,
-        tie_word_embeddings=False,
-    )
-    folder = tmp_path_factory.mktemp("tiny-qwen2")
-    transformers.Qwen2ForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    folder: Path = _module("tiny_qwen2").build(tmp_path_factory.mktemp("tiny-qwen2"), corpus * 4)
     return folder
+
+
+def _module(stem: str) -> ModuleType:
+    """A file of this folder as a module (tests are no package)."""
+    name = f"whyrec_tests_{stem}"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{stem}.py")
+    assert spec and spec.loader
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
