@@ -111,7 +111,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         n, n_items = len(h), len(items)
         grad_h, grad_items = torch.empty_like(h_TD), torch.zeros_like(items_ID)
         buffer = torch.empty(min(CHUNK, n), n_items, dtype=kind, device=h.device)
-        total = torch.zeros((), dtype=h_TD.dtype, device=h.device)
+        total = torch.zeros((), dtype=items_ID.dtype, device=h.device)
         mean_item = items_ID.mean(0) if smoothing else None
         for start in range(0, n, CHUNK):
             part, true = h[start : start + CHUNK], true_T[start : start + CHUNK, None]
@@ -127,7 +127,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             else:
                 grad_items += p.T @ part
         if mean_item is not None:
-            total -= smoothing * (h_TD @ mean_item).sum()
+            total -= smoothing * (h_TD.to(total.dtype) @ mean_item).sum()
             grad_h -= smoothing * mean_item
             grad_items -= smoothing / n_items * h_TD.sum(0)
         ctx.save_for_backward(grad_h.div_(n), grad_items.div_(n))
