@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -156,16 +155,7 @@ class Items:
     def __init__(self, source: Source, options: Options) -> None:
         self._source = source
         self.options = replace(options, domain=domain_of(source, options.domain))
-
-    @cached_property
-    def indices(self) -> npt.NDArray[np.int64]:
-        """Item indices, ascending."""
-        corpus, users = self._source.corpus, self._source.users
-        if users is None:
-            return np.arange(1, corpus.n_items + 1, dtype=np.int64)
-        view = SplitView(corpus, "test")
-        seen = [view.history(int(u)) for u in view.users[:users]]
-        return np.unique(np.concatenate(seen)).astype(np.int64) if seen else np.empty(0, np.int64)
+        self.indices: npt.NDArray[np.int64] = _wanted(source)
 
     def key(self, index: int) -> str:
         """Key of an item's example."""
@@ -182,6 +172,15 @@ class Items:
     def calls(self) -> int:
         """One per item."""
         return len(self.indices)
+
+
+def _wanted(source: Source) -> npt.NDArray[np.int64]:
+    """Item indices, ascending."""
+    if source.users is None:
+        return np.arange(1, source.corpus.n_items + 1, dtype=np.int64)
+    view = SplitView(source.corpus, "test")
+    seen = [view.history(int(u)) for u in view.users[: source.users]]
+    return np.unique(np.concatenate(seen)).astype(np.int64) if seen else np.empty(0, np.int64)
 
 
 def result(state: State) -> dict[str, Any]:

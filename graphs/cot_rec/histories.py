@@ -129,11 +129,7 @@ class Histories(Generic[OptionsT]):
             options, domain=domain_of(source, options.domain), descriptions=self._descriptions.id
         )
         self.source, self.view = source, SplitView(source.corpus, options.split)
-
-    @cached_property
-    def indices(self) -> npt.NDArray[np.int64]:
-        """Users of the split, ascending."""
-        return self.view.users[: self.source.users].astype(np.int64)
+        self.indices: npt.NDArray[np.int64] = self.view.users[: source.users]
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from whyrec.runs.reading import RunReader
 
 _FIXED = ("key", "user", "split", "status", "reason", "generation")
-_ROWS = 10_000
+_ROWS = 2_000
 
 
 def write_parquet(run: RunReader, path: Path) -> int:
@@ -45,7 +45,7 @@ def write_parquet(run: RunReader, path: Path) -> int:
     try:
         if count:
             frame = pl.io.plugins.register_io_source(source, schema=schema)
-            frame.sink_parquet(part, compression="zstd")
+            frame.sink_parquet(part, compression="zstd", row_group_size=_ROWS)
         else:
             pl.DataFrame(schema=schema).write_parquet(part, compression="zstd")
         part.replace(path)
