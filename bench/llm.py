@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import re
 import statistics
@@ -105,6 +106,7 @@ async def drive(graph: Any, states: list[State], ask: Ask) -> float:
         for state in feed:
             await graph.ainvoke(state, {"recursion_limit": 10}, context=reach)
 
+    gc.collect()
     with calm_collector():
         began = time.process_time()
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
@@ -208,6 +210,7 @@ async def cached_ms(llm: LanguageModel, request: Request) -> float:
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
 
     await all_of_them()
+    gc.collect()
     with calm_collector():
         began = time.process_time()
         await all_of_them()

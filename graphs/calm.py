@@ -18,7 +18,6 @@ _THRESHOLDS = (20_000, 20, 20)
 def calm_collector() -> Iterator[None]:
     """Collect seldom, and never what was there before."""
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
     try:

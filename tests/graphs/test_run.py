@@ -84,29 +84,24 @@ async def test_what_changes_answers_is_another_run_and_what_does_not_is_not(worl
 
 
 async def test_only_a_window_of_examples_is_held(world, how, counting, monkeypatch):
-    """The feed is lazy: a state is built when its worker is free, and forgotten when it is settled."""
+    """The feed is lazy: a state is built when its worker is free, and settled before the worker's next."""
     from graphs.cot_rec.preference import Folds
 
-    alive, most, built = 0, 0, []
-    state = Folds.state
+    state, built, settled, most = Folds.state, [], [], 0
 
     def counted(self, index):
         nonlocal most
         built.append(index)
-        most = max(most, len(built) - alive)
+        most = max(most, len(built) - len(settled))
         return state(self, index)
 
+    record = Run.record
     monkeypatch.setattr(Folds, "state", counted)
+    monkeypatch.setattr(Run, "record", lambda self, results: (settled.extend(results), record(self, results))[1])
     model = counting(delay=0.002)
-
-    def settled(now):
-        nonlocal alive
-        alive = now.done
-
-    job = how(concurrency=5, progress=settled, cache=False)
-    report = await run(NAME, corpus=world.corpus, model=model, how=job)
-    assert report.exit_code == 0 and model.most <= 5
-    assert sorted(built) == list(range(60))
+    report = await run(NAME, corpus=world.corpus, model=model, how=how(concurrency=5, cache=False))
+    assert report.exit_code == 0 and model.most == most == 5
+    assert built == list(range(60)), "in order"
 
 
 async def test_a_failed_example_has_a_reason_and_is_asked_anew(world, how, counting):
