@@ -28,10 +28,8 @@ from evals.training import (
     popularity,
     trained,
 )
-from rec_models.bert4rec import BERT4RecSettings
+from rec_models import presets
 from rec_models.fit import FitSettings
-from rec_models.losses import LossSettings
-from rec_models.sasrec import SASRecSettings
 from whyrec.data.corpus import Corpus
 
 NAME = "cot_rec.table_1"
@@ -123,10 +121,7 @@ def _grid(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell
 
 
 def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, item: Start, *, loss: str = "") -> Cell:
-    network, fitting = preset(backbone, options)
-    if loss:
-        assert isinstance(network, SASRecSettings)
-        network = replace(network, loss=LossSettings("bce", negatives=1))
+    network, fitting = preset(backbone, options, loss=loss)
     training = Training(backbone, network, fitting, item, user, options.how, options.mask_seen)
     models = {s.llm for s in (user, item) if isinstance(s, Source) and s.llm}
     axes = {"backbone": backbone, "user": label(user), "item": label(item), "llm": " ".join(models), "loss": loss}
@@ -169,11 +164,11 @@ def _claims(backbone: Backbone, options: Options) -> Iterator[Claim]:
         yield Claim(REASONS, *(name(preferred, described) for described, preferred in pairs))
 
 
-def preset(backbone: Backbone, options: Options) -> tuple[NetworkSettings, FitSettings]:
-    """Settings of a backbone, the same in all its cells."""
-    network: NetworkSettings = SASRecSettings() if backbone == "SASRec" else BERT4RecSettings()
-    fitting = FitSettings(mask_seen=options.mask_seen)
-    return network, fitting if options.epochs is None else replace(fitting, epochs=options.epochs)
+def preset(backbone: Backbone, options: Options, *, loss: str = "") -> tuple[NetworkSettings, FitSettings]:
+    """Settings chosen on validation, the same in all cells of a backbone."""
+    network, fitting = presets.CHOSEN[backbone + (f" {loss}" if loss else "")]
+    epochs = fitting.epochs if options.epochs is None else min(options.epochs, fitting.epochs)
+    return network, replace(fitting, epochs=epochs, mask_seen=options.mask_seen)
 
 
 def _preferences(llm: str, options: Options) -> list[Source]:
