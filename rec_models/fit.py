@@ -112,7 +112,7 @@ def fit(
         raise LeakageError("A fit was given a test view. Give it the corpus, or SplitView(corpus, 'valid').")
     if settings.device.startswith("cuda") and not torch.cuda.is_available():
         raise UsageError(f"The device {settings.device!r} is not here. Use device='cpu', or install torch with CUDA.")
-    loop = _Loop(model, view, settings, seed)
+    loop = Loop(model, view, settings, seed)
     checkpoint = None if folder is None else Checkpoint(folder, loop.identity)
     loop.restore(checkpoint)
     forked = [torch.device(settings.device)] if settings.device.startswith("cuda") else []
@@ -126,7 +126,7 @@ def fit(
     return loop.finish()
 
 
-class _Loop:
+class Loop:
     """A fit under way: weights, optimiser, log."""
 
     def __init__(self, model: SequenceModel, view: SplitView, settings: FitSettings, seed: int) -> None:
@@ -159,7 +159,7 @@ class _Loop:
     def epoch(self) -> Tensors | None:
         """Train and perhaps validate once; the kept weights if they are a new best."""
         began = time.process_time()
-        loss = self._train()
+        loss = self.train()
         number = len(self.rows) + 1
         ndcg: float | None = None
         recall: float | None = None
@@ -174,7 +174,8 @@ class _Loop:
         self.rows.append(EpochRow(number, loss, ndcg, recall, self.best_epoch, self.seconds))
         return self.best if better else None
 
-    def _train(self) -> float:
+    def train(self) -> float:
+        """One epoch of steps; the mean loss."""
         self.module.train()
         number = len(self.rows) + 1
         device = self.settings.device

@@ -28,12 +28,32 @@ class Attention(nn.Module):
 
     def forward(self, x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
         """[B, L, D]; `real_BL` (bool) hides padding as keys, and is only needed where attention is not causal."""
-        b, length, d = x_BLD.shape
-        q, k, v = self.qkv(x_BLD).view(b, length, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = (self._heads(part) for part in self.qkv(x_BLD).chunk(3, dim=-1))
         mask = None if self.causal or real_BL is None else real_BL[:, None, None, :]
-        mixed_BHLK = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal)
-        out: Tensor = self.out(mixed_BHLK.transpose(1, 2).reshape(b, length, d))
+        return self._joined(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal))
+
+    def at(self, x_BLD: Tensor, place_B: Tensor) -> Tensor:
+        """Causal attention of one place of each row, [B, 1, D]: what `forward` gives there, for less."""
+        assert self.causal
+        d = x_BLD.shape[2]
+        query = F.linear(pick(x_BLD, place_B), self.qkv.weight[:d], self.qkv.bias[:d])
+        keys, values = F.linear(x_BLD, self.qkv.weight[d:], self.qkv.bias[d:]).chunk(2, dim=-1)
+        before_BL = torch.arange(x_BLD.shape[1], device=x_BLD.device) <= place_B[:, None]
+        q, k, v = (self._heads(part) for part in (query, keys, values))
+        return self._joined(F.scaled_dot_product_attention(q, k, v, attn_mask=before_BL[:, None, None, :]))
+
+    def _heads(self, x_BLD: Tensor) -> Tensor:
+        b, length, _ = x_BLD.shape
+        return x_BLD.reshape(b, length, self.heads, -1).transpose(1, 2)
+
+    def _joined(self, mixed_BHLK: Tensor) -> Tensor:
+        out: Tensor = self.out(mixed_BHLK.transpose(1, 2).flatten(2))
         return out
+
+
+def pick(x_BLD: Tensor, place_B: Tensor) -> Tensor:
+    """One place of each row, [B, 1, D]."""
+    return x_BLD[torch.arange(len(place_B), device=x_BLD.device), place_B][:, None]
 
 
 class FeedForward(nn.Module):
@@ -75,13 +95,22 @@ class Block(nn.Module):
 
     def forward(self, x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
         """[B, L, D]."""
+        inner = self.norm_1(x_BLD) if self.norm == "pre" else x_BLD
+        return self._after(x_BLD, inner, self.attention(inner, real_BL))
+
+    def at(self, x_BLD: Tensor, place_B: Tensor) -> Tensor:
+        """One place of each row, [B, 1, D]: what `forward` gives there, for less (causal attention only)."""
+        inner = self.norm_1(x_BLD) if self.norm == "pre" else x_BLD
+        return self._after(pick(x_BLD, place_B), pick(inner, place_B), self.attention.at(inner, place_B))
+
+    def _after(self, x: Tensor, inner: Tensor, attended: Tensor) -> Tensor:
+        """The sums, given what attention found."""
+        x = x + self._add(attended, inner, self.gate_1)
         if self.norm == "pre":
-            inner = self.norm_1(x_BLD)
-            x_BLD = x_BLD + self._add(self.attention(inner, real_BL), inner, self.gate_1)
-            inner = self.norm_2(x_BLD)
-            return x_BLD + self._add(self.feed(inner), inner, self.gate_2)
-        x_BLD = self.norm_1(x_BLD + self._add(self.attention(x_BLD, real_BL), x_BLD, self.gate_1))
-        out: Tensor = self.norm_2(x_BLD + self._add(self.feed(x_BLD), x_BLD, self.gate_2))
+            inner = self.norm_2(x)
+            return x + self._add(self.feed(inner), inner, self.gate_2)
+        x = self.norm_1(x)
+        out: Tensor = self.norm_2(x + self._add(self.feed(x), x, self.gate_2))
         return out
 
     def _add(self, part: Tensor, inner: Tensor, gate: nn.Linear | None) -> Tensor:

@@ -25,6 +25,9 @@ from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 from whyrec.records import Ranking
 
+SLICE = 128
+"""Users scored at a time: their scores of a catalogue of ten thousand still lie in the cache when they are counted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Places:
@@ -51,7 +54,7 @@ def rank(
     candidates: Any = None,
     mask_seen: bool = True,
     top: int = 10,
-    batch: int = 256,
+    batch: int = 512,
 ) -> list[Ranking]:
     """Rank the target of every user of a split.
 
@@ -62,7 +65,7 @@ def rank(
             the target exactly once (or an object with that array as `.items`).
         mask_seen: items of the history shown cannot be recommended (full catalogue only).
         top: how many best items to keep in each ranking, 0 for none.
-        batch: users at a time.
+        batch: users encoded at a time.
 
     Returns:
         One `Ranking` per user, in the order of `view.users`.
@@ -82,7 +85,7 @@ def places(
     candidates: Any = None,
     mask_seen: bool = True,
     top: int = 0,
-    batch: int = 256,
+    batch: int = 512,
 ) -> Places:
     """`rank` in columns."""
     rows = history_rows(view, 1 << 40)
@@ -94,21 +97,24 @@ def places(
     order = np.argsort(shown.lengths, kind="stable")
     with _evaluating(model) as device, torch.inference_mode():
         for start in range(0, len(order), batch):
-            who = order[start : start + batch]
-            scores = model.scores(model.encode(shown.batch(who).to(device)))
-            if allowed is not None:
-                ids = torch.from_numpy(allowed[who]).to(device)
-                scores = scores.gather(1, ids - 1)
-                at = (ids == torch.from_numpy(view.targets[who].astype(np.int64)).to(device)[:, None]).int().argmax(1)
-            else:
-                ids = None
-                at = torch.from_numpy(view.targets[who].astype(np.int64)).to(device) - 1
-                if mask_seen:
+            some = order[start : start + batch]
+            states = model.encode(shown.batch(some).to(device))
+            for first in range(0, len(some), SLICE):
+                who = some[first : first + SLICE]
+                # Nothing holds the last slice's scores here: these lie in the same, still warm memory.
+                scores = model.scores(states[first : first + SLICE])
+                target = torch.from_numpy(view.targets[who].astype(np.int64)).to(device)
+                ids = None if allowed is None else torch.from_numpy(allowed[who]).to(device)
+                if ids is not None:
+                    scores = scores.gather(1, ids - 1)
+                elif mask_seen:
                     _mask(scores, rows, who)
-            better[who], ties[who] = _count(scores, at)
-            if best.shape[1]:
-                found = scores.topk(best.shape[1], dim=1).indices
-                best[who] = (found + 1 if ids is None else ids.gather(1, found)).cpu().numpy()
+                at = target - 1 if ids is None else (ids == target[:, None]).int().argmax(1)
+                better[who], ties[who] = _count(scores, at)
+                if best.shape[1]:
+                    found = scores.topk(best.shape[1], dim=1).indices
+                    best[who] = (found + 1 if ids is None else ids.gather(1, found)).cpu().numpy()
+                del scores
     return Places(better, ties, width, best)
 
 

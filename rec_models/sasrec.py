@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor, nn
 
 from rec_models.base import Batch, NegativesWanted
-from rec_models.layers import Activation, Norm, blocks_of
+from rec_models.layers import Activation, Block, Norm, blocks_of
 from rec_models.losses import LossSettings, next_item_loss, scaled
 from rec_models.tables import Tables, UserToken, Vectors, initialise
 
@@ -109,10 +108,14 @@ class SASRec(nn.Module):
         return out
 
     def encode(self, batch: Batch) -> Tensor:
-        """states_BD after the last item."""
-        states = self(batch)
-        last_B = batch.lengths_B - 1 + self.tables.ahead
-        out: Tensor = states[torch.arange(len(last_B), device=states.device), last_B]
+        """states_BD after the last item; the last block works for that place alone."""
+        place_B = batch.lengths_B - 1 + self.tables.ahead
+        x = self.dropout(self.tables(batch))
+        for block in self.blocks[:-1]:
+            x = block(x, None)
+        last = self.blocks[-1]
+        assert isinstance(last, Block)
+        out: Tensor = self.last_norm(last.at(x, place_B))[:, 0]
         return out
 
     def scores(self, states: Tensor) -> Tensor:

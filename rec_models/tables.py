@@ -125,10 +125,16 @@ def _fill(table: nn.Parameter, vectors: Vectors, name: str) -> None:
 
 
 def initialise(model: nn.Module, std: float, seed: int) -> None:
-    """Matrices from N(0, std), layer norms 1 and 0, biases 0; from this seed alone, in the order of the names."""
+    """Matrices from N(0, std), layer norms 1 and 0, biases and positions 0; from this seed alone.
+
+    A position that no training row reaches then adds nothing, where noise would move the newest place of the longest
+    histories, which is read at test time only.
+    """
     random = torch.Generator().manual_seed(seed)
     for name, weight in sorted(model.named_parameters()):
-        if weight.dim() > 1:
+        if name.endswith("positions"):
+            nn.init.zeros_(weight)
+        elif weight.dim() > 1:
             nn.init.normal_(weight, 0.0, std, generator=random)
         else:
             nn.init.constant_(weight, 1.0 if "norm" in name and name.endswith("weight") else 0.0)

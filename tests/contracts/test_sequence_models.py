@@ -34,7 +34,7 @@ LOSSES = {
     "ssm": LossSettings("sampled_softmax", 8),
     "shared": LossSettings("sampled_softmax", 16, shared=True),
 }
-FIT = FitSettings(epochs=15, evaluate_every=15, users_per_step=32, lr=0.01)
+FIT = FitSettings(epochs=10, evaluate_every=10, users_per_step=32, lr=0.01)
 LONG = FitSettings(epochs=40, evaluate_every=40, users_per_step=16, lr=0.005)
 SASREC = SASRecSettings(width=16, heads=2, blocks=1, dropout=0.0, max_length=10)
 BERT = BERT4RecSettings(width=16, heads=2, blocks=1, dropout=0.0, max_length=10, init_std=0.1)
@@ -101,7 +101,8 @@ KINDS |= {
     "sasrec from end": Kind(trained(replace(SASREC, from_end=True)), 1.0),
     "sasrec user": Kind(trained(replace(SASREC, user_token="random")), 1.0),
     "bert4rec": Kind(trained(BERT), 1.0),
-    "bert4rec user": Kind(trained(replace(BERT, user_token="random", norm="pre")), 1.0),
+    # A token that remembers the user answers some places without looking at the neighbours.
+    "bert4rec user": Kind(trained(replace(BERT, user_token="random")), 0.9),
     "itemcf": Kind(lambda corpus: ItemCF(SplitView(corpus, "valid")), 1.0),
     "popularity": Kind(lambda corpus: Popularity(SplitView(corpus, "valid")), 0.0),
 }

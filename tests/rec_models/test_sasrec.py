@@ -65,6 +65,14 @@ def test_padding_changes_neither_states_nor_loss(name):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
+def test_a_state_is_that_of_the_last_real_place(name):
+    model = model_of(VARIANTS[name])
+    batch = batch_of([1, 2, 3], [4, 5, 6, 7, 8, 9], [10])
+    last = batch.lengths_B - 1 + model.tables.ahead
+    torch.testing.assert_close(model.encode(batch), model(batch)[torch.arange(3), last], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
 def test_items_of_no_row_get_gradients_only_as_wrong_answers(name):
     """Padding reads a row of the table; nothing may flow into it from there."""
     model = model_of(replace(VARIANTS[name], loss=LossSettings("bce", 1)))
