@@ -121,7 +121,7 @@ def _grid(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell
 
 
 def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, item: Start, *, loss: str = "") -> Cell:
-    network, fitting = preset(backbone, options, loss=loss)
+    network, fitting = preset(backbone, corpus, options, loss=loss)
     training = Training(backbone, network, fitting, item, user, options.how, options.mask_seen)
     models = {s.llm for s in (user, item) if isinstance(s, Source) and s.llm}
     axes = {"backbone": backbone, "user": label(user), "item": label(item), "llm": " ".join(models), "loss": loss}
@@ -164,9 +164,11 @@ def _claims(backbone: Backbone, options: Options) -> Iterator[Claim]:
         yield Claim(REASONS, *(name(preferred, described) for described, preferred in pairs))
 
 
-def preset(backbone: Backbone, options: Options, *, loss: str = "") -> tuple[NetworkSettings, FitSettings]:
+def preset(
+    backbone: Backbone, corpus: Corpus, options: Options, *, loss: str = ""
+) -> tuple[NetworkSettings, FitSettings]:
     """Settings chosen on validation, the same in all cells of a backbone."""
-    network, fitting = presets.CHOSEN[backbone + (f" {loss}" if loss else "")]
+    network, fitting = presets.settings(f"{backbone} {loss}".strip(), corpus)
     epochs = fitting.epochs if options.epochs is None else min(options.epochs, fitting.epochs)
     return network, replace(fitting, epochs=epochs, mask_seen=options.mask_seen)
 

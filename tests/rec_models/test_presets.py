@@ -19,7 +19,7 @@ from whyrec.errors import UnknownNameError
 def test_backbones(ragged):
     network, how = presets.settings("SASRec", ragged)
     assert isinstance(network, SASRecSettings)
-    assert how == replace(presets.BEAUTY, users_per_step=16)
+    assert how == replace(presets.SASREC_FIT, users_per_step=16)
     assert isinstance(presets.settings("BERT4Rec", ragged)[0], BERT4RecSettings)
     with pytest.raises(UnknownNameError, match="Did you mean 'SASRec'"):
         presets.settings("SASrec", ragged)
@@ -29,7 +29,7 @@ def test_backbones(ragged):
 def test_beauty_gets_what_was_chosen_on_it(real_data):
     from whyrec.data import load
 
-    assert presets.settings("SASRec", load(str(real_data("amazon14_beauty")))) == (presets.SASREC, presets.BEAUTY)
+    assert presets.settings("SASRec", load(str(real_data("amazon14_beauty")))) == (presets.SASREC, presets.SASREC_FIT)
 
 
 def test_a_small_world_is_learnt_far_above_chance():
