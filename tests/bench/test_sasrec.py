@@ -1,0 +1,34 @@
+"""The floor of bench/sasrec.py counts what the model really multiplies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench import sasrec
+from rec_models.base import Batch
+from rec_models.sasrec import SASRec
+
+
+@pytest.mark.parametrize("inner", [1, 4])
+def test_forward_flops_are_those_of_the_model(inner):
+    network = replace(sasrec.NETWORK, inner=inner)
+    batch = Batch(torch.arange(6), torch.ones(6, 1, dtype=torch.int64), torch.ones(6, dtype=torch.int64))
+    with FlopCounterMode(display=False) as counted:
+        SASRec(9, network)(batch)
+    attention = network.blocks * 6 * 4 * network.width  # torch's counter does not know the fused attention on CPU
+    assert sasrec.forward_flops(np.ones(6, np.int64), network) == counted.get_total_flops() + attention
+
+
+def test_a_place_attends_to_those_before_it():
+    d, one, three = sasrec.NETWORK.width, sasrec.forward_flops(np.array([1])), sasrec.forward_flops(np.array([3]))
+    assert three - 3 * one == sasrec.NETWORK.blocks * 4 * d * (1 + 2)
+
+
+def test_without_beauty_there_are_no_rows(capsys):
+    assert sasrec.measure() == {}
+    assert "left out" in capsys.readouterr().out
