@@ -7,10 +7,13 @@ turns, five times, and the median ratio is reported.
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,7 +26,7 @@ from whyrec.data import load
 from whyrec.data.corpus import Corpus, IntArray
 from whyrec.data.split import SplitView
 from whyrec.errors import UnknownNameError
-from whyrec.settings import read_settings
+from whyrec.settings import Settings, read_settings
 
 REPEATS = 5
 NETWORK = SASRecSettings(width=64, blocks=2, heads=2, dropout=0.3, max_length=50)
@@ -98,21 +101,33 @@ def on_threads(corpus: Corpus, threads: int) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def measure() -> dict[str, dict[str, Any]]:
-    """Rows for `make bench`, on one thread and, where there are two cores, on two; without Beauty, none."""
+def measure_here(threads: Sequence[int], settings: Settings) -> dict[str, dict[str, Any]]:
+    """Rows measured in this process; without Beauty, none."""
     try:
-        corpus = load("amazon14_beauty", settings=read_settings())
+        corpus = load("amazon14_beauty", settings=settings)
     except UnknownNameError:
-        print("bench: amazon14_beauty is not under WHYREC_DATA; left out.")
+        print("bench: amazon14_beauty is not under WHYREC_DATA; left out.", file=sys.stderr)
         return {}
     before = torch.get_num_threads()
     rows: dict[str, dict[str, Any]] = {}
-    for threads in range(1, min(2, os.cpu_count() or 1) + 1):
-        rows |= on_threads(corpus, threads)
+    for count in threads:
+        rows |= on_threads(corpus, count)
     torch.set_num_threads(before)
     return rows
 
 
+def measure() -> dict[str, dict[str, Any]]:
+    """Rows for `make bench`, on one thread and, where there are two cores, on two.
+
+    In a process of its own: OpenMP reads only at its start that a thread with nothing to do shall sleep. Otherwise it
+    spins, and on a shared machine the CPU time of two threads is mostly that.
+    """
+    patient = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+    command = [sys.executable, "-m", "bench.sasrec", *(str(n) for n in range(1, min(2, os.cpu_count() or 1) + 1))]
+    told = subprocess.run(command, env=patient, check=True, stdout=subprocess.PIPE, text=True).stdout
+    rows: dict[str, dict[str, Any]] = json.loads(told)
+    return rows
+
+
 if __name__ == "__main__":
-    for name, row in measure().items():
-        print(f"{name:45} {row['value']:.3g} {row['unit']} {row['bound']} {row['holds']}")
+    print(json.dumps(measure_here([int(n) for n in sys.argv[1:]] or [1], read_settings())))

@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import sasrec
 from rec_models.base import Batch
 from rec_models.sasrec import SASRec
+from whyrec.data import world
+from whyrec.settings import Settings
 
 
 @pytest.mark.parametrize("inner", [1, 4])
@@ -29,6 +31,18 @@ def test_a_place_attends_to_those_before_it():
     assert three - 3 * one == sasrec.NETWORK.blocks * 4 * d * (1 + 2)
 
 
-def test_without_beauty_there_are_no_rows(capsys):
-    assert sasrec.measure() == {}
-    assert "left out" in capsys.readouterr().out
+def test_without_beauty_there_are_no_rows(capsys, tmp_path):
+    assert sasrec.measure_here([1], Settings(home=tmp_path, data=(tmp_path,))) == {}
+    assert "left out" in capsys.readouterr().err
+
+
+def test_rows_say_what_they_must(monkeypatch):
+    """On a tiny corpus with one repetition: names, values, bounds."""
+    monkeypatch.setattr(sasrec, "REPEATS", 1)
+    monkeypatch.setattr(sasrec, "seconds_per_flop", lambda: 1e-11)
+    rows = sasrec.on_threads(world.make(users=60, items=80).corpus, 1)
+    assert len(rows) == 4
+    for name, row in rows.items():
+        assert set(row) == {"value", "unit", "bound", "holds"}
+        assert row["value"] > 0
+        assert (row["holds"] is None) == ("floor" not in name)
