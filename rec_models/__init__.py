@@ -28,6 +28,7 @@ How the pieces are used (import each from its own module):
   such an array in `.items`).
 - `SASRec(..., item_vectors: float32 [I, width] | None, user_vectors: float32 [U, width] | None, n_users=U)`;
   `SASRecSettings.user_token` is "none", "random" or "given". `BERT4Rec` takes the same arguments.
-- `encode_and_map(vectors_ND, width, method="pca"|"truncate"|"random", norm=..., fit_on=...) -> float32 [N, width]` (users: fit_on the items);
+- `encode_and_map(vectors_ND, width, method="pca"|"truncate"|"random", norm=..., fit_on=...) -> float32 [N, width]`
+  (for users, `fit_on` the items' vectors);
   `norm_matched(vectors, seed=...)` gives the random control rows of the same norms.
 """

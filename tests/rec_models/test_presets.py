@@ -33,9 +33,9 @@ def test_beauty_gets_what_was_chosen_on_it(real_data):
 
 
 def test_a_small_world_is_learnt_far_above_chance():
-    corpus = world.make(users=400, items=200).corpus
+    corpus = world.make(users=300, items=150).corpus
     network, how = presets.settings("SASRec", corpus)
     model = SASRec(corpus.n_items, network, seed=1)
-    fit(model, corpus, settings=replace(how, epochs=12), seed=1)
+    fit(model, corpus, settings=replace(how, epochs=8), seed=1)
     recall = places(model, SplitView(corpus, "test")).expected(10)[1]
     assert recall > 2.0 * 10 / corpus.n_items
