@@ -54,7 +54,8 @@ def test_help_names_every_noun_and_loads_nothing_heavy() -> None:
     for noun in ("data", "llm", "prompts", "run", "runs", "eval", "search", "demo"):
         assert f" {noun} " in shown
     loaded = {m.partition(".")[0] for m in json.loads(modules)}
-    assert not loaded & {"torch", "langgraph", "chromadb", "polars", "sklearn", "langchain", "pydantic", "numpy", "aiohttp"}
+    heavy = {"torch", "langgraph", "chromadb", "polars", "sklearn", "langchain", "pydantic", "numpy", "aiohttp"}
+    assert not loaded & heavy
 
 
 @pytest.mark.parametrize(

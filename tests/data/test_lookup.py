@@ -71,7 +71,7 @@ def test_the_first_users_of_a_file_are_a_data_set_of_their_own(write, settings):
     assert load("set?users=99", settings=settings).digest == load("set", settings=settings).digest
 
 
-@pytest.mark.parametrize("name", ["set?users=x", "set?dedup=maybe", "set?kcore=few", "set?kcore=-1", "set?", "set?dedup&dedup=no"])
+@pytest.mark.parametrize("name", ["set?users=x", "set?dedup=maybe", "set?kcore=-1", "set?", "set?dedup&dedup=no"])
 def test_bad_options_are_refused(write, settings, name):
     write("set/interactions.csv", ROWS)
     with pytest.raises(UsageError):

@@ -10,7 +10,7 @@ from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
     from whyrec.data import Corpus
-    from whyrec.runs import Run
+    from whyrec.runs import RunReader
     from whyrec.settings import Settings
 
 KINDS = ("items", "users", "both")
@@ -85,7 +85,7 @@ def _users(corpus: Corpus, run: str, settings: Settings) -> tuple[str, list[str]
     return f"preferences-{run}", ids, texts
 
 
-def _preferences(run: Run) -> tuple[list[str], list[str]]:
+def _preferences(run: RunReader) -> tuple[list[str], list[str]]:
     ids, texts = [], []
     for result in run.results(status="done"):
         payload = result.payload or {}

@@ -69,7 +69,7 @@ class Lsa:
         svd = TruncatedSVD(n_components=min(width, min(weights.shape) - 1), random_state=0)
         svd.fit(weights)
         vocabulary = {term: int(column) for term, column in vectorizer.vocabulary_.items()}
-        model = cls(vocabulary, vectorizer.idf_, svd.components_.astype(np.float32), digest)
+        model = cls(vocabulary, vectorizer.idf_, np.asarray(svd.components_, dtype=np.float32), digest)
         if file is not None:
             model._save(file)
         return model
