@@ -29,7 +29,8 @@ from whyrec.errors import UnknownNameError
 from whyrec.settings import Settings, read_settings
 
 REPEATS = 5
-NETWORK = SASRecSettings(width=64, blocks=2, heads=2, dropout=0.3, max_length=50)
+# One head, as in SASRec's own code (spec 6).
+NETWORK = SASRecSettings(width=64, blocks=2, heads=1, dropout=0.3, max_length=50)
 EPOCH_BOUND, RANKING_BOUND = 2.2, 2.5
 
 
