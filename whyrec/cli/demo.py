@@ -7,6 +7,7 @@ Everything is kept, so a second demo asks no model and trains nothing; it says s
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ def command() -> None:
     from whyrec.data import names
     from whyrec.settings import read_settings
 
-    console, settings, began = Console(), read_settings(), time.monotonic()
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    settings, began = read_settings(), time.monotonic()
     sets = [WORLD]
     if REAL in names(settings):
         sets.append(f"{REAL}?users={REAL_USERS}&kcore=3")
@@ -81,7 +83,7 @@ def _whole_way(console: Console, settings: Settings, data: str) -> tuple[int, in
             jobs, done=lambda job, _run: status.update(f"trained {job.cell.name}"), say=lambda line: status.update(line)
         )
     console.print(f"  table: {len(jobs) - stored} cells computed, {stored} served from the last demo")
-    console.print(terminal(table))
+    console.print(terminal(table, width=console.width))
     asked = sum(report.now.calls.asked for report in reports) + len(jobs) - stored
     return asked, sum(report.now.before for report in reports) + stored
 
