@@ -99,10 +99,10 @@ def _table(what: str, text: str, rows: list[tuple[str, str, str]]) -> object:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{what} nearest to {escape(repr(text))}", title_justify="left")
-    table.add_column("cosine", justify="right")
-    table.add_column("id", overflow="fold")
-    table.add_column("text", overflow="ellipsis", no_wrap=True, max_width=110)
+    table = Table(title=f"{what} nearest to {escape(repr(text))}", title_justify="left", expand=True)
+    table.add_column("cosine", justify="right", no_wrap=True, min_width=6)
+    table.add_column("id", no_wrap=True, min_width=max([2, *(len(id_) for _, id_, _ in rows)]))
+    table.add_column("text", overflow="ellipsis", no_wrap=True, ratio=1)
     for similarity, id_, line in rows:
-        table.add_row(similarity, escape(id_), escape(line))
+        table.add_row(similarity, escape(id_), escape(line[:200]))
     return table

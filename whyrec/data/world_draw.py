@@ -89,7 +89,7 @@ def stock(setting: Setting, items: int, rng: np.random.Generator) -> Shop:
     topics[np.arange(items), first] += 0.95 * lead
     topics[np.arange(items), second] += 0.95 * (1 - lead)
     popularity = (np.argsort(np.argsort(u[:, 3], kind="stable")) + 10.0) ** -setting.skew
-    popularity /= popularity.sum()
+    popularity = np.asarray(popularity / popularity.sum(), np.float64)
     reach = np.vstack([(popularity[:, None] * topics**setting.sharp).T, popularity])
     reach /= reach.sum(axis=1, keepdims=True)
     order = np.argsort(first, kind="stable")  # sequels: the next ones of the same first topic, in a ring
@@ -205,7 +205,7 @@ def _choose(shop: Shop, setting: Setting, taste: Floats, seen: Ints, draws: Floa
         which = (draws[:, 2] / setting.sequel * SEQUELS).astype(np.int64) % SEQUELS
         found[goes_on, 0] = shop.sequels[seen[goes_on, -1], which[goes_on]]
     fresh = ~(found[:, :, None] == seen[:, None, :]).any(axis=2)
-    chosen = found[np.arange(n), fresh.argmax(axis=1)]
+    chosen: Ints = found[np.arange(n), fresh.argmax(axis=1)]
     for row in np.flatnonzero(~fresh.any(axis=1)):
         walk = (found[row, -1] + np.arange(1, seen.shape[1] + 2)) % n_items
         chosen[row] = walk[~np.isin(walk, seen[row])][0]

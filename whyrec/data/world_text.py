@@ -198,7 +198,8 @@ def _pick_topics(topics: Floats, babble: float, draws: Floats) -> Ints:
     cdf = topics.cumsum(axis=1)[:, None, :] / topics.sum(axis=1)[:, None, None]
     own = (draws[:, :, :1] >= cdf[:, :, :-1]).sum(axis=2)
     stray = draws[:, :, 1] < babble
-    return np.where(stray, (draws[:, :, 1] / max(babble, 1e-9) * topics.shape[1]).astype(np.int64), own)
+    picked: Ints = np.where(stray, (draws[:, :, 1] / max(babble, 1e-9) * topics.shape[1]).astype(np.int64), own)
+    return picked
 
 
 def _item_text(first: int, t: Ints, u: Floats, brand_index: int) -> tuple[str, str, str, tuple[str, ...]]:
