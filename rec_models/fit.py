@@ -192,8 +192,8 @@ class Loop:
                 nn.utils.clip_grad_norm_(self.weights.values(), self.settings.clip)
             self.optimiser.step()
             if self.average is not None:
-                values, targets = list(self.weights.values()), list(self.average.values())
-                torch._foreach_lerp_(targets, [v.detach() for v in values], 1 - self._decay())
+                for name, mean in self.average.items():
+                    mean.lerp_(self.weights[name].detach(), 1 - self._decay())
             total += loss.detach()
             count += 1
         return float(total) / count

@@ -89,15 +89,15 @@ def stock(setting: Setting, items: int, rng: np.random.Generator) -> Shop:
     topics[np.arange(items), first] += 0.95 * lead
     topics[np.arange(items), second] += 0.95 * (1 - lead)
     popularity = (np.argsort(np.argsort(u[:, 3], kind="stable")) + 10.0) ** -setting.skew
-    popularity = np.asarray(popularity / popularity.sum(), np.float64)
-    reach = np.vstack([(popularity[:, None] * topics**setting.sharp).T, popularity])
+    shares: Floats = (popularity / popularity.sum()).astype(np.float64)
+    reach = np.vstack([(shares[:, None] * topics**setting.sharp).T, shares])
     reach /= reach.sum(axis=1, keepdims=True)
     order = np.argsort(first, kind="stable")  # sequels: the next ones of the same first topic, in a ring
     place = np.empty(items, np.int64)
     place[order] = np.arange(items)
     step = 1 + (u[:, 6:] * 4).astype(np.int64)
     sequels = order[(place[:, None] + step) % items]
-    return Shop(topics, popularity, (u[:, 4] * 64).astype(np.int64), sequels, reach)
+    return Shop(topics, shares, (u[:, 4] * 64).astype(np.int64), sequels, reach)
 
 
 @dataclass(frozen=True, slots=True)

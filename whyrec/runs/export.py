@@ -30,6 +30,7 @@ def write_parquet(run: RunReader, path: Path) -> int:
         UsageError: the path is a folder or cannot be written, or there is no space.
     """
     import polars as pl
+    from polars.io.plugins import register_io_source
 
     if path.is_dir():
         raise UsageError(f"{path} is a folder, but a Parquet file is to be written there. Name a file in it.")
@@ -44,7 +45,7 @@ def write_parquet(run: RunReader, path: Path) -> int:
     part = path.with_name(path.name + ".part")
     try:
         if count:
-            frame = pl.io.plugins.register_io_source(source, schema=schema)
+            frame = register_io_source(source, schema=schema)
             frame.sink_parquet(part, compression="zstd", row_group_size=_ROWS)
         else:
             pl.DataFrame(schema=schema).write_parquet(part, compression="zstd")
