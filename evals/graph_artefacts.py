@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Source, Texts, of_the_data
+from graphs.catalogue import Options as CatalogueOptions
 from graphs.cot_rec import describe, preference
 from graphs.estimate import Estimate, estimate
 from graphs.run import How, Job, RunReport, prepare, run
@@ -64,7 +65,7 @@ class GraphArtefacts:
     def _job(self, source: Source, *, described: Mapping[Source, Estimate]) -> tuple[str, Any]:
         """Workflow and options; a preference names its run of descriptions once that is finished."""
         if source.what == "description":
-            return describe.NAME, describe.Options()
+            return describe.NAME, CatalogueOptions()
         before = Source("description", source.llm)
         options = preference.Options(split="valid", batch=source.batch, overlap=source.overlap)
         if before in self._runs or described[before].examples == 0:

@@ -7,6 +7,7 @@ ones and whose answers have the real shape. So no workflow needs a cost model of
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,7 +124,8 @@ async def _dry_run(job: Job, *, wanted: bool) -> tuple[Measured, int, float]:
     """(the model and its counts, examples sampled, seconds it took); all zero if not wanted."""
     flow, inputs = job.flow, job.inputs
     model = Measured(open_provider("extractive", settings=job.how.settings))
-    services, graph = Services(dict.fromkeys(flow.roles, model)), flow.build()
+    parts = await asyncio.to_thread(lambda: job.parts) if wanted else ()
+    services, graph = Services(dict.fromkeys(flow.roles, model), parts), flow.build()
     last = len(inputs.indices) - 1
     places = np.unique(np.linspace(0, last, SAMPLE).astype(np.int64)) if wanted else np.empty(0, np.int64)
     began, sampled = time.perf_counter(), 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from graphs.progress import Progress, Snapshot
-from graphs.workflow import Inputs, Workflow
+from graphs.workflow import Inputs, Source, Workflow
 from whyrec.llm import Budget, Limits
 from whyrec.llm.model import LanguageModel
 from whyrec.runs import Identity
@@ -117,7 +118,13 @@ class Job:
     """A workflow with its examples and its model, ready to be estimated or run."""
 
     flow: Workflow[Any, Any]
+    source: Source
     inputs: Inputs[Any]
     model: LanguageModel
     identity: Identity
     how: How
+
+    @cached_property
+    def parts(self) -> tuple[object, ...]:
+        """What the workflow's nodes reach beside models, made at the first use."""
+        return self.flow.equip(self.source, self.inputs.options)

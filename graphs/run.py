@@ -11,6 +11,7 @@ server that has gone away fail nothing: what is left is left, and the report say
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import Any
 
@@ -64,7 +65,8 @@ def prepare(
     """Everything before the first call; arguments and errors as in `run`."""
     how = how or How()
     flow = workflow(name)
-    inputs = flow.inputs(Source(corpus, how.settings.home, users), flow.options() if options is None else options)
+    source = Source(corpus, how.settings.home, users)
+    inputs = flow.inputs(source, flow.options() if options is None else options)
     if isinstance(model, str):
         model = open_provider(model, settings=how.settings, world=how.world)
     identity = Identity(
@@ -76,7 +78,7 @@ def prepare(
         prompts={prompt: prompts.load(prompt).digest for prompt in flow.prompts(inputs.options)},
         options=dataclasses.asdict(inputs.options),
     )
-    return Job(flow, inputs, model, identity, how)
+    return Job(flow, source, inputs, model, identity, how)
 
 
 async def execute(job: Job) -> RunReport:
@@ -84,6 +86,7 @@ async def execute(job: Job) -> RunReport:
     how, llm = job.how, job.model
     try:
         await probe(llm)
+        await asyncio.to_thread(lambda: job.parts)
         run = Run.open(how.settings.home, job.identity, new=how.new, command=how.command)
         try:
             llm = wrap(llm, settings=how.settings, run=run, budget=how.budget, limits=how.limits, cache=how.cache)

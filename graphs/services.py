@@ -1,14 +1,15 @@
 """What a graph may reach: LangGraph's `context_schema`, passed in and never global.
 
 A node names a role ("writer"), not a model, so that one graph can be asked with a teacher and a student, or a
-generator and a judge, without knowing which models these are.
+generator and a judge, without knowing which models these are. Everything else it reaches (an embedder, a thought space,
+a recommender's states) it names by type: `runtime.context.part(ThoughtSpace)`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from whyrec.errors import UnknownNameError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from whyrec.runs import Run
 
 WRITER = "writer"
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +27,12 @@ class Services:
 
     Attributes:
         llms: language models by role.
-        embedder, store, recommender: for graphs that retrieve; None where a graph needs none.
+        parts: whatever else the workflow's `equip` made, at most one of a type.
         run: the run the results go to; nodes read it (its id), only the runner writes.
     """
 
     llms: Mapping[str, LanguageModel]
-    embedder: Any = None
-    store: Any = None
-    recommender: Any = None
+    parts: tuple[object, ...] = ()
     run: Run | None = None
 
     def llm(self, role: str = WRITER) -> LanguageModel:
@@ -47,3 +47,15 @@ class Services:
                 "model for the role", role, self.llms, hint="Pass it in Services(llms={role: model})."
             )
         return found
+
+    def part(self, kind: type[P]) -> P:
+        """The part of this type.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        for part in self.parts:
+            if isinstance(part, kind):
+                return part
+        known = [type(part).__name__ for part in self.parts]
+        raise UnknownNameError("part", kind.__name__, known, hint="Pass it in Services(parts=(…,)).")

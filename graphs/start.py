@@ -147,7 +147,7 @@ class Start:
         services = self._services.get(generation)
         if services is None:
             llm = Stamped(self._llm, run=self._run.id, retry=generation)
-            services = self._services[generation] = Services(dict.fromkeys(flow.roles, llm), run=self._run)
+            services = self._services[generation] = Services(dict.fromkeys(flow.roles, llm), self._job.parts, self._run)
         final = await self._graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
         return flow.result(flow.state(**final))
 

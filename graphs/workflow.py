@@ -103,6 +103,8 @@ class Workflow(Generic[S, OptionsT]):
         steps: an upper bound on super-steps for this state, passed as the recursion limit.
         prompts: names of the prompts used under these options.
         roles: roles of the models it asks.
+        equip: makes what its nodes reach through `Services.part`, once, before the first example (also before an
+            estimate's dry run): an embedder, something trained. What it makes must follow from data and options alone.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Workflow(Generic[S, OptionsT]):
     steps: Callable[[S], int]
     prompts: Callable[[OptionsT], tuple[str, ...]]
     roles: tuple[str, ...] = ("writer",)
+    equip: Callable[[Source, OptionsT], tuple[object, ...]] = lambda source, options: ()
 
 
 def names() -> list[str]:

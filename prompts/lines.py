@@ -19,6 +19,7 @@ from whyrec.records import Event, Item
 
 LONGEST = 600  # no template shows more characters of one field
 _KEPT = 700  # of a record's text this much is read and recorded
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of options
 _SHORT = 160  # titles, brands, categories
 
 
@@ -64,6 +65,19 @@ def candidates(items: Iterable[Item | Mapping[str, Any]], about: int = 400, titl
     return Lines("\n".join(f"[{index}] {facts}{told}" for index, facts, told in texts))
 
 
+def options(records: Iterable[Item | Mapping[str, Any]], about: int = 0, titles: bool = False) -> Lines:
+    """Items to choose from, lettered from A; a record {"item": …, "note": …} also prints its note as an impression."""
+    _check_limits(about)
+    lines = []
+    for letter, record in zip(LETTERS, records, strict=False):
+        noted = isinstance(record, Mapping) and "item" in record
+        shown, note = (_item(record["item"]), str(record.get("note", ""))) if noted else (_item(record), "")
+        facts, told = _item_text(shown, about, titles)
+        said = f" | impression: {clip(note, _SHORT)}" if note else ""
+        lines.append(f"{letter}. {facts}{said}{told}")
+    return Lines("\n".join(lines))
+
+
 def item(record: Item | Mapping[str, Any], about: int = 400) -> Lines:
     """One item without a mark."""
     _check_limits(about)
@@ -105,7 +119,7 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"A blank may be text, a number, a record, an answer, or lists of these, not a {type(value)}.")
 
 
-FILTERS = {f.__name__: f for f in (events, candidates, item, reviews, words)}
+FILTERS = {f.__name__: f for f in (events, candidates, options, item, reviews, words)}
 
 
 def _check_limits(*limits: int) -> None:

@@ -1,25 +1,22 @@
-"""Users' histories as examples: what cot_rec.preference and cot_rec.perception start from.
+"""Users' histories, cut for the fold and described: what cot_rec.preference and cot_rec.perception start from.
 
-Everything comes through one `SplitView`, so nothing later than the split's target can be shown, and the target itself
-is never asked for: candidate lists hold it unmarked. Descriptions of an earlier run are read one example at a time.
+Descriptions of an earlier run are read one example at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from agents.cot_rec import LongTermPreference, ShortTermInterest
+from graphs.catalogue import StoredDescriptions, domain_of
 from graphs.cot_rec import fold
-from graphs.cot_rec.describe import StoredDescriptions, domain_of
+from graphs.users import Users, about_example
 from graphs.workflow import Source
-from whyrec.data.candidates import Candidates, frozen
-from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 from whyrec.llm.model import About
 from whyrec.records import Event, Example, Item
@@ -104,8 +101,7 @@ class Task:
 
     def about(self, graph: str, node: str) -> About:
         """Where a call of this example comes from."""
-        e = self.example
-        return About(graph=graph, node=node, example=e.key, user=e.user, split=e.split)
+        return about_example(self.example, graph, node)
 
     @property
     def latest(self) -> tuple[Event, ...]:
@@ -113,7 +109,7 @@ class Task:
         return self.example.history[-OFFICIAL_EVENTS:]
 
 
-class Histories(Generic[OptionsT]):
+class Histories(Users, Generic[OptionsT]):
     """The users of a split. `options` are as given, with the domain and the ids of earlier runs in full.
 
     Raises:
@@ -128,21 +124,7 @@ class Histories(Generic[OptionsT]):
         self.options: OptionsT = replace(
             options, domain=domain_of(source, options.domain), descriptions=self._descriptions.id
         )
-        self.source, self.view = source, SplitView(source.corpus, options.split)
-        self.indices: npt.NDArray[np.int64] = self.view.users[: source.users]
-
-    @cached_property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Length of each user's history, in the order of `indices`."""
-        return np.array([len(self.view.history(int(u))) for u in self.indices], dtype=np.int64)
-
-    def key(self, index: int) -> str:
-        """Key of a user's example, as in `SplitView.example`."""
-        return f"{self.view.split}/{self.source.corpus.user_ids[index]}"
-
-    def place(self, index: int) -> tuple[str, str]:
-        """(user id, split)."""
-        return str(self.source.corpus.user_ids[index]), self.view.split
+        super().__init__(source, options.split)
 
     def task(self, index: int, mode: str, *, with_candidates: bool) -> Task:
         """What a graph is about for this user.
@@ -152,7 +134,7 @@ class Histories(Generic[OptionsT]):
         """
         options = self.options
         example = self.view.example(index, last=options.cap)
-        items = self._shown(index) if with_candidates else ()
+        items = self.candidates(index, options.candidates, options.seed) if with_candidates else ()
         known = self._descriptions.of((*(event.item for event in example.history), *items))
         if known:
             example = replace(example, history=tuple(_described(event, known) for event in example.history))
@@ -179,14 +161,6 @@ class Histories(Generic[OptionsT]):
     def description_calls(self, shown: int) -> int:
         """Calls to describe `shown` items on the fly: none with a run of descriptions, at most one per item."""
         return 0 if self.options.descriptions else min(shown, self.source.corpus.n_items)
-
-    def _shown(self, index: int) -> tuple[Item, ...]:
-        return tuple(self.source.corpus.item(int(i)) for i in self._candidates.of(index))
-
-    @cached_property
-    def _candidates(self) -> Candidates:
-        options = self.options
-        return frozen(self.view, options.candidates - 1, options.seed, folder=self.source.home / "candidates")
 
 
 def _described(event: Event, known: Mapping[str, str]) -> Event:

@@ -21,14 +21,14 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import cot_rec as agents
+from graphs.catalogue import describe_items, with_descriptions
 from graphs.cot_rec import histories as shared
 from graphs.cot_rec import preference as fold
-from graphs.cot_rec.describe import describe_items, open_earlier, with_descriptions
 from graphs.cot_rec.histories import NO_HISTORY, Histories, Preference, Task
+from graphs.earlier import open_earlier, payload_of
 from graphs.gather import gather
 from graphs.services import Services
-from graphs.workflow import MissingInput, Source, Workflow
-from whyrec.errors import LeakageError
+from graphs.workflow import Source, Workflow
 from whyrec.llm.model import About
 from whyrec.records import Item
 
@@ -187,15 +187,8 @@ class Pairs(Histories[Options]):
             return State(task, preference=NO_HISTORY)
         if self._preferences is None:
             return State(task)
-        stored = self._preferences.result(task.example.key)
-        if stored is None or stored.payload is None:
-            raise MissingInput(f"run {self._preferences.id} has no preference for {task.example.key}")
-        if stored.payload["prefix"] != task.prefix:
-            raise LeakageError(
-                f"The preference of {task.example.key} in run {self._preferences.id} was made from another history "
-                f"than the one shown here. Run cot_rec.preference on this data and split, and name that run."
-            )
-        return State(task, preference=fold.stored_preference(stored.payload))
+        stored = payload_of(self._preferences, task.example.key, prefix=task.prefix)
+        return State(task, preference=fold.stored_preference(stored))
 
     def calls(self) -> int:
         """Of all examples; at most one more per item described and the folds made on the fly."""
