@@ -70,9 +70,10 @@ def options(records: Iterable[Item | Mapping[str, Any]], about: int = 0, titles:
     _check_limits(about)
     lines = []
     for letter, record in zip(LETTERS, records, strict=False):
-        noted = isinstance(record, Mapping) and "item" in record
-        shown, note = (_item(record["item"]), str(record.get("note", ""))) if noted else (_item(record), "")
-        facts, told = _item_text(shown, about, titles)
+        shown, note = record, ""
+        if isinstance(record, Mapping) and "item" in record:
+            shown, note = record["item"], str(record.get("note", ""))
+        facts, told = _item_text(_item(shown), about, titles)
         said = f" | impression: {clip(note, _SHORT)}" if note else ""
         lines.append(f"{letter}. {facts}{said}{told}")
     return Lines("\n".join(lines))
