@@ -1,8 +1,11 @@
-"""The texts a table is made of: what items are called and described as, and what users prefer.
+"""What a table is made of: texts of items and users, and what a reasoning workflow said of each example.
 
 `Artefacts.texts(source)` hands out one text per item (1..I) or per user (0..U-1), whoever wrote it: the data set
 itself (captions, upstream descriptions) or a language model through a graph (`evals.graph_artefacts`). A user or item
 the model failed on has the empty text, is listed in `failed` and counted in the table; nobody is left out.
+
+`Artefacts.results(asked)` hands out the results of a run of any workflow, done and failed, as they were recorded; the
+cell that asked turns them and the targets into outcomes (`evals.workflow_runs`).
 """
 
 from __future__ import annotations
@@ -11,10 +14,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from whyrec.data import text
 from whyrec.data.corpus import Corpus
+from whyrec.runs import Result
 
 What = Literal["caption", "upstream", "description", "preference"]
 
@@ -62,11 +66,51 @@ class Texts:
         return hashlib.sha256("\x1f".join(self.texts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Which run of which workflow.
+
+    Attributes:
+        graph: the workflow's name.
+        llm: the model's name.
+        options: the workflow's options as typed on a command line; one that names an earlier run may be that run's own
+            `Asked`, which is then run first and named by its id.
+        users: at most this many users, the first of the split; None for all of them.
+    """
+
+    graph: str
+    llm: str
+    options: tuple[tuple[str, str | Asked], ...] = ()
+    users: int | None = None
+
+    def __str__(self) -> str:
+        options = [
+            f"{name}=({value})" if isinstance(value, Asked) else f"{name}={value}" for name, value in self.options
+        ]
+        users = [] if self.users is None else [f"users={self.users}"]
+        return " ".join([f"{self.graph}@{self.llm}", *options, *users])
+
+
+Need: TypeAlias = Source | Asked
+
+
 class Artefacts(Protocol):
-    """Where an experiment gets texts from."""
+    """Where an experiment gets from what it does not make itself. Everything is made on first use and kept."""
 
     def texts(self, source: Source) -> Texts:
-        """The texts of this source; made on first use, the same object afterwards."""
+        """The texts of this source; the same object each time."""
+        ...
+
+    def results(self, asked: Asked) -> tuple[Result, ...]:
+        """The results of the examples of this run, ordered by key; the same object each time."""
+        ...
+
+    def digest(self, need: Need) -> str:
+        """Digest of what is handed out for this need."""
+        ...
+
+    def note(self, need: Need) -> Mapping[str, Any]:
+        """How it came about (run id, examples, failed), JSON-able."""
         ...
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evals.artefacts import Artefacts, Source
+from evals.artefacts import Artefacts, Need
 from whyrec.data.corpus import Corpus
 from whyrec.errors import UnknownNameError
 from whyrec.records import Outcome
@@ -46,7 +46,7 @@ class Context:
 
     Attributes:
         corpus: the data.
-        artefacts: texts made by the graphs.
+        artefacts: texts and results made by the graphs.
         folder: where a cell may keep files while it runs (checkpoints); each run gets one of its own.
         device: "cpu" or "cuda".
         say: shows one line of progress.
@@ -71,7 +71,7 @@ class Cell:
         function: computes it.
         axes: what it varies, for the reader.
         settings: everything that can change its outcomes, besides data, seed and artefacts.
-        needs: artefacts it reads.
+        needs: artefacts it reads: texts, and runs of workflows.
         base: the cell its delta is against.
         anchor: a reference row, not a method.
         seeded: False where the seed changes nothing; it is then run once, with seed 0.
@@ -82,7 +82,7 @@ class Cell:
     function: CellFunction
     axes: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[Source, ...] = ()
+    needs: tuple[Need, ...] = ()
     base: str = ""
     anchor: bool = False
     seeded: bool = True
@@ -95,7 +95,7 @@ class Cell:
             experiment=experiment,
             settings=self.settings,
             data=context.corpus.digest,
-            artefacts={str(source): context.artefacts.texts(source).digest for source in self.needs},
+            artefacts={str(need): context.artefacts.digest(need) for need in self.needs},
         )
 
 

@@ -1,8 +1,9 @@
-"""Texts written by a language model: the artefacts of an experiment come from runs of the graphs.
+"""What language models wrote: the artefacts of an experiment come from runs of the graphs.
 
 Asking for texts runs the graph, or goes on with the run that is there, or finds it finished and only reads it. What a
 user's preference may read is fixed here, by the leakage matrix of spec 8: the history of the *validation* view, which
-is s[:-2], so that neither the validation nor the test target is among it.
+is s[:-2], so that neither the validation nor the test target is among it. Results of any other workflow come from
+`evals.workflow_runs`; what those may read is fixed by the workflow.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from evals.artefacts import Source, Texts, of_the_data
+from evals.artefacts import Asked, Need, Source, Texts, of_the_data
+from evals.workflow_runs import WorkflowRuns, brought_to_its_end, estimated
 from graphs.catalogue import Options as CatalogueOptions
 from graphs.cot_rec import describe, preference
-from graphs.estimate import Estimate, estimate
-from graphs.run import How, Job, RunReport, prepare, run
+from graphs.estimate import Estimate
+from graphs.run import How, RunReport, prepare
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
-from whyrec.errors import UsageError
 from whyrec.runs import Result, open_run
 
 
@@ -35,11 +36,12 @@ class GraphArtefacts:
     """
 
     def __init__(
-        self, corpus: Corpus, *, how: How, said: Callable[[Source, RunReport], None] = lambda _source, _report: None
+        self, corpus: Corpus, *, how: How, said: Callable[[Need, RunReport], None] = lambda _need, _report: None
     ) -> None:
         self._corpus, self._how, self._said = corpus, how, said
         self._made: dict[Source, Texts] = {}
         self._runs: dict[Source, RunReport] = {}
+        self._asked = WorkflowRuns(corpus, how=how, said=said)
 
     def texts(self, source: Source) -> Texts:
         """The texts of this source, made on first use.
@@ -52,14 +54,44 @@ class GraphArtefacts:
             self._made[source] = make(source) if make else of_the_data(self._corpus, source)
         return self._made[source]
 
-    def estimates(self, sources: Iterable[Source]) -> list[tuple[Source, Estimate]]:
-        """What is still to be asked of models for these sources (finished runs cost nothing)."""
+    def results(self, asked: Asked) -> tuple[Result, ...]:
+        """The results of this run's examples, done and failed, ordered by key; run on first use.
+
+        Raises:
+            UsageError: options are not usable, or the run could not be brought to its end; running again goes on.
+            KeyboardInterrupt: it was interrupted.
+        """
+        return self._asked.recorded(asked).results
+
+    def digest(self, need: Need) -> str:
+        """Digest of the texts, or of the results."""
+        return self._asked.recorded(need).digest if isinstance(need, Asked) else self.texts(need).digest
+
+    def note(self, need: Need) -> Mapping[str, Any]:
+        """How they came about."""
+        return self._asked.recorded(need).note if isinstance(need, Asked) else self.texts(need).note
+
+    def estimates(self, needs: Iterable[Need]) -> list[tuple[Need, Estimate | None]]:
+        """What is still to be asked of models for these needs (finished runs cost nothing).
+
+        None for a run that needs another one to be there before it can be estimated.
+        """
+        runs: dict[Asked, Estimate | None] = {}
+        sources: list[Source] = []
+        for need in needs:
+            if isinstance(need, Asked):
+                runs |= self._asked.estimates(need)
+            else:
+                sources.append(need)
+        return [*self._texts_estimates(sources), *runs.items()]
+
+    def _texts_estimates(self, sources: Iterable[Source]) -> list[tuple[Source, Estimate]]:
         found: dict[Source, Estimate] = {}
         written = [s for s in sources if s.llm]
         for source in dict.fromkeys([*(Source("description", s.llm) for s in written), *written]):
             name, options = self._job(source, described=found)
             job = prepare(name, corpus=self._corpus, model=source.llm, options=options, how=self._how)
-            found[source] = asyncio.run(_estimated(job))
+            found[source] = asyncio.run(estimated(job))
         return list(found.items())
 
     def _job(self, source: Source, *, described: Mapping[Source, Estimate]) -> tuple[str, Any]:
@@ -110,14 +142,8 @@ class GraphArtefacts:
 
     def _run(self, source: Source, name: str, options: Any) -> RunReport:
         how = replace(self._how, command=f"whyrec eval ({source})")
-        report = asyncio.run(run(name, corpus=self._corpus, model=source.llm, options=options, how=how))
-        if report.ending == "interrupted":
-            raise KeyboardInterrupt
-        if report.left:
-            raise UsageError(
-                f"The texts {source} are not complete: {report.left:,} of {report.examples:,} examples of run "
-                f"{report.run} are left. {report.reason} The same command goes on from there."
-            )
+        job = prepare(name, corpus=self._corpus, model=source.llm, options=options, how=how)
+        report = brought_to_its_end(job, f"What {source} is made of")
         self._runs[source] = report
         self._said(source, report)
         return report
@@ -128,10 +154,3 @@ class GraphArtefacts:
             yield from reader.results("done")
         finally:
             reader.close()
-
-
-async def _estimated(job: Job) -> Estimate:
-    try:
-        return await estimate(job)
-    finally:
-        await job.model.close()

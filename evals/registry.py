@@ -6,14 +6,11 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from evals.experiment import Experiment
 from whyrec.data.corpus import Corpus
 from whyrec.errors import UnknownNameError
-
-if TYPE_CHECKING:
-    pass
 
 # name -> module, function, one line for lists
 _EXPERIMENTS = {
@@ -48,6 +45,7 @@ class Options:
         epochs: at most this many, below the preset's; for demos, and then no range is checked.
         mask_seen: leave seen items out of the ranking.
         cache: folder for fitted embedders.
+        users: workflows see at most this many users, the first of the split; None for all of them.
     """
 
     llms: tuple[str, ...] = ("extractive",)
@@ -56,6 +54,7 @@ class Options:
     epochs: int | None = None
     mask_seen: bool = True
     cache: Path | None = None
+    users: int | None = None
 
 
 Builder = Callable[[Corpus, Options], Experiment]

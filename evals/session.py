@@ -1,17 +1,18 @@
-"""One evaluation from the names a person typed to a table: data, experiment, texts, cells, verdicts.
+"""One evaluation from the names a person typed to a table: data, experiment, texts and runs, cells, verdicts.
 
-The steps are apart so that a caller can say between them what will be done and what it will cost:
-`texts_to_write()` (model calls), `plan()` (writes the texts, then knows which cells are missing), `run(jobs)`.
+The steps are apart so that a caller can say between them what will be done and what it will cost: `needs` (what models
+have to be asked for), `plan()` (asks them, then knows which cells are missing), `run(jobs)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from evals import evaluate as evaluation
 from evals import results as tables
-from evals.artefacts import Artefacts, Source, Texts
+from evals.artefacts import Artefacts, Need
 from evals.evaluate import Job, Place
 from evals.experiment import Cell, Context
 from evals.registry import Options, builder
@@ -43,7 +44,7 @@ class Session:
     Args:
         name: the experiment.
         corpus: the data.
-        artefacts: where texts come from.
+        artefacts: where texts and results of workflows come from.
         place: where things are kept.
         choice: which part to run.
         options: of the experiment.
@@ -69,20 +70,20 @@ class Session:
         self.cells: tuple[Cell, ...] = self.experiment.select(choice.cells, axes)
 
     @property
-    def sources(self) -> tuple[Source, ...]:
-        """Texts the chosen cells read."""
-        return tuple(dict.fromkeys(source for cell in self.cells for source in cell.needs))
+    def needs(self) -> tuple[Need, ...]:
+        """Texts and runs of workflows the chosen cells read."""
+        return tuple(dict.fromkeys(need for cell in self.cells for need in cell.needs))
 
     def plan(self) -> list[Job]:
-        """What there is to do. Texts that are not there yet are written by their models now."""
+        """What there is to do. Texts and runs that are not there yet are made by their models now."""
         return evaluation.plan(
             self.experiment, self._context(print), self.place, seeds=self.choice.seeds, cells=self.cells
         )
 
     def run(self, jobs: Sequence[Job], *, done: Callable[[Job, CellRun], None], say: Callable[[str], None]) -> Results:
-        """Run the missing jobs, judge the claims and note how the texts came about."""
+        """Run the missing jobs, judge the claims and note how the texts and runs came about."""
         table = evaluation.evaluate(self.experiment, self._context(say), self.place, jobs=jobs, done=done)
-        notes = {str(s): _sentence(self.artefacts.texts(s)) for s in self.sources if s.llm}
+        notes = {str(need): _sentence(self.artefacts.note(need)) for need in self.needs if need.llm}
         notes |= _repeats(self.corpus) if self.options.mask_seen else {}
         return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
 
@@ -105,9 +106,9 @@ class Session:
         return Context(self.corpus, self.artefacts, self.place.home, self.choice.device, say)
 
 
-def _sentence(texts: Texts) -> str:
+def _sentence(note: Mapping[str, Any]) -> str:
     return "; ".join(
-        f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in texts.note.items()
+        f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in note.items()
     )
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from evals.artefacts import Source, Texts
+from evals.artefacts import Asked, Need, Source, Texts
 from evals.evaluate import Place
 from evals.experiment import Cell, Claim, Context, Experiment, Range, Told
 from whyrec.data.corpus import Corpus
 from whyrec.records import Failure, Ranking
+from whyrec.runs import Result
 
 USERS, ITEMS = 400, 120
 
@@ -47,6 +49,16 @@ class FakeArtefacts:
     def texts(self, source: Source) -> Texts:
         self.calls.append(str(source))
         return Texts((f"{source} v{self.version}",), note={"failed": 0})
+
+    def results(self, asked: Asked) -> tuple[Result, ...]:
+        self.calls.append(str(asked))
+        return (Result(key="test/u0", user="u0", split="test", status="done", payload={"version": self.version}),)
+
+    def digest(self, need: Need) -> str:
+        return str(self.results(need)) if isinstance(need, Asked) else self.texts(need).digest
+
+    def note(self, need: Need) -> Mapping[str, Any]:
+        return {"examples": 1} if isinstance(need, Asked) else self.texts(need).note
 
 
 @dataclass

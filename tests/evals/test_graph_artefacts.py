@@ -50,7 +50,7 @@ def test_texts_of_the_data(world: World) -> None:
 def test_every_item_and_every_user_gets_a_text(world: World, tmp_path: Path) -> None:
     seen: list[tuple[str, RunReport]] = []
     artefacts = GraphArtefacts(
-        world.corpus, how=how(world, tmp_path), said=lambda source, report: seen.append((source.what, report))
+        world.corpus, how=how(world, tmp_path), said=lambda source, report: seen.append((str(source).partition("@")[0], report))
     )
     preference = Source("preference", "extractive", batch=5, overlap=1)
     texts = artefacts.texts(preference)
@@ -71,14 +71,14 @@ def test_a_second_session_reads_what_is_there(world: World, tmp_path: Path) -> N
     preference = Source("preference", "extractive")
     first = GraphArtefacts(world.corpus, how=how(world, tmp_path)).texts(preference)
     again = GraphArtefacts(world.corpus, how=how(world, tmp_path))
-    assert [e.examples for _source, e in again.estimates([preference])] == [0, 0]
+    assert [e.examples for _source, e in again.estimates([preference]) if e] == [0, 0]
     assert again.texts(preference).digest == first.digest and again.texts(preference).note == first.note
 
 
 def test_what_is_to_be_asked_is_known_before(world: World, tmp_path: Path) -> None:
     artefacts = GraphArtefacts(world.corpus, how=how(world, tmp_path))
     found = dict(artefacts.estimates([Source("caption"), Source("preference", "extractive")]))
-    assert {str(s): e.examples for s, e in found.items()} == {
+    assert {str(s): e.examples for s, e in found.items() if e} == {
         "description@extractive": world.corpus.n_items,
         "preference@extractive 10/2": len(SplitView(world.corpus, "valid").users),
     }

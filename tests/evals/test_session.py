@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from evals.artefacts import Source, Texts, of_the_data
+from evals.artefacts import Asked, Need, Source, Texts, of_the_data
 from evals.evaluate import Place
 from evals.registry import EncodeAndMap, Options
 from evals.session import Choice, Session
 from whyrec.data.corpus import Corpus
 from whyrec.data.world import make
 from whyrec.errors import UnknownNameError
+from whyrec.runs import Result
 
 OPTIONS = Options(how=EncodeAndMap("hashed:32", "random"), epochs=1)
 
@@ -28,6 +31,17 @@ class Fake:
             some = tuple("" if u == 0 else f"likes soap {u % 5}" for u in range(self.corpus.n_users))
             return Texts(some, (0,), {"users": self.corpus.n_users, "without": 1})
         return of_the_data(self.corpus, Source("caption"))
+
+    def results(self, asked: Asked) -> tuple[Result, ...]:
+        raise AssertionError("this table reads texts only")
+
+    def digest(self, need: Need) -> str:
+        assert isinstance(need, Source)
+        return self.texts(need).digest
+
+    def note(self, need: Need) -> Mapping[str, Any]:
+        assert isinstance(need, Source)
+        return self.texts(need).note
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +71,7 @@ def test_the_whole_grid_of_one_backbone(corpus: Corpus, tmp_path: Path) -> None:
 
 def test_a_pattern_within_a_backbone(corpus: Corpus, tmp_path: Path) -> None:
     s = session(corpus, tmp_path, Choice((1,), cells="*user=None,item=Random", backbone="BERT4Rec"))
-    assert [c.name for c in s.cells] == ["BERT4Rec user=None,item=Random"] and s.sources == ()
+    assert [c.name for c in s.cells] == ["BERT4Rec user=None,item=Random"] and s.needs == ()
     with pytest.raises(UnknownNameError, match="BERT4Rec"):
         session(corpus, tmp_path, Choice((1,), cells="SASRec*", backbone="BERT4Rec"))
 

@@ -41,6 +41,7 @@ def command(
     embedder: str = typer.Option("lsa", help="lsa[:WIDTH], hf:FOLDER, openai:MODEL[@URL] or hashed."),
     mapping: str = typer.Option("pca", "--map", help="To the recommender's width: pca, truncate or random."),
     norm: float = typer.Option(1.0, min=0.001, help="Length of table rows that start from text."),
+    users: int | None = typer.Option(None, "--users", min=1, help="Workflows see the first N users of the split."),
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
@@ -135,6 +136,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         epochs=given["epochs"] or None,
         mask_seen=not given["keep_seen"],
         cache=settings.home / "embedders",
+        users=given["users"],
     )
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"]))
     session = Session(
@@ -168,36 +170,39 @@ class _Told:
             self._last = now
             done = snapshot.before + snapshot.done + snapshot.failed
             eta = "" if snapshot.eta_s is None else f", about {_duration(snapshot.eta_s)} left"
-            self._console.print(f"[dim]{snapshot.run}: {done:,} of {snapshot.examples:,} texts{eta}[/dim]")
+            self._console.print(f"[dim]{snapshot.run}: {done:,} of {snapshot.examples:,} examples{eta}[/dim]")
 
 
 def _ask(console: Console, session: Session, settings: Settings, *, yes: bool) -> None:
     """Say what models have to write, and ask where it is more than the settings' limit of paid-for calls."""
     artefacts: GraphArtefacts = session.artefacts  # type: ignore[assignment]
-    found = [(source, e) for source, e in artefacts.estimates(session.sources) if e.examples]
-    for source, e in found:
+    found = [(need, e) for need, e in artefacts.estimates(session.needs) if e is None or e.examples]
+    for need, e in found:
+        if e is None:
+            console.print(f"{need}: what it costs is not known before the run it builds on is there", markup=False)
+            continue
         cost = (
             "free" if e.dollars == 0 else "price unknown" if e.dollars is None else f"about {e.dollars:.2f} US dollars"
         )
-        line = f"{source}: at most {e.calls:,} calls, about {e.tokens_in:,} tokens in, {e.tokens_out:,} out, {cost}"
+        line = f"{need}: at most {e.calls:,} calls, about {e.tokens_in:,} tokens in, {e.tokens_out:,} out, {cost}"
         console.print(f"{line}, {_duration(e.seconds)} ({e.basis})")
-    calls = sum(e.calls for _source, e in found if e.dollars != 0)
+    calls = sum(e.calls for _need, e in found if e is not None and e.dollars != 0)
     if calls > settings.ask_above and not yes and not typer.confirm(f"Ask the model up to {calls:,} times?"):
         raise typer.Exit(2)
 
 
 def _dry(console: Console, session: Session) -> None:
-    """Say which cells and texts there are."""
+    """Say which cells, texts and runs there are."""
     console.print(f"{len(session.cells)} cells with {len(session.choice.seeds)} seeds of {session.experiment.name}:")
     for cell in session.cells:
         console.print(f"  {cell.name}", markup=False)
-    for source in session.sources:
-        console.print(f"  reads {source}", markup=False)
+    for need in session.needs:
+        console.print(f"  reads {need}", markup=False)
 
 
 def _run(console: Console, session: Session) -> Results:
-    """Write the texts, then run what is missing."""
-    with console.status("writing the texts and looking up what is there"):
+    """Write the texts and run the workflows, then the cells that are missing."""
+    with console.status("asking the models and looking up what is there"):
         jobs = session.plan()
     _announce(console, session, jobs)
     from rich.progress import (
