@@ -32,7 +32,7 @@ def test_names_are_the_folders_in_a_known_format_and_the_worlds(write, settings,
     write("home/data/got/behaviors.tsv", "")
     write("home/data/got/news.tsv", "")
     write("notes/readme.txt", "")
-    assert names(settings) == ["a", "b", "got", "world", "world:default", "world:easy", "world:hard"]
+    assert names(settings) == ["a", "b", "got", "facts", "world", "world:default", "world:easy", "world:hard"]
 
 
 def test_an_unknown_name_lists_the_known_ones_and_where_it_looked(write, settings, tmp_path):

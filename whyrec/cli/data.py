@@ -40,6 +40,7 @@ def list_(json_: bool = typer.Option(False, "--json", help="Print JSON.")) -> No
     for place, size in zip(found, sizes, strict=True):
         table.add_row(place.name, place.reader.name, f"{size / 1e6:,.1f} MB", str(place.path.parent))
     table.add_row("world", "generated", "", "also world:easy, world:hard, world:users=2000,seed=1")
+    table.add_row("facts", "generated", "", "questions; also facts:questions=500,seed=1")
     console = Console(soft_wrap=True)
     console.print(table)
     searched = ", ".join(str(f) for f in settings.data_folders)
@@ -51,15 +52,16 @@ def stats(
     name: str = typer.Argument(help="A data set: a name of `whyrec data ls`, a path, or world; 'name?dedup&kcore=5'."),
     json_: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Users, items, lengths, time and its ties, text, ratings, reviews, and what loading dropped."""
+    """Users, items, lengths, time and its ties, text, ratings, reviews, and what loading dropped; or of questions."""
     import json
 
     from rich.console import Console
 
-    from whyrec.data import load
-    from whyrec.data.stats import describe
+    from whyrec.data import Questions, open_data, questions
+    from whyrec.data import stats as interactions
 
-    found = describe(load(name))
+    data = open_data(name).data
+    found = questions.describe(data) if isinstance(data, Questions) else interactions.describe(data)
     if json_:
         typer.echo(json.dumps(found, indent=1))
         return

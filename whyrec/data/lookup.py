@@ -1,23 +1,33 @@
-"""From a name to a corpus: where data sets are looked for, and the options a name may carry.
+"""From a name to data: where data sets are looked for, and the options a name may carry.
 
 A name is looked up in the data folders first (`Settings.data_folders`, first hit wins), then taken as a path. What
 follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, `users=500` (the first 500), and those of the format
-(`year=2019` for Yelp, column names for a table). `world` and `world:...` are generated (whyrec/data/world.py).
+(`year=2019` for Yelp, column names for a table). `world` and `world:...` are generated (whyrec/data/world.py), and so
+are `facts` and `facts:...` (whyrec/data/facts.py).
+
+Most data sets are interactions, some are questions. `open_data` opens either, with what generated it where that is
+known; `load` is for whoever needs interactions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from whyrec.data import readers
 from whyrec.data.corpus import Corpus
 from whyrec.data.prepare import prepare
+from whyrec.data.questions import Questions, need_corpus
 from whyrec.data.readers import Reader, table
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from whyrec.data.facts import FactWorld
+    from whyrec.data.world import World
 
 _TABLE = Reader(table.NAME, table.recognise, table.read, table.OPTIONS)
 _PIPELINE = ("dedup", "kcore", "users")
@@ -32,10 +42,23 @@ class Place:
     reader: Reader
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A data set.
+
+    Attributes:
+        data: interactions or questions.
+        world: the truth it was generated from, None for all other data.
+    """
+
+    data: Corpus | Questions
+    world: World | FactWorld | None = None
+
+
 def load(
     name: str, *, settings: Settings | None = None, min_events: int | None = None, dedup: bool | None = None
 ) -> Corpus:
-    """The data set of this name.
+    """The interactions of this name.
 
     Args:
         name: folder in a data folder, path, or "world[:...]", with options after '?'.
@@ -45,28 +68,48 @@ def load(
 
     Raises:
         UnknownNameError: no such data set or option; lists the known ones.
-        UsageError: the files are not usable; names file and line.
+        UsageError: the files are not usable (names file and line), or hold questions.
     """
     base, options = _split(name)
     if dedup is not None:
         options["dedup"] = "yes" if dedup else "no"
     if min_events is not None:
         options["kcore"] = str(min_events)
-    if base == "world" or base.startswith("world:"):
+    return need_corpus(_open(name, base, options, settings).data)
+
+
+def open_data(name: str, *, settings: Settings | None = None) -> Opened:
+    """Whatever has this name; arguments and errors as in `load`."""
+    return _open(name, *_split(name), settings)
+
+
+def _open(name: str, base: str, options: dict[str, str], settings: Settings | None) -> Opened:
+    kind = base.partition(":")[0]
+    if kind in ("world", "facts"):
         if options:
-            raise UsageError(f"{name!r}: a generated world takes its options after the colon, as in world:users=500.")
+            raise UsageError(f"{name!r}: generated data takes its options after the colon, as in world:users=500.")
+        if kind == "facts":
+            from whyrec.data import facts
+
+            known = facts.load(base)
+            return Opened(known.questions, known)
         from whyrec.data import world
 
-        return world.load(base).corpus
+        made = world.load(base)
+        return Opened(made.corpus, made)
     place = locate(base, settings=settings)
     raw = place.reader.read(place.path, _for_reader(place, options))
     full = base + ("?" + "&".join(f"{k}={v}" if v else k for k, v in sorted(options.items())) if options else "")
-    return prepare(
-        raw,
-        full,
-        dedup=_yes(options.get("dedup"), raw.dedup),
-        min_events=_count("kcore", options.get("kcore", "0")),
-        users=_count("users", options.get("users", "0")),
+    if isinstance(raw, Questions):
+        return Opened(replace(raw, name=full))
+    return Opened(
+        prepare(
+            raw,
+            full,
+            dedup=_yes(options.get("dedup"), raw.dedup),
+            min_events=_count("kcore", options.get("kcore", "0")),
+            users=_count("users", options.get("users", "0")),
+        )
     )
 
 
@@ -109,8 +152,8 @@ def places(settings: Settings | None = None) -> list[Place]:
 
 
 def names(settings: Settings | None = None) -> list[str]:
-    """Names that `load` knows: what the data folders hold, and the generated worlds."""
-    return [*(p.name for p in places(settings)), "world", "world:default", "world:easy", "world:hard"]
+    """Names that `open_data` knows: what the data folders hold, and what is generated."""
+    return [*(p.name for p in places(settings)), "facts", "world", "world:default", "world:easy", "world:hard"]
 
 
 def _split(name: str) -> tuple[str, dict[str, str]]:
@@ -127,7 +170,7 @@ def _split(name: str) -> tuple[str, dict[str, str]]:
 
 
 def _for_reader(place: Place, options: Mapping[str, str]) -> dict[str, str]:
-    known = (*_PIPELINE, *place.reader.options)
+    known = place.reader.options if place.reader.of_questions else (*_PIPELINE, *place.reader.options)
     for option in options:
         if option not in known:
             raise UnknownNameError(f"option of {place.name} ({place.reader.name})", option, known)

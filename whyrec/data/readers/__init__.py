@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from whyrec.data.questions import Questions
 from whyrec.data.raw import Raw
-from whyrec.data.readers import amazon, interactions, mind, movielens, yelp
+from whyrec.data.readers import amazon, hotpotqa, interactions, mind, movielens, yelp
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +18,16 @@ class Reader:
     Attributes:
         name: shown by `whyrec data ls`.
         recognise: whether a folder (or file) holds this format; looks at names only.
-        read: reads it, given the options of the data set's name.
+        read: reads it, given the options of the data set's name: rows still to be prepared, or questions.
         options: the options `read` knows.
+        of_questions: whether it holds questions, which are not prepared any further.
     """
 
     name: str
     recognise: Callable[[Path], bool]
-    read: Callable[[Path, Mapping[str, str]], Raw]
+    read: Callable[[Path, Mapping[str, str]], Raw | Questions]
     options: tuple[str, ...] = ()
+    of_questions: bool = False
 
 
 READERS = (
@@ -33,6 +36,7 @@ READERS = (
     Reader(mind.NAME, mind.recognise, mind.read),
     Reader(yelp.NAME, yelp.recognise, yelp.read, ("year",)),
     Reader(amazon.NAME, amazon.recognise, amazon.read),
+    Reader(hotpotqa.NAME, hotpotqa.recognise, hotpotqa.read, hotpotqa.OPTIONS, of_questions=True),
 )
 
 
