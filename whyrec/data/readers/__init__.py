@@ -8,7 +8,7 @@ from pathlib import Path
 
 from whyrec.data.questions import Questions
 from whyrec.data.raw import Raw
-from whyrec.data.readers import amazon, hotpotqa, interactions, mind, movielens, yelp
+from whyrec.data.readers import amazon, bookcrossing, hotpotqa, interactions, mind, movielens, yelp
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Reader:
 READERS = (
     Reader(interactions.NAME, interactions.recognise, interactions.read),
     Reader(movielens.NAME, movielens.recognise, movielens.read),
+    Reader(bookcrossing.NAME, bookcrossing.recognise, bookcrossing.read, ("explicit",)),
     Reader(mind.NAME, mind.recognise, mind.read),
     Reader(yelp.NAME, yelp.recognise, yelp.read, ("year",)),
     Reader(amazon.NAME, amazon.recognise, amazon.read),
