@@ -2,8 +2,10 @@
 
 Preference: `summarise_batch` and `merge_preference` are the steps of the fold. Perception: `write_reviews` and
 `extract_perceptions` handle all candidates of a user in two calls, `write_review` and `extract_perception` one each.
-The `official_*` agents are the released code's single calls, kept for comparison. Answers that speak of several items
-name them by `Item.index` and are checked to name exactly the items asked about: titles repeat, indices do not.
+Ranking: `rank_titles`, `rank_preference` and `rank_perception` choose among lettered items, each told more than the one
+before it (the paper's LLM, LLM+ and LLM++). The `official_*` agents are the released code's single calls, kept for
+comparison. Answers that speak of several items name them by `Item.index` and are checked to name exactly the items
+asked about: titles repeat, indices do not.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from pydantic import Field
 
 from agents.agent import Agent
 from agents.answers import Answer, Words
+from agents.ranker import Chooser
 
 Keyword: TypeAlias = Annotated[str, Field(min_length=1, max_length=60)]
 ItemId: TypeAlias = Annotated[int, Field(ge=0, description="number of the item in square brackets")]
@@ -185,3 +188,6 @@ official_keywords = Agent("cot_rec/official_keywords", answer=OfficialPreference
 official_preference_perception = Agent(
     "cot_rec/official_preference_perception", answer=OfficialJson, check=_official_covers
 )
+rank_titles = Chooser("cot_rec/rank_titles")
+rank_preference = Chooser("cot_rec/rank_preference")
+rank_perception = Chooser("cot_rec/rank_perception")

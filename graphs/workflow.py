@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.errors import UnknownNameError, UsageError
 
 S = TypeVar("S")
@@ -29,6 +30,7 @@ _WORKFLOWS = {
     "cot_rec.describe": "graphs.cot_rec.describe",
     "cot_rec.preference": "graphs.cot_rec.preference",
     "cot_rec.perception": "graphs.cot_rec.perception",
+    "cot_rec.recommend": "graphs.cot_rec.recommend",
 }
 
 
@@ -37,14 +39,24 @@ class Source:
     """What examples are made from.
 
     Attributes:
-        corpus: the data.
+        data: interactions or questions.
         home: the folder earlier runs lie in (`$WHYREC_HOME`).
-        users: at most this many users, the first ones of the split; None for all of them.
+        users: at most this many users, the first ones of the split (or of the questions); None for all of them.
     """
 
-    corpus: Corpus
+    data: Corpus | Questions
     home: Path
     users: int | None = None
+
+    @property
+    def corpus(self) -> Corpus:
+        """The data as interactions; UsageError where it holds questions."""
+        return need_corpus(self.data)
+
+    @property
+    def questions(self) -> Questions:
+        """The data as questions; UsageError where it holds interactions."""
+        return need_questions(self.data)
 
 
 class Inputs(Protocol[S_co]):

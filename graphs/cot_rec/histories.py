@@ -126,15 +126,15 @@ class Histories(Users, Generic[OptionsT]):
         )
         super().__init__(source, options.split)
 
-    def task(self, index: int, mode: str, *, with_candidates: bool) -> Task:
-        """What a graph is about for this user.
+    def task(self, index: int, mode: str, *, with_candidates: bool = False, candidates: tuple[Item, ...] = ()) -> Task:
+        """What a graph is about for this user: without candidates, with the frozen ones, or with those given.
 
         Raises:
             MissingInput: the run of descriptions lacks an item.
         """
         options = self.options
         example = self.view.example(index, last=options.cap)
-        items = self.candidates(index, options.candidates, options.seed) if with_candidates else ()
+        items = self.candidates(index, options.candidates, options.seed) if with_candidates else candidates
         known = self._descriptions.of((*(event.item for event in example.history), *items))
         if known:
             example = replace(example, history=tuple(_described(event, known) for event in example.history))

@@ -50,7 +50,9 @@ def test_texts_of_the_data(world: World) -> None:
 def test_every_item_and_every_user_gets_a_text(world: World, tmp_path: Path) -> None:
     seen: list[tuple[str, RunReport]] = []
     artefacts = GraphArtefacts(
-        world.corpus, how=how(world, tmp_path), said=lambda source, report: seen.append((str(source).partition("@")[0], report))
+        world.corpus,
+        how=how(world, tmp_path),
+        said=lambda source, report: seen.append((str(source).partition("@")[0], report)),
     )
     preference = Source("preference", "extractive", batch=5, overlap=1)
     texts = artefacts.texts(preference)

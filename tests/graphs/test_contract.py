@@ -97,7 +97,9 @@ async def test_calls_are_counted_before_they_are_made(name, world, how, counting
         assert report.failed == 0
         upper = expected.inputs.calls()
         assert report.now.calls.calls <= upper
-        shares_items = mode == "official_keywords" or (name == "cot_rec.perception" and mode != "official_json")
+        shares_items = mode in ("official_keywords", "perception") or (
+            name == "cot_rec.perception" and mode != "official_json"
+        )
         if not shares_items:
             assert report.now.calls.calls == upper
 

@@ -11,13 +11,14 @@ the blocks mark with square brackets.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from whyrec.errors import UsageError
 from whyrec.llm.labels import choices_of
-from whyrec.llm.model import Message, Reply, Request, Usage
+from whyrec.llm.model import Message, Reply, Request, TokenLogprob, Usage
 from whyrec.llm.schema_fill import Content, Node, fill
 from whyrec.settings import Settings
 
@@ -32,14 +33,17 @@ _AND = "; "
 class Echo:
     """Repeats the titles of a request. Deterministic; every sample says the same."""
 
-    name, revision = "echo", "1"
+    name, revision = "echo", "2"
 
     async def complete(self, request: Request) -> list[Reply]:
         """The same valid answer for every sample index."""
         text = echo(request)
         prompt = sum(len(message.content.split()) for message in request.messages)
+        shown = _logprobs(choices_of(request.format)) if request.top_logprobs else ()
         return [
-            Reply(text, sample=sample, usage=Usage(0 if i else prompt, len(text.split())), model=self.name)
+            Reply(
+                text, sample=sample, usage=Usage(0 if i else prompt, len(text.split())), logprobs=shown, model=self.name
+            )
             for i, sample in enumerate(request.samples)
         ]
 
@@ -62,6 +66,13 @@ def echo(request: Request) -> str:
     if shape.kind == "tags":
         return "\n".join(f"<{name}>{text}</{name}>" for name, text in said.items())
     return "\n".join(f"## {name}\n{text}" for name, text in said.items())
+
+
+def _logprobs(choices: Sequence[str]) -> tuple[TokenLogprob, ...]:
+    """One token, each choice half as likely as the one before it; () without choices."""
+    halved = [2.0**-place for place in range(len(choices))]
+    top = tuple((text, math.log(share / sum(halved))) for text, share in zip(choices, halved, strict=True))
+    return (TokenLogprob(*top[0], top),) if top else ()
 
 
 class _Seen(Content):
