@@ -31,6 +31,8 @@ _WORKFLOWS = {
     "cot_rec.preference": "graphs.cot_rec.preference",
     "cot_rec.perception": "graphs.cot_rec.perception",
     "cot_rec.recommend": "graphs.cot_rec.recommend",
+    "scoter.generate": "graphs.scoter.generate",
+    "scoter.validate": "graphs.scoter.validate",
 }
 
 

@@ -96,6 +96,11 @@ def words(keywords: Iterable[str]) -> Lines:
     return Lines(", ".join(clip(k, _SHORT) for k in keywords))
 
 
+def numbered(texts: Iterable[str]) -> Lines:
+    """Short texts, one per line, numbered from 1: steps to take, paths of reasoning."""
+    return Lines("\n".join(f"{number}. {clip(text, LONGEST)}" for number, text in enumerate(texts, 1)))
+
+
 def to_json(value: Any) -> Any:
     """A blank as plain JSON data that renders to the same text, without the empty fields of records. Not to be changed.
 
@@ -120,7 +125,7 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"A blank may be text, a number, a record, an answer, or lists of these, not a {type(value)}.")
 
 
-FILTERS = {f.__name__: f for f in (events, candidates, options, item, reviews, words)}
+FILTERS = {f.__name__: f for f in (events, candidates, options, item, reviews, words, numbered)}
 
 
 def _check_limits(*limits: int) -> None:
