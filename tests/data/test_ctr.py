@@ -97,7 +97,7 @@ def test_an_unrated_event_makes_no_row_and_is_still_history():
 def test_a_view_refuses_rows_of_later_splits(world_rows, ask):
     last_of_valid, first_of_test = world_rows.bounds[1] - 1, world_rows.bounds[1]
     getattr(CtrView(world_rows, "valid"), ask)(last_of_valid)
-    with pytest.raises(LeakageError, match="valid view .* which is a test row"):
+    with pytest.raises(LeakageError, match=r"valid view .* which is a test row"):
         getattr(CtrView(world_rows, "valid"), ask)(first_of_test)
 
 

@@ -45,7 +45,7 @@ def test_book_crossing_tells_country_and_age(write, settings):
     write("bx/BX-Books.csv", '"ISBN";"Book-Title";"Book-Author";"Year-Of-Publication";"Publisher"\n')
     write(
         "bx/BX-Users.csv",
-        '"User-ID";"Location";"Age"\n"8";"timmins, ontario, canada";NULL\n"9";"x, y, u.s.a.";"43"\n"10";"?, n/a";"244"\n',
+        '"User-ID";"Location";"Age"\n"8";"timmins, on, canada";NULL\n"9";"x, y, u.s.a.";"43"\n"10";"?, n/a";"244"\n',
     )
     found = profiles(load("bx", settings=settings), settings=settings)
     assert found.texts == {"8": "from Canada", "9": "from USA, 40-44 years old"}

@@ -56,7 +56,7 @@ def test_parts_and_settings_are_never_mixed(write, settings):
         first("hot?part=train&setting=fullwiki")
     with pytest.raises(UsageError, match="part of a HotpotQA folder is dev or train, not 'test'"):
         first("hot?part=test")
-    with pytest.raises(UnknownNameError, match="no option of hot .* named 'kcore'"):
+    with pytest.raises(UnknownNameError, match=r"no option of hot .* named 'kcore'"):
         first("hot?kcore=5")
 
 

@@ -62,7 +62,8 @@ def records(path: Path, at_least: int) -> Iterator[tuple[int, list[str]]]:
         if number == 1:
             continue
         line = raw.decode("latin-1")
-        fields, at = [], 0
+        fields: list[str] = []
+        at = 0
         while len(fields) < at_least and (match := _FIELD.match(line, at)):
             fields.append((match[1] or "").replace('\\"', '"').strip())
             at = match.end() + 1
