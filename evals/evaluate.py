@@ -159,6 +159,7 @@ def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> Ce
     told = job.cell.function(replace(context, folder=folder), job.seed)
     seconds = time.perf_counter() - wall, time.process_time() - cpu
     test = kept.outcomes(told.test)
+    assert set(told.measures) <= set(experiment.measures), "an experiment names the measures its cells tell"
     run = CellRun(
         digest=job.digest,
         recipe=job.recipe,
@@ -173,6 +174,7 @@ def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> Ce
         wall_seconds=seconds[0],
         cpu_seconds=seconds[1],
         about=dict(told.about),
+        measures=dict(told.measures),
     )
     kept.write(place.outcomes(job.digest), test, run.model_dump(mode="json"))
     shutil.rmtree(folder)
@@ -255,6 +257,7 @@ def _open(experiment: Experiment, corpus: Corpus, place: Place) -> Results:
             "title": experiment.title,
             "protocol": experiment.protocol,
             "metrics": experiment.metrics,
+            "measures": experiment.measures,
             "columns": {**table.columns, **experiment.columns},
             "claims": {**table.claims, **experiment.says},
         }

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evals.aggregate import Summary
 from evals.artefacts import Artefacts, Need
 from whyrec.data.corpus import Corpus
 from whyrec.errors import UnknownNameError
@@ -32,12 +33,15 @@ class Told:
     Attributes:
         test: one outcome per test user.
         valid: one outcome per validation user; empty where the cell has none.
+        measures: numbers that only exist over a set of test users (MAPB, AUC), each with its interval; the experiment
+            names them.
         about: a JSON-able note for the table (epochs, best epoch, users without a preference).
     """
 
     test: Sequence[Outcome]
     valid: Sequence[Outcome] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
+    measures: Mapping[str, Summary] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -148,11 +152,12 @@ class Experiment:
         title: for people.
         protocol: split, candidates, masking, metrics and what the published columns are, in words.
         cells: in the order of the rows.
-        metrics: shown, in this order.
+        metrics: shown, in this order; the mean over users of what each outcome is worth.
         claims: tested pairs.
         says: claim name -> the claim as the paper makes it.
         columns: published column -> its data set, table and protocol.
         ranges: numbers that must lie in a range.
+        measures: what cells may tell of a set of users beside the metrics, shown after them.
     """
 
     name: str
@@ -164,6 +169,7 @@ class Experiment:
     says: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     ranges: tuple[Range, ...] = ()
+    measures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Names are unique, and what refers to a cell refers to one that exists."""

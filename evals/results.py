@@ -44,6 +44,7 @@ class CellRun(_Record):
         wall_seconds: clock time of the whole cell.
         cpu_seconds: processor time of the whole cell.
         about: the cell's own note (epochs, best epoch, users without a preference, ...).
+        measures: what the cell told of a set of test users, by name.
     """
 
     digest: str
@@ -59,6 +60,7 @@ class CellRun(_Record):
     wall_seconds: float
     cpu_seconds: float
     about: dict[str, Any] = Field(default_factory=dict)
+    measures: dict[str, Summary] = Field(default_factory=dict)
 
 
 class Difference(_Record):
@@ -162,6 +164,7 @@ class Results(_Record):
         rows: by cell name, in the order of the experiment.
         verdicts: of the claims' pairs.
         notes: artefacts and warnings (how many users have no preference, merges per user, out-of-range numbers).
+        measures: shown after the metrics, in this order.
     """
 
     experiment: str
@@ -174,6 +177,7 @@ class Results(_Record):
     rows: dict[str, Row] = Field(default_factory=dict)
     verdicts: tuple[Verdict, ...] = ()
     notes: dict[str, str] = Field(default_factory=dict)
+    measures: tuple[str, ...] = ()
 
     @property
     def slug(self) -> str:

@@ -50,7 +50,8 @@ def short(metric: str) -> str:
 def grid(results: Results) -> Grid:
     """The table of these results."""
     several = any(len(row.runs) > 1 for row in results.rows.values())
-    headings = ["", *(f"{short(m)} [{LEVEL:.0%}]" for m in results.metrics), f"Δ {short(judged_metric(results))} (p)"]
+    shown = (*results.metrics, *results.measures)
+    headings = ["", *(f"{short(m)} [{LEVEL:.0%}]" for m in shown), f"Δ {short(judged_metric(results))} (p)"]
     headings += [f"{short(judged_metric(results))} over seeds"] if several else []
     headings += ["n", *results.columns]
     rows = [_chance(results, several), *(_cells(results, row, several) for row in results.rows.values())]
@@ -74,7 +75,7 @@ def terminal(results: Results, width: int = 200) -> RenderableType:
         tables = [_rich(made, title)]
     else:
         made = Grid(made.headings, tuple((_brief(row[0]), *row[1:]) for row in made.rows), made.dim)
-        ours, cut = range(len(made.headings) - published), len(results.metrics) + 1
+        ours, cut = range(len(made.headings) - published), len(results.metrics) + len(results.measures) + 1
         beside = [*range(cut), *range(len(made.headings) - published, len(made.headings))]
         printed = [i for i, row in enumerate(made.rows) if any(row[-published:])]
         means = Grid(made.headings, tuple(tuple(c.partition(" [")[0] for c in row) for row in made.rows), made.dim)
@@ -127,6 +128,8 @@ def as_csv(results: Results) -> str:
         heads += [m, f"{m} low", f"{m} high", f"{m} seeds low", f"{m} seeds high"]
         heads += [f"{m} delta", f"{m} delta low", f"{m} delta high", f"{m} delta p", f"{m} validation (not a result)"]
         heads += [f"{m} published {column}" for column in results.columns]
+    for m in results.measures:
+        heads += [m, f"{m} low", f"{m} high"]
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
     for row in results.rows.values():
@@ -134,6 +137,9 @@ def as_csv(results: Results) -> str:
         line: list[object] = [row.name, *(row.axes.get(a, "") for a in axes), len(row.runs), n, unscored]
         for m in results.metrics:
             line += _csv_of(row, m, list(results.columns))
+        for m in results.measures:
+            told = [run.measures[m] for run in row.runs if m in run.measures]
+            line += [told[0].mean, told[0].low, told[0].high] if len(told) == 1 else [_measured(row, m), "", ""]
         writer.writerow(line)
     return out.getvalue()
 
@@ -175,19 +181,28 @@ def judged_metric(results: Results) -> str:
 def _cells(results: Results, row: Row, several: bool) -> list[str]:
     cells = [row.name]
     cells += [_interval(row.users[m]) if m in row.users else number(_mean(row, m)) for m in results.metrics]
+    cells += [_measured(row, m) for m in results.measures]
     cells += [_delta(row.delta.get(judged_metric(results)))]
     if several:
         seeds = row.seeds.get(judged_metric(results))
         cells += [f"±{(seeds.high - seeds.low) / 2:.4f} ({seeds.n})" if seeds else f"({len(row.runs)})"]
     n, unscored = _counts(row)
     cells += [f"{n:,}" + (f" (+{unscored:,} unscored)" if unscored else "")]
-    return cells + [_published(row, column, results.metrics) for column in results.columns]
+    return cells + [_published(row, column, (*results.metrics, *results.measures)) for column in results.columns]
 
 
 def _chance(results: Results, several: bool) -> list[str]:
     runs = [run for row in results.rows.values() for run in row.runs if run.chance]
     values = [number(runs[0].chance[m]) if runs and m in runs[0].chance else "" for m in results.metrics]
-    return ["chance", *values, "", *([""] if several else []), "", *("" for _ in results.columns)]
+    return [
+        "chance",
+        *values,
+        *("" for _ in results.measures),
+        "",
+        *([""] if several else []),
+        "",
+        *("" for _ in results.columns),
+    ]
 
 
 def _published(row: Row, column: str, metrics: Sequence[str]) -> str:
@@ -197,6 +212,14 @@ def _published(row: Row, column: str, metrics: Sequence[str]) -> str:
 
 def _interval(summary: Summary) -> str:
     return f"{number(summary.mean)} [{number(summary.low)}, {number(summary.high)}]"
+
+
+def _measured(row: Row, name: str) -> str:
+    """A measure with its interval; of several seeds the mean alone, "" where the cell does not tell it."""
+    told = [run.measures[name] for run in row.runs if name in run.measures]
+    if len(told) == 1:
+        return _interval(told[0])
+    return number(sum(one.mean for one in told) / len(told)) if told else ""
 
 
 def _delta(found: Difference | None) -> str:

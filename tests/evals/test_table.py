@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from rich.console import Console
 
 from evals import results as tables
+from evals.aggregate import Summary
 from evals.evaluate import evaluate, plan
+from evals.experiment import Context, Told
 from evals.plot import plot
 from evals.report import render_results, results_page
 from evals.results import Results
@@ -92,3 +95,30 @@ def test_the_committed_page_is_not_stale() -> None:
 
 def test_short_names() -> None:
     assert (short("recall@10"), short("ndcg@5"), short("log_loss")) == ("R@10", "N@5", "log_loss")
+
+
+def test_what_exists_only_over_a_set_of_users_stands_after_the_metrics(bench: Callable[..., Any]) -> None:
+    b = bench()
+    strong = next(cell for cell in b.experiment.cells if cell.name == "strong")
+
+    def function(context: Context, seed: int) -> Told:
+        return replace(strong.function(context, seed), measures={"mapb": Summary(1.5, 1.25, 1.75, 40)})
+
+    cells = tuple(replace(cell, function=function) if cell is strong else cell for cell in b.experiment.cells)
+    cells = tuple(
+        replace(c, published={"Food": {"ndcg@10": 0.015, "mapb": 0.9}}) if c.name == "strong" else c for c in cells
+    )
+    experiment = replace(b.experiment, cells=cells, measures=("mapb",))
+    table = evaluate(experiment, b.context, b.place, jobs=plan(experiment, b.context, b.place, seeds=(1,)))
+    made = grid(table)
+    rows = {row[0]: row for row in made.rows}
+    assert made.headings[3] == "mapb [95%]" and rows["strong"][3] == "1.5000 [1.2500, 1.7500]"
+    assert rows["plain"][3] == "" and rows["strong"][-1] == "– / 0.0150 / 0.9000"
+    written = {r["cell"]: r for r in csv.DictReader(io.StringIO(as_csv(table)))}
+    assert (written["strong"]["mapb low"], written["plain"]["mapb"]) == ("1.25", "")
+    again = tables.read(b.place.table(table.slug))
+    assert again.rows["strong"].runs[0].measures["mapb"].n == 40 and again.measures == ("mapb",)
+    unnamed = replace(experiment, measures=())
+    jobs = plan(unnamed, b.context, b.place, seeds=(2,))
+    with pytest.raises(AssertionError, match="names the measures"):
+        evaluate(unnamed, b.context, b.place, jobs=jobs)
