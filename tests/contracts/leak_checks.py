@@ -5,8 +5,15 @@ Tests reach them through the fixture `leak_checks`, on our artefacts and on arte
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
+import polars as pl
 import scipy.stats
+
+from whyrec.data.split import MIN_EVENTS, SplitView
+
+_BACK = {"valid": 2, "test": 1}
 
 
 def candidate_faults(corpus, users, targets, items) -> list[str]:
@@ -36,3 +43,45 @@ def sentinel_places(texts, sentinel: str) -> list[int]:
 def prefix_mismatches(pairs) -> list[int]:
     """Spec 8.3: which (digest of the prefix an artefact was made from, digest of the sample's prefix) differ."""
     return [i for i, (made_from, joined_to) in enumerate(pairs) if made_from != joined_to]
+
+
+def poisoned(corpus, split, mark):
+    """The corpus with every event from the split's target on replaced by an item of its own, its title begun so."""
+    items, titles = corpus.items.copy(), []
+    for user in range(corpus.n_users):
+        if corpus.lengths[user] >= MIN_EVENTS:
+            for back in range(1, _BACK[split] + 1):
+                titles.append(f"{mark}{len(titles):03d}X")
+                items[corpus.offsets[user + 1] - back] = corpus.n_items + len(titles)
+    extra = pl.DataFrame(
+        {
+            "id": [f"poison{t}" for t in titles],
+            "title": titles,
+            "description": [""] * len(titles),
+            "brand": [""] * len(titles),
+            "categories": [[] for _ in titles],
+        },
+        schema=corpus.catalogue.schema,
+    )
+    reviews = None if corpus.reviews is None else pl.Series([""] * len(items))
+    return dataclasses.replace(corpus, items=items, catalogue=pl.concat([corpus.catalogue, extra]), reviews=reviews)
+
+
+def show_one_more(monkeypatch):
+    """A leak: every view shows its target as the last event of the history."""
+    span = SplitView._span
+    monkeypatch.setattr(SplitView, "_span", lambda self, user: (span(self, user)[0], span(self, user)[1] + 1))
+
+
+def permuted(corpus):
+    """Test targets, with all that belongs to them, dealt out anew among the users."""
+    last = corpus.offsets[1:] - 1
+    order = np.random.default_rng(0).permutation(len(last))
+    columns = {"items": corpus.items, "times": corpus.times, "ratings": corpus.ratings}
+    changed = {}
+    for name, column in columns.items():
+        if column is not None:
+            changed[name] = column.copy()
+            changed[name][last] = column[last][order]
+    assert (changed["items"] != corpus.items).any()
+    return dataclasses.replace(corpus, **changed)

@@ -6,16 +6,12 @@ check is also run with a leak put in on purpose, and must find it.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 
-import numpy as np
-import polars as pl
 import pytest
 
 from graphs.run import run
 from graphs.workflow import workflow
-from whyrec.data import split as split_module
 from whyrec.data.split import SplitView
 from whyrec.errors import LeakageError
 from whyrec.llm.echo import Echo
@@ -24,35 +20,6 @@ from whyrec.settings import read_settings
 
 USERS = 25
 MARK = "ZQ"  # no title of the world begins so
-BACK = {"valid": 2, "test": 1}
-
-
-def poisoned(corpus, split):
-    """The corpus with every event from the split's target on replaced by an item of its own."""
-    items, titles = corpus.items.copy(), []
-    for user in range(corpus.n_users):
-        if corpus.lengths[user] >= split_module.MIN_EVENTS:
-            for back in range(1, BACK[split] + 1):
-                titles.append(f"{MARK}{len(titles):03d}X")
-                items[corpus.offsets[user + 1] - back] = corpus.n_items + len(titles)
-    extra = pl.DataFrame(
-        {
-            "id": [f"poison{t}" for t in titles],
-            "title": titles,
-            "description": [""] * len(titles),
-            "brand": [""] * len(titles),
-            "categories": [[] for _ in titles],
-        },
-        schema=corpus.catalogue.schema,
-    )
-    reviews = None if corpus.reviews is None else pl.Series([""] * len(items))
-    return dataclasses.replace(corpus, items=items, catalogue=pl.concat([corpus.catalogue, extra]), reviews=reviews)
-
-
-def show_one_more(monkeypatch):
-    """A leak: every view shows its target as the last event of the history."""
-    span = SplitView._span
-    monkeypatch.setattr(SplitView, "_span", lambda self, user: (span(self, user)[0], span(self, user)[1] + 1))
 
 
 async def told(name, corpus, split, how):
@@ -71,14 +38,14 @@ async def told(name, corpus, split, how):
 
 
 async def preference_leaks(corpus, split, how, leak_checks):
-    texts, results = await told("cot_rec.preference", poisoned(corpus, split), split, how)
+    texts, results = await told("cot_rec.preference", leak_checks.poisoned(corpus, split, MARK), split, how)
     whole = [text for _, text in texts] + [json.dumps(r) for r in results]
     return leak_checks.sentinel_places(whole, MARK)
 
 
 async def perception_leaks(corpus, split, how, leak_checks):
     """The target is among the candidates: descriptions, reviews and phrases of it may name it, nothing else."""
-    texts, results = await told("cot_rec.perception", poisoned(corpus, split), split, how)
+    texts, results = await told("cot_rec.perception", leak_checks.poisoned(corpus, split, MARK), split, how)
     shown = leak_checks.sentinel_places([text for node, text in texts if node == "review"], MARK)
     assert shown, "the poisoned targets are candidates"
     own = [text for node, text in texts if node not in ("describe", "review", "keywords")]
@@ -93,7 +60,7 @@ async def test_poisoned_targets_appear_nowhere_but_among_the_candidates(leaks, s
 
 @pytest.mark.parametrize("leaks", [preference_leaks, perception_leaks])
 async def test_the_poison_test_finds_a_leak(leaks, world, how, leak_checks, monkeypatch):
-    show_one_more(monkeypatch)
+    leak_checks.show_one_more(monkeypatch)
     assert await leaks(world.corpus, "test", how, leak_checks) != []
 
 
@@ -104,29 +71,15 @@ async def prompts_of(corpus, split, how, counting):
     return sorted((r.about.example, r.about.node, [m.content for m in r.messages]) for r in model.seen)
 
 
-def permuted(corpus):
-    """Test targets, with all that belongs to them, dealt out anew among the users."""
-    last = corpus.offsets[1:] - 1
-    order = np.random.default_rng(0).permutation(len(last))
-    columns = {"items": corpus.items, "times": corpus.times, "ratings": corpus.ratings}
-    changed = {}
-    for name, column in columns.items():
-        if column is not None:
-            changed[name] = column.copy()
-            changed[name][last] = column[last][order]
-    assert (changed["items"] != corpus.items).any()
-    return dataclasses.replace(corpus, **changed)
-
-
 @pytest.mark.parametrize("split", ["valid", "test"])
-async def test_permuted_targets_change_no_prompt(split, world, how, counting):
-    same = await prompts_of(permuted(world.corpus), split, how, counting)
+async def test_permuted_targets_change_no_prompt(split, world, how, counting, leak_checks):
+    same = await prompts_of(leak_checks.permuted(world.corpus), split, how, counting)
     assert same == await prompts_of(world.corpus, split, how, counting)
 
 
-async def test_the_permutation_test_finds_a_leak(world, how, counting, monkeypatch):
-    show_one_more(monkeypatch)
-    other = await prompts_of(permuted(world.corpus), "test", how, counting)
+async def test_the_permutation_test_finds_a_leak(world, how, counting, monkeypatch, leak_checks):
+    leak_checks.show_one_more(monkeypatch)
+    other = await prompts_of(leak_checks.permuted(world.corpus), "test", how, counting)
     assert other != await prompts_of(world.corpus, "test", how, counting)
 
 
@@ -138,17 +91,17 @@ async def test_results_carry_the_digest_of_exactly_the_prefix_shown(name, leaky,
         true = {u: SplitView(world.corpus, split).prefix_digest(i) for u, i in index.items()}
         with monkeypatch.context() as patch:
             if leaky:
-                show_one_more(patch)
+                leak_checks.show_one_more(patch)
             _, results = await told(name, world.corpus, split, how)
         wrong = leak_checks.prefix_mismatches([(r["prefix"], true[r["user"]]) for r in results])
         assert bool(wrong) == leaky
 
 
-async def test_a_stored_preference_of_another_prefix_is_never_joined(world, how, monkeypatch):
+async def test_a_stored_preference_of_another_prefix_is_never_joined(world, how, monkeypatch, leak_checks):
     """pref@test made with the target shown cannot be used by perception."""
     flow = workflow("cot_rec.perception")
     with monkeypatch.context() as patch:
-        show_one_more(patch)
+        leak_checks.show_one_more(patch)
         leaky = await run("cot_rec.preference", corpus=world.corpus, model=Echo(), users=5, how=how())
     with pytest.raises(LeakageError, match="another history"):
         await run(
