@@ -33,6 +33,9 @@ _WORKFLOWS = {
     "cot_rec.recommend": "graphs.cot_rec.recommend",
     "scoter.generate": "graphs.scoter.generate",
     "scoter.validate": "graphs.scoter.validate",
+    "pulse.rationale": "graphs.pulse.rationale",
+    "rallrec.describe": "graphs.rallrec.describe",
+    "rallrec.retrieve": "graphs.rallrec.retrieve",
 }
 
 

@@ -1,0 +1,10 @@
+"""rallrec.describe: the objective description of every item (RALLRec+ eq. 1); see graphs/catalogue.py."""
+
+from __future__ import annotations
+
+from graphs.catalogue import build, describing
+
+__all__ = ["NAME", "WORKFLOW", "build"]
+
+NAME = "rallrec.describe"
+WORKFLOW = describing(NAME)
