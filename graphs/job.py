@@ -17,6 +17,7 @@ from whyrec.runs import Identity
 from whyrec.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from whyrec.data.facts import FactWorld
     from whyrec.data.world import World
 
 Ending: TypeAlias = Literal["done", "interrupted", "budget", "no server"]
@@ -52,7 +53,7 @@ class How:
         retry_failed: do failed examples again, asking the model anew.
         cache: whether to use the call cache.
         budget, limits: of the model calls.
-        world: the generated world, for models that know its truth.
+        world: what the data was generated from, for models that know its truth.
         command: what was typed, for the record.
         progress: told now and then how far the run is.
         stop: asked to stop by an interrupt.
@@ -65,7 +66,7 @@ class How:
     cache: bool = True
     budget: Budget | None = None
     limits: Limits | None = None
-    world: World | None = None
+    world: World | FactWorld | None = None
     command: str = ""
     progress: Progress | None = None
     stop: Stop = field(default_factory=Stop)

@@ -20,6 +20,7 @@ from graphs.job import How, Job, RunReport
 from graphs.start import Start
 from graphs.workflow import Source, workflow
 from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
 from whyrec.llm import open_provider, wrap
 from whyrec.llm.model import LanguageModel, ModelError
@@ -31,7 +32,7 @@ __all__ = ["How", "Job", "RunReport", "execute", "prepare", "probe", "run"]
 async def run(
     name: str,
     *,
-    corpus: Corpus,
+    corpus: Corpus | Questions,
     model: str | LanguageModel,
     options: Any = None,
     users: int | None = None,
@@ -41,10 +42,10 @@ async def run(
 
     Args:
         name: the workflow.
-        corpus: the data.
+        corpus: the data: interactions, or questions for a workflow over questions.
         model: a model's name, or a bare model; it gets cache, retries, limits, budget and trace either way.
         options: the workflow's options; its defaults if None.
-        users: at most this many users, the first of the split.
+        users: at most this many users, the first of the split, or questions.
         how: see `How`.
 
     Raises:
@@ -56,7 +57,7 @@ async def run(
 def prepare(
     name: str,
     *,
-    corpus: Corpus,
+    corpus: Corpus | Questions,
     model: str | LanguageModel,
     options: Any = None,
     users: int | None = None,

@@ -13,14 +13,13 @@ if TYPE_CHECKING:
     from graphs.estimate import Estimate
     from graphs.job import Job, RunReport
     from graphs.workflow import Workflow
-    from whyrec.settings import Settings
 
 
 def command(
     graph: str = typer.Argument("", help="The graph, e.g. cot_rec.preference; --list shows them all."),
-    data: str = typer.Option("", "--data", help="The data set: a name, a path, or world."),
+    data: str = typer.Option("", "--data", help="The data set: a name, a path, world or facts."),
     llm: str = typer.Option("", "--llm", help="The model. Default: $WHYREC_LLM or extractive."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split."),
+    users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split, or questions."),
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),
@@ -76,12 +75,13 @@ def _go(
     from graphs.estimate import estimate
     from graphs.run import execute, prepare
     from whyrec.cli.live import Live
+    from whyrec.data import open_data
 
     console = Console(highlight=False)
-    corpus, world = _load(data, how.settings)
+    opened = open_data(data, settings=how.settings)
     with Live(console, quiet=quiet) as live:
-        how = dataclasses.replace(how, world=world, progress=live.show)
-        job = prepare(flow.name, corpus=corpus, model=how.settings.llm, options=options, users=users, how=how)
+        how = dataclasses.replace(how, world=opened.world, progress=live.show)
+        job = prepare(flow.name, corpus=opened.data, model=how.settings.llm, options=options, users=users, how=how)
 
         async def main() -> RunReport:
             try:
@@ -138,17 +138,6 @@ def _options(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
         if key not in known:
             raise UnknownNameError(f"option of {flow.name}", key, known)
     return read_options(flow, texts)
-
-
-def _load(data: str, settings: Settings) -> tuple[Any, Any]:
-    """(corpus, world): the world only where the data set is a generated one."""
-    from whyrec.data import load, world
-
-    base = data.partition("?")[0]
-    if base == data and (base == "world" or base.startswith("world:")):
-        made = world.load(base)
-        return made.corpus, made
-    return load(data, settings=settings), None
 
 
 def _expect(job: Job, expected: Estimate) -> str:

@@ -19,6 +19,7 @@ from whyrec.llm.stamped import Stamped
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
+    from whyrec.data.facts import FactWorld
     from whyrec.data.world import World
     from whyrec.runs import Run
 
@@ -41,7 +42,7 @@ class Around(TypedDict, total=False):
     budget: Budget | None
     limits: Limits | None
     cache: bool
-    world: World | None
+    world: World | FactWorld | None
     retry: int
 
 

@@ -17,6 +17,7 @@ from whyrec.llm.model import LanguageModel
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
+    from whyrec.data.facts import FactWorld
     from whyrec.data.world import World
 
 
@@ -47,7 +48,7 @@ class Scheme:
 class Opener(Protocol):
     """Opens what stands behind a scheme's colon."""
 
-    def __call__(self, rest: str, *, settings: Settings, world: World | None) -> LanguageModel:
+    def __call__(self, rest: str, *, settings: Settings, world: World | FactWorld | None) -> LanguageModel:
         """The model; UsageError or UnknownNameError where the rest of the name is wrong."""
         ...
 
@@ -85,9 +86,9 @@ _SCHEMES: dict[str, Scheme] = {
         "whyrec.llm.extractive", "open_", "no weights, no network: picks its answer out of the prompt", "extractive"
     ),
     "simulated": Scheme(
-        "whyrec.llm.simulated",
-        "open_",
-        "answers on `world` from the truth, with a quality from 0 to 1",
+        "whyrec.llm.simulated_facts",
+        "open_either",
+        "answers on `world` and `facts` from the truth, with a quality from 0 to 1",
         "simulated:0.8",
     ),
     "scripted": Scheme("whyrec.llm.scripted", "open_scripted", "answers from a JSON file", "scripted:answers.json"),
@@ -107,7 +108,7 @@ def openers() -> Mapping[str, Scheme]:
     return dict(_SCHEMES)
 
 
-def open_provider(name: str, *, settings: Settings, world: World | None = None) -> LanguageModel:
+def open_provider(name: str, *, settings: Settings, world: World | FactWorld | None = None) -> LanguageModel:
     """The bare model of a name, without cache, limits, retries or trace (`whyrec.llm.open` adds those).
 
     Raises:

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from whyrec.data.questions import Paragraph, Question, Questions, Solution
 from whyrec.data.readers.files import read_bytes
@@ -49,7 +49,7 @@ def read(path: Path, options: Mapping[str, str]) -> Questions:
     first: dict[str, int] = {}
     for entry, question in zip(read_entries, questions, strict=True):
         if first.setdefault(question.id, entry.number) != entry.number:
-            entry.complain(f"its _id is also that of entry {first[question.id]}")
+            raise entry.wrong(f"its _id is also that of entry {first[question.id]}")
     return Questions(str(path), questions, tuple(entry.solution() for entry in read_entries))
 
 
@@ -75,14 +75,14 @@ class _Entry:
     def __init__(self, file: Path, number: int, fields: Any) -> None:
         self.file, self.number, self.id = file, number, ""
         if not isinstance(fields, dict):
-            self.complain(f"it is {str(fields)[:40]!r}, not an object")
+            raise self.wrong(f"it is {str(fields)[:40]!r}, not an object")
         self.fields: dict[str, Any] = fields
         self.id = self.text("_id")
 
-    def complain(self, what: str) -> NoReturn:
-        """Name file, entry and trouble."""
+    def wrong(self, what: str) -> UsageError:
+        """An error that names file, entry and trouble."""
         of = f" ({self.id})" if self.id else ""
-        raise UsageError(f"{self.file}, entry {self.number}{of}: {what}.")
+        return UsageError(f"{self.file}, entry {self.number}{of}: {what}.")
 
     def text(self, name: str, *, needed: bool = True) -> str:
         """A string, "" where it may be missing and is."""
@@ -90,7 +90,7 @@ class _Entry:
         if value is None and not needed:
             return ""
         if not isinstance(value, str) or (needed and not value.strip()):
-            self.complain(f"{name} is {_short(value)}, where text is expected")
+            raise self.wrong(f"{name} is {_short(value)}, where text is expected")
         return str(value).strip()
 
     def question(self) -> Question:
@@ -106,20 +106,20 @@ class _Entry:
     def _list(self, name: str) -> list[Any]:
         value = self.fields.get(name)
         if not isinstance(value, list):
-            self.complain(f"{name} is {_short(value)}, where a list is expected")
+            raise self.wrong(f"{name} is {_short(value)}, where a list is expected")
         return list(value)
 
     def _paragraph(self, value: Any) -> Paragraph:
         match value:
             case [str(title), [*sentences]] if all(isinstance(s, str) for s in sentences):
                 return Paragraph(title.strip(), tuple(s.strip() for s in sentences))
-        self.complain(f"context holds {_short(value)}, where [title, [sentences]] is expected")
+        raise self.wrong(f"context holds {_short(value)}, where [title, [sentences]] is expected")
 
     def _fact(self, value: Any) -> tuple[str, int]:
         match value:
             case [str(title), int(sentence)] if not isinstance(sentence, bool):
                 return title.strip(), sentence
-        self.complain(f"supporting_facts holds {_short(value)}, where [title, sentence number] is expected")
+        raise self.wrong(f"supporting_facts holds {_short(value)}, where [title, sentence number] is expected")
 
 
 def _short(value: Any) -> str:
