@@ -71,6 +71,21 @@ def blanks(name: str, draw: Any) -> dict[str, Any]:
         "domain": draw,
         "review": draw,
         "reviews": lambda: [{"id": i, "text": draw()} for i in range(1, 8)],
+        "question": draw,
+        "thought": draw,
+        "reason": draw,
+        "number": lambda: 3,
+        "most": lambda: 7,
+        "paragraphs": lambda: [{"title": draw(), "text": draw()} for _ in range(5)],
+        "steps": lambda: [
+            {
+                "number": i,
+                "thinks": True,
+                "call": "Search",
+                **{k: draw() for k in ("thought", "argument", "observation")},
+            }
+            for i in range(1, 4)
+        ],
         **{
             n: lambda: {"summary": draw(), "keywords": [draw() for _ in range(5)]}
             for n in ("long", "short", "preference")

@@ -1,0 +1,132 @@
+"""Answering questions over paragraphs (PULSE 5.7; spec 3.a): straight away, reasoned first, or step by step with tools.
+
+A step is free text in the manner of ReAct ("Thought 2: … Action 2: Search[…]"), because that is what the method is
+about; `read_step` finds the action in it. Where there is none, `next_action` asks for it alone, as a typed answer,
+which every server and every model can give. `sample_reasons` draws several reasoned answers at once: votes for
+self-consistency, and the rationales that a thought space chooses among.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field
+
+from agents.agent import Agent
+from agents.answers import Answer
+
+Action: TypeAlias = Literal["Search", "Lookup", "Finish"]
+ShortText: TypeAlias = Annotated[
+    str, Field(max_length=160, description="the answer itself: a name, a date, a number, yes or no, at most 12 words")
+]
+Reasoning: TypeAlias = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=900,
+        description="how the answer follows from the paragraphs, step by step, at most 100 words",
+    ),
+]
+
+_ACTION_LINE = re.compile(r"^[ \t>*#-]*action(?:[ \t]*\d+)?[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
+_THOUGHT = re.compile(r"^[ \t>*#-]*thought(?:[ \t]*\d+)?[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
+_OBSERVATION = re.compile(r"^[ \t>*#-]*observation(?:[ \t]*\d+)?[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_CALL = re.compile(r"\W*(search|lookup|finish)\W*?[\[(](.*)[\])]", re.IGNORECASE)
+
+
+class ShortAnswer(Answer):
+    """An answer and nothing else."""
+
+    answer: ShortText
+
+
+class ReasonedAnswer(Answer):
+    """Reasons first, then the answer that follows from them."""
+
+    reasoning: Reasoning
+    answer: ShortText
+
+
+class StepText(Answer):
+    """A thought and an action, as free text."""
+
+    text: Annotated[str, Field(max_length=1600, description="the next step")]
+
+
+class NextAction(Answer):
+    """One action."""
+
+    action: Annotated[Action, Field(description="Search, Lookup or Finish")]
+    argument: Annotated[
+        str, Field(max_length=100, description="what to search, what to look up, or the answer, at most 12 words")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a search, as it is shown to the model again.
+
+    `action` is "" where what the model wrote was no action; `argument` then holds what it wrote.
+    """
+
+    number: int
+    thought: str
+    action: str
+    argument: str
+    observation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A paragraph as a prompt shows it."""
+
+    title: str
+    text: str
+
+
+def read_step(text: str) -> tuple[str, str | None]:
+    """(thought, action line) of a step's text; the action line is None where there is none.
+
+    Only the first action counts, and nothing after an observation that the model made up itself.
+    """
+    text = _OBSERVATION.split(text, maxsplit=1)[0]
+    found = _ACTION_LINE.search(text)
+    before = text[: found.start()] if found else text
+    thought = " ".join(_THOUGHT.sub("", before).split())
+    return thought, found[1].strip() if found else None
+
+
+def read_action(line: str) -> tuple[Action, str] | None:
+    """(action, argument) of "Search[Grey Harbour]"; None if it is no action."""
+    found = _CALL.match(line)
+    if found is None:
+        return None
+    known: dict[str, Action] = {"search": "Search", "lookup": "Lookup", "finish": "Finish"}
+    return known[found[1].lower()], found[2].strip()
+
+
+answer_directly: Agent[ShortAnswer] = Agent("hotpotqa/standard", ShortAnswer)
+answer_reasoned: Agent[ReasonedAnswer] = Agent("hotpotqa/cot", ReasonedAnswer)
+sample_reasons: Agent[ReasonedAnswer] = Agent("hotpotqa/reason", ReasonedAnswer)
+conclude: Agent[ShortAnswer] = Agent("hotpotqa/conclude", ShortAnswer)
+think_and_act: Agent[StepText] = Agent("hotpotqa/react", StepText)
+act_only: Agent[StepText] = Agent("hotpotqa/act", StepText)
+next_action: Agent[NextAction] = Agent("hotpotqa/next_action", NextAction)
+
+
+def blank_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:
+    """Steps for a prompt's blank."""
+    return [
+        {
+            "number": s.number,
+            "thinks": bool(s.thought),
+            "thought": s.thought,
+            "call": s.action,
+            "argument": s.argument,
+            "observation": s.observation,
+        }
+        for s in steps
+    ]
