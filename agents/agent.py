@@ -68,9 +68,12 @@ class Agent(Generic[AnswerT]):
         (answer,) = await self.many(llm, 1, about=about, **blanks)
         return answer
 
-    async def many(self, llm: LanguageModel, n: int, *, about: About | None = None, **blanks: Any) -> list[AnswerT]:
-        """`n` independent samples of the answer, from one request where the server can; errors as above."""
+    async def many(
+        self, llm: LanguageModel, n: int, *, about: About | None = None, first: int = 0, **blanks: Any
+    ) -> list[AnswerT]:
+        """`n` independent samples, from index `first` on, in one request where the server can; errors as above."""
         request = self.request(n, about or About(), blanks)
+        request = replace(request, samples=tuple(range(first, first + n)))
         replies = await llm.complete(request)
         return [await self._settle(llm, request, reply, blanks) for reply in replies]
 

@@ -76,7 +76,7 @@ def retriever(source: Source, view: SplitView, *, name: Name, n: int, seed: int)
         return Retriever(name, view, frozen(view, n - 1, seed, folder=source.home / "candidates").items)
     if view.corpus.n_items < n:
         raise UsageError(f"{n} items are to be retrieved from a catalogue of {view.corpus.n_items}. Ask for fewer.")
-    digest, make = {"item_cf": _item_cf, "sasrec": _sasrec}[name](source, view, seed)
+    digest, make = {"item_cf": _item_cf, "sasrec": sasrec}[name](source, view, seed)
     folder = source.home / "retrieved"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{view.split}-{n}-{digest}.npy"
@@ -96,7 +96,7 @@ def _item_cf(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
     return digest(_GENERATION, view.corpus.digest), lambda: ItemCF(SplitView(view.corpus, "valid"))
 
 
-def _sasrec(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
+def sasrec(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
     """SASRec with random tables and the settings chosen for all data sets, stopped on validation NDCG@10."""
     from rec_models import presets
     from rec_models.checkpoint import digest
