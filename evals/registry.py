@@ -14,7 +14,16 @@ from whyrec.errors import UnknownNameError
 
 # name -> module, function, one line for lists
 _EXPERIMENTS = {
-    "cot_rec.table_1": ("evals.cot_rec", "table_1", "CoT-Rec Table 1: where a recommender's items and users start from")
+    "cot_rec.table_1": (
+        "evals.cot_rec",
+        "table_1",
+        "CoT-Rec Table 1: where a recommender's items and users start from",
+    ),
+    "cot_rec.table_2": (
+        "evals.cot_rec_table_2",
+        "table_2",
+        "CoT-Rec Table 2: retrieved items ranked by a language model",
+    ),
 }
 
 
