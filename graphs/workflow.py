@@ -27,14 +27,17 @@ S_co = TypeVar("S_co", covariant=True)
 OptionsT = TypeVar("OptionsT")
 
 _WORKFLOWS = {
+    "hotpotqa.react": "graphs.hotpotqa.react",
     "cot_rec.describe": "graphs.cot_rec.describe",
     "cot_rec.preference": "graphs.cot_rec.preference",
     "cot_rec.perception": "graphs.cot_rec.perception",
     "cot_rec.recommend": "graphs.cot_rec.recommend",
     "scoter.generate": "graphs.scoter.generate",
     "scoter.validate": "graphs.scoter.validate",
+    "scoter.mine": "graphs.scoter.mine",
     "pulse.rationale": "graphs.pulse.rationale",
     "rallrec.describe": "graphs.rallrec.describe",
+    "rallrec.predict": "graphs.rallrec.predict",
     "rallrec.retrieve": "graphs.rallrec.retrieve",
 }
 

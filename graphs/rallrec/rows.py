@@ -61,6 +61,7 @@ class RowInputs(Generic[OptionsT]):
         if not len(drawn):
             raise UsageError(f"{source.corpus.name} has no {options.split} rows: it is too small for 8:1:1.")
         self._list(source.home / "rows", np.sort(drawn))
+        self.drawn: npt.NDArray[np.int64] = drawn
         self.indices: npt.NDArray[np.int64] = np.sort(drawn[: source.users])
 
     def key(self, index: int) -> str:
@@ -70,6 +71,24 @@ class RowInputs(Generic[OptionsT]):
     def place(self, index: int) -> tuple[str, str]:
         """(user id, split)."""
         return str(self.view.corpus.user_ids[self.view.user(index)]), self.view.split
+
+    def partner(self, index: int) -> int:
+        """Another user's row, for placebos: the next of that kind in the order of the draw.
+
+        Raises:
+            UsageError: all rows drawn are of one user.
+        """
+        user, drawn = self.view.user(index), self.drawn
+        at = self._place_in_draw[index]
+        for step in range(1, len(drawn)):
+            row = int(drawn[(at + step) % len(drawn)])
+            if self.view.user(row) != user:
+                return row
+        raise UsageError(f"All {self.view.split} rows drawn are of one user, so there is no other's for a placebo.")
+
+    @cached_property
+    def _place_in_draw(self) -> dict[int, int]:
+        return {row: place for place, row in enumerate(self.drawn.tolist())}
 
     def _list(self, folder: Path, drawn: npt.NDArray[np.int64]) -> None:
         """Write the draw down, one row per line: number, user, item."""

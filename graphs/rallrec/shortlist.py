@@ -84,4 +84,3 @@ def _filled(first: Places, others: Places, k: int) -> Places:
     """`first`, then those of `others` that are not among them, k in all where there are so many."""
     rest = others[~np.isin(others, first)][: k - len(first)]
     return np.concatenate([first, rest])
-

@@ -2,9 +2,9 @@
 
     title          the caption: title, brand, categories
     description    the description of an earlier describing run, or the catalogue's own
-    text           [title || description]                                                      eq. 3
+    text           [title || description]                            eq. 3
     collaborative  truncated SVD of the liked train rows (rec_models/collaborative.py)
-    concat         [text || collaborative], each of length 1 before                            eq. 7 without its last part
+    concat         [text || collaborative], each of length 1 before   eq. 7 without its last part
 
 Content vectors read the catalogue, collaborative ones the train rows and nothing else (leakage matrix, spec 8).
 Comparing concatenations of unit vectors by dot product is adding up the parts' cosines, so no concatenation is made.

@@ -1,0 +1,130 @@
+"""RALLRec+'s questions about a click: think freely, several times; then say how likely yes is (paper 4.3; spec 5.a).
+
+`reason` draws several traces of thought in one request. A trace cut off at the token limit is kept: it is read out
+like the others. `read_out` continues the assistant's turn with a trace between think tags and takes the probabilities
+of Yes and No at the next token, deterministically. The released code puts the trace into the *user's* turn and draws
+that token at temperature .6; the first half of that is kept as the way "user_turn". Where a model shows no
+probabilities, and in the way "vote", the trace's own last word counts: 1, 0, or .5 if it says neither.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import Field
+
+from agents.agent import Agent
+from agents.answers import Answer
+from agents.ranker import Chooser
+from prompts.neutral import neutralise_answer
+from whyrec.llm.labels import LabelReading
+from whyrec.llm.model import About, LanguageModel, Refused
+from whyrec.llm.reasoning import CLOSE, OPEN
+
+Way: TypeAlias = Literal["continue", "user_turn", "vote"]
+LABELS: Final = ("Yes", "No")
+_SAID: Final = re.compile(r"answer\W{0,4}\s*(yes|no)\b", re.IGNORECASE)
+_WORD: Final = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
+_END: Final = 200  # characters at the end of a trace in which a bare yes or no is its answer
+
+
+class Reasoning(Answer):
+    """Free thought about one question, ending in an answer."""
+
+    text: Annotated[str, Field(min_length=1, max_length=20_000, description="the thoughts, then the answer")]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One sample of thought.
+
+    Attributes:
+        text: the thoughts: a reasoning model's reasoning, any other model's whole text.
+        said: what it answered after them, "" where that is part of the text.
+        tokens: of thoughts and answer, as the server counted.
+        finish: "stop", "length" (cut off), "filtered" or "error".
+    """
+
+    text: str
+    said: str
+    tokens: int
+    finish: str
+
+    @property
+    def vote(self) -> float:
+        """1 for yes, 0 for no, .5 for neither."""
+        return vote(f"{self.text}\n{self.said}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOut:
+    """P(yes) of one trace, and how it was read: "logprobs", "score" or "vote"."""
+
+    probability: float
+    way: str
+
+
+_thinker = Agent("rallrec/reason", answer=Reasoning)
+_clicker = Chooser("rallrec/click", ways=("logprobs", "score"))
+PROMPTS: Final = (_thinker.prompt_name, _clicker.prompt_name)
+
+
+async def reason(llm: LanguageModel, n: int, *, about: About, **blanks: Any) -> list[Trace]:
+    """`n` independent traces of thought about the question, from one request where the server can.
+
+    Raises:
+        ModelError: the model did not answer.
+        UsageError: blanks are missing or unknown.
+    """
+    replies = await llm.complete(_thinker.request(n, about, blanks))
+    return [
+        Trace(
+            text=(reply.reasoning or reply.text).strip(),
+            said=reply.text.strip() if reply.reasoning else "",
+            tokens=reply.usage.completion,
+            finish=reply.finish_reason,
+        )
+        for reply in replies
+    ]
+
+
+async def read_out(llm: LanguageModel, trace: Trace, *, way: Way, about: About, **blanks: Any) -> ReadOut:
+    """P(yes) after a trace; see the module. Raises as `click`."""
+    if way == "vote":
+        return ReadOut(trace.vote, "vote")
+    thoughts = neutralise_answer(trace.text)
+    try:
+        if way == "user_turn":
+            reading = await _asked(llm, about, blanks, thoughts=thoughts)
+        else:
+            reading = await _asked(llm, about, blanks, prefix=f"{OPEN}\n{thoughts}\n{CLOSE}\n\n")
+    except Refused:
+        return ReadOut(trace.vote, "vote")
+    return ReadOut(reading.probabilities["Yes"], reading.way)
+
+
+async def click(llm: LanguageModel, *, about: About, **blanks: Any) -> ReadOut:
+    """P(yes) without any thought, as a general model says it; 1 or 0 where it shows no probabilities.
+
+    Raises:
+        ModelError: the model did not answer.
+        UsageError: blanks are missing or unknown.
+    """
+    chooser = Chooser(_clicker.prompt_name)
+    reading = await chooser(llm, LABELS, about=about, thoughts="", **blanks)
+    return ReadOut(reading.probabilities["Yes"], reading.way)
+
+
+def vote(text: str) -> float:
+    """1, 0 or .5: the last "answer: yes/no" of a text, else the last yes or no near its end, else neither."""
+    found = _SAID.findall(text) or _WORD.findall(text[-_END:])
+    return 0.5 if not found else float(found[-1].lower() == "yes")
+
+
+async def _asked(
+    llm: LanguageModel, about: About, blanks: Mapping[str, Any], *, prefix: str = "", thoughts: str = ""
+) -> LabelReading:
+    return await _clicker(llm, LABELS, about=about, prefix=prefix, thoughts=thoughts, **blanks)

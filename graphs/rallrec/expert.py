@@ -1,0 +1,124 @@
+"""The expert whose opinion is injected and merged: a logistic regression on train rows.
+
+RALLRec+ tunes an 8B model for this (4.3.1). The stand-in reads what retrieval reads (graphs/rallrec/features.py), is
+fitted on a draw of train rows and on nothing else, and is asked once per way of showing the history, so that it has
+the variance that eq. 10 wants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from graphs.rallrec.features import NAMES, ItemPast, features
+from graphs.rallrec.merge import Opinion
+from graphs.rallrec.options import Mode, Options
+from graphs.rallrec.retrieve import Retriever
+from whyrec.data.ctr import CtrView
+from whyrec.errors import UsageError
+
+VERSION: Final = 1
+VARIANTS: Final[tuple[Mode, ...]] = ("recent", "relevant", "rerank", "hybrid")  # the ways of showing that vary P_G
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A fitted regression: P(yes) = sigmoid(bias + weights . (features - mean) / scale)."""
+
+    mean: Floats
+    scale: Floats
+    weights: Floats
+    bias: float
+
+    def probability(self, rows_NF: Floats) -> Floats:
+        """P(yes) of each row of features, float64[N]."""
+        found: Floats = 1.0 / (1.0 + np.exp(-(self.bias + (rows_NF - self.mean) / self.scale @ self.weights)))
+        return found
+
+
+class LogisticExpert:
+    """See the module.
+
+    Args:
+        part: what retrieves for the rows asked about.
+        past: of the items.
+        weights: fitted.
+    """
+
+    def __init__(self, part: Retriever, past: ItemPast, weights: Weights) -> None:
+        self._part, self.past, self.weights = part, past, weights
+
+    def opinion(self, row: int) -> Opinion:
+        """P(yes) when the history is shown as the options say, and its variance over the ways of showing it."""
+        shown = self._part.options.retrieval
+        modes = dict.fromkeys((shown, *VARIANTS))
+        found = self.weights.probability(np.stack([features(self._part, self.past, row, mode) for mode in modes]))
+        variance = float(found[-len(VARIANTS) :].var()) if shown not in VARIANTS else float(found.var())
+        return Opinion(float(found[0]), variance)
+
+    def probabilities(self, rows: npt.NDArray[np.int64]) -> Floats:
+        """P(yes) of many rows, the history shown as the options say, float64[N]."""
+        mode = self._part.options.retrieval
+        found = np.stack([features(self._part, self.past, int(row), mode) for row in rows])
+        return self.weights.probability(found)
+
+
+def logistic_expert(part: Retriever, *, train_rows: int, folder: Path) -> LogisticExpert:
+    """Fit on a random draw of train rows, or read the fit made before from the same data and options.
+
+    Args:
+        part: what retrieves; its view may be of any split, the fit opens one of the train split.
+        train_rows: how many train rows to draw.
+        folder: where fits are kept.
+
+    Raises:
+        UsageError: all train rows drawn have the same label.
+    """
+    rows, options = part.view.data, part.options
+    past = ItemPast(rows)
+    path = folder / f"expert{VERSION}-{_digest(rows.digest, options, train_rows)}.json"
+    if path.exists():
+        kept = json.loads(path.read_text())
+        arrays = [np.array(kept[name]) for name in ("mean", "scale", "weights")]
+        return LogisticExpert(part, past, Weights(*arrays, kept["bias"]))
+    view = CtrView(rows, "train")
+    drawn = np.sort(np.random.default_rng([options.seed, 11]).permutation(view.rows)[:train_rows])
+    reader = Retriever(view, part.vectors, options)
+    table = np.stack([features(reader, past, int(row), options.retrieval) for row in drawn])
+    weights = _fit(table, view.clicked(drawn))
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    told = {"features": NAMES, "rows": len(drawn), "bias": weights.bias}
+    told |= {name: getattr(weights, name).tolist() for name in ("mean", "scale", "weights")}
+    unfinished.write_text(json.dumps(told, indent=1) + "\n")
+    unfinished.replace(path)
+    return LogisticExpert(part, past, weights)
+
+
+def _fit(table_NF: Floats, clicked: npt.NDArray[np.bool_]) -> Weights:
+    from sklearn.linear_model import LogisticRegression
+
+    if clicked.all() or not clicked.any():
+        raise UsageError(
+            f"All {len(clicked)} train rows drawn for the expert are {'likes' if clicked.all() else 'dislikes'}, so "
+            "there is nothing to learn. Draw more (expert_rows), or move the border between them (liked_above)."
+        )
+    mean, scale = table_NF.mean(axis=0), table_NF.std(axis=0)
+    scale[scale < 1e-9] = 1.0
+    model = LogisticRegression(C=1.0, max_iter=1_000).fit((table_NF - mean) / scale, clicked)
+    return Weights(mean, scale, model.coef_[0].astype(np.float64), float(model.intercept_[0]))
+
+
+def _digest(rows: str, options: Options, train_rows: int) -> str:
+    """Of everything the fit depends on."""
+    o = options
+    used = (o.seed, o.retrieval, o.vectors, o.k, o.gamma, o.beta, o.twice, o.embedder, o.width, o.descriptions)
+    return hashlib.sha256(json.dumps([rows, *used, train_rows]).encode()).hexdigest()[:16]
