@@ -130,8 +130,8 @@ def build() -> Any:
     return graph.compile()
 
 
-class Reasoners(Users):
-    """The users of a split, each with the task of reasoning about them.
+class Tasks(Users):
+    """The users of a split, each with the task of reasoning about them; a base for what starts from chains.
 
     Raises:
         UsageError, UnknownNameError: options that make no sense, or a template that does not exist.
@@ -156,13 +156,17 @@ class Reasoners(Users):
         prefix = self.view.prefix_digest(index)
         return Task(example, prefix, self.options.template, self._steps, self.options.samples)
 
-    def state(self, index: int) -> State:
-        """The user, before any chain."""
-        return State(self.task(index))
-
     def calls(self) -> int:
         """One answer per chain."""
         return len(self.indices) * int(self.options.samples)
+
+
+class Reasoners(Tasks):
+    """The users of a split, before any chain."""
+
+    def state(self, index: int) -> State:
+        """The user, before any chain."""
+        return State(self.task(index))
 
 
 def result(state: State) -> dict[str, Any]:

@@ -108,7 +108,8 @@ def cluster(
     from sklearn.metrics import silhouette_score
 
     distinct = len(np.unique(vectors_PD, axis=0))
-    best, silhouettes = np.zeros(len(vectors_PD), dtype=np.int64), {}
+    best = np.zeros(len(vectors_PD), dtype=np.int64)
+    silhouettes: dict[int, float] = {}
     for k in range(2, min(most, distinct - 1, len(vectors_PD) - 1) + 1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
@@ -135,14 +136,14 @@ def ranked(
     total = sum(len(group.members) for group in groups)
     found = []
     for label in np.unique(labels):
-        places = np.flatnonzero(labels == label)
+        places = [int(p) for p in np.flatnonzero(labels == label)]
         weights = np.array([len(groups[p].members) for p in places], dtype=np.float64)
         centre = unit_rows((weights[:, None] * vectors_PD[places]).sum(axis=0, keepdims=True))[0]
         order = np.argsort(-(vectors_PD[places] @ centre), kind="stable")
         chains = [m for p in places for m in groups[p].members]
         found.append(
             Cluster(
-                groups=tuple(int(p) for p in places[order]),
+                groups=tuple(places[int(i)] for i in order),
                 chains=len(chains),
                 recall=wilson(sum(scores.hits[m] for m in chains), len(chains)),
                 dense=normal([scores.percentiles[m] for m in chains]),

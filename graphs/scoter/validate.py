@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 
 from graphs.earlier import open_earlier, payload_of
 from graphs.scoter import generate
-from graphs.scoter.generate import Chain, Reasoners, Task, sample_chains
+from graphs.scoter.generate import Chain, Task, Tasks, sample_chains
 from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
 from graphs.scoter.paths import prune
 from graphs.services import Services
@@ -154,7 +154,7 @@ def build() -> Any:
     return graph.compile()
 
 
-class Chains(Reasoners):
+class Chains(Tasks):
     """The users of a split, with their chains where a run has them.
 
     Raises:

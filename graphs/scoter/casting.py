@@ -1,0 +1,68 @@
+"""Which users paths are mined from, and which fresh ones a template is tried on; never the same.
+
+Both are drawn by seed from the users of the split. Where an earlier run has the chains, its users are mined, and the
+fresh ones are drawn from those it does not have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from graphs.workflow import Source
+from whyrec.data.split import SplitView
+from whyrec.errors import UsageError
+from whyrec.runs import RunReader
+
+
+@dataclass(frozen=True)
+class Casting:
+    """Dense user indices: whose chains are mined, and who is fresh."""
+
+    mined: npt.NDArray[np.int64]
+    fresh: npt.NDArray[np.int64]
+
+    def rehearsal(self, most: int) -> Casting:
+        """A few of them in about the same proportion, for an estimate's dry run."""
+        if len(self.mined) <= most:
+            return self
+        share = most / len(self.mined)
+        return Casting(self.mined[:most], self.fresh[: max(1, round(share * len(self.fresh)))])
+
+
+def cast(source: Source, view: SplitView, options: Any, run: RunReader | None) -> Casting:
+    """Draw users under the options `sample`, `fresh` and `seed`.
+
+    Raises:
+        UsageError: there are not enough users.
+    """
+    rng = np.random.default_rng(options.seed)
+    if run is not None:
+        return _beside(run, view, rng, options.fresh)
+    users = view.users[: source.users]
+    fresh = min(options.fresh, len(users) // 3)
+    mined = min(options.sample, len(users) - fresh)
+    if mined < 2 or fresh < 1:
+        raise UsageError(
+            f"scoter.mine needs at least 2 users to mine and 1 fresh one, but {source.corpus.name} has {len(users)} "
+            f"with a {view.split} target here, and options are sample={options.sample} and fresh={options.fresh}."
+        )
+    drawn = rng.permutation(users[: mined + fresh])  # follows from the options alone, which are the run's identity
+    return Casting(np.sort(drawn[:mined]), np.sort(drawn[mined:]))
+
+
+def _beside(run: RunReader, view: SplitView, rng: np.random.Generator, wanted: int) -> Casting:
+    index = view.corpus.user_index
+    done = {index[r.user] for r in run.results("done") if r.split == view.split and r.user in index}
+    known = np.array(sorted(done), dtype=np.int64)
+    others = np.setdiff1d(view.users, known)
+    if len(known) < 2 or not len(others) or wanted < 1:
+        raise UsageError(
+            f"Run {run.id} has chains of {len(known)} of the {len(view.users)} users with a {view.split} target, and "
+            f"fresh={wanted}. Mining needs at least 2 with chains and 1 without: run {run.info()['graph']} on this "
+            f"data and split with fewer --users, and name that run."
+        )
+    return Casting(known, np.sort(rng.permutation(others)[:wanted]))
