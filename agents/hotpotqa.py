@@ -34,6 +34,7 @@ Reasoning: TypeAlias = Annotated[
 _ACTION_LINE = re.compile(r"^[ \t>*#-]*action(?:[ \t]*\d+)?[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 _THOUGHT = re.compile(r"^[ \t>*#-]*thought(?:[ \t]*\d+)?[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
 _OBSERVATION = re.compile(r"^[ \t>*#-]*observation(?:[ \t]*\d+)?[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_BARE_CALL = re.compile(r"^[ \t>*#-]*((?:search|lookup|finish)[\[(].*[\])])\W*$", re.IGNORECASE | re.MULTILINE)
 _CALL = re.compile(r"\W*(search|lookup|finish)\W*?[\[(](.*)[\])]", re.IGNORECASE)
 
 
@@ -93,7 +94,7 @@ def read_step(text: str) -> tuple[str, str | None]:
     Only the first action counts, and nothing after an observation that the model made up itself.
     """
     text = _OBSERVATION.split(text, maxsplit=1)[0]
-    found = _ACTION_LINE.search(text)
+    found = _ACTION_LINE.search(text) or _BARE_CALL.search(text)
     before = text[: found.start()] if found else text
     thought = " ".join(_THOUGHT.sub("", before).split())
     return thought, found[1].strip() if found else None
