@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +35,10 @@ _WORKFLOWS = {
     "scoter.generate": "graphs.scoter.generate",
     "scoter.validate": "graphs.scoter.validate",
     "scoter.mine": "graphs.scoter.mine",
+    "scoter.distil": "graphs.scoter.distil",
+    "pulse.choose": "graphs.pulse.choose",
     "pulse.rationale": "graphs.pulse.rationale",
+    "pulse.refine": "graphs.pulse.refine",
     "rallrec.describe": "graphs.rallrec.describe",
     "rallrec.predict": "graphs.rallrec.predict",
     "rallrec.retrieve": "graphs.rallrec.retrieve",
@@ -101,6 +104,15 @@ class Inputs(Protocol[S_co]):
 
     def calls(self) -> int:
         """How many model calls all examples together may take, repairs and cache hits aside (an upper bound)."""
+        ...
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """Inputs whose examples share calls: identical ones are answered once and then come from the cache."""
+
+    def shared(self) -> Mapping[str, tuple[int, int]]:
+        """Node -> (how many of its calls `calls()` counts, how many of them differ)."""
         ...
 
 

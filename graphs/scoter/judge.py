@@ -25,6 +25,7 @@ import numpy.typing as npt
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
 from whyrec.data.text import captions
+from whyrec.data.text import descriptions as item_descriptions
 from whyrec.embed import Embedder, Vectors, open_embedder
 
 
@@ -72,12 +73,13 @@ class Catalogue:
 
     Args:
         corpus: the data.
-        embedder: as `whyrec.embed.open_embedder` names them; lsa is fitted on the captions.
+        embedder: as `whyrec.embed.open_embedder` names them; lsa is fitted on the items' texts.
+        items: an item's text: "caption", or "description" for the catalogue's description as well.
         cache: folder for fitted embedders.
     """
 
-    def __init__(self, corpus: Corpus, embedder: str, *, cache: Path) -> None:
-        self.corpus, texts = corpus, captions(corpus)
+    def __init__(self, corpus: Corpus, embedder: str, *, items: str = "caption", cache: Path) -> None:
+        texts = captions(corpus) if items == "caption" else item_descriptions(corpus)
         self.embedder: Embedder = open_embedder(embedder, fit_on=texts, cache=cache)
         self._items_ID: Vectors = self.embedder.embed(texts)
 

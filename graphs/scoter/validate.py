@@ -41,6 +41,7 @@ class Scoring:
 
     Attributes:
         embedder: of descriptions and items, as `whyrec.embed.open_embedder` names them.
+        items: what of an item is embedded: its caption (the paper's titles), or the catalogue's description as well.
         path_embedder: of paths of reasoning, which have other words than the catalogue.
         assign: each description is its nearest item, or in their order the nearest that is still free.
         history: whether items of the history can be recommendations (allow it where targets repeat, as in Yelp).
@@ -49,6 +50,7 @@ class Scoring:
     """
 
     embedder: str = "lsa"
+    items: Literal["caption", "description"] = "caption"
     path_embedder: str = "hashed:256"
     assign: Literal["nearest", "greedy"] = "nearest"
     history: Literal["exclude", "allow"] = "exclude"
@@ -212,7 +214,7 @@ def equip(source: Source, options: Options) -> tuple[object, ...]:
 def scoring_parts(source: Source, options: Scoring, view: SplitView) -> tuple[Judge, Paths]:
     """What scores chains under these options, against the targets of this view."""
     cache = source.home / "embedders"
-    catalogue = Catalogue(source.corpus, options.embedder, cache=cache)
+    catalogue = Catalogue(source.corpus, options.embedder, items=options.items, cache=cache)
     how = Mapping(greedy=options.assign == "greedy", exclude_history=options.history == "exclude")
     embedder = open_embedder(options.path_embedder, fit_on=[], cache=cache)
     return Judge(catalogue, view, how), Paths(embedder, options.similar / 100, options.prune)
