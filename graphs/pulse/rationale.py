@@ -18,7 +18,7 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import pulse as agents
-from graphs.pulse.behaviour import LEAK
+from graphs.behaviour import LEAK
 from graphs.pulse.titles import mask, names
 from graphs.services import Services
 from graphs.users import Users, about_example

@@ -1,0 +1,251 @@
+"""Pick the next item among frozen candidates, given the history and a reason (PULSE 4.2, eq. 3, with an untuned model).
+
+    REASON (unless stored or not wanted) -> CHOOSE -> END
+
+The reason is one that a selector chose: in a pulse.refine run, or made on the fly by pulse.refine's own graph, so that
+the calls are the same and come from the cache. The candidates are the frozen 1 + 9 with the target unmarked among
+them; the probabilities of their letters rank them. The graph never knows the target.
+
+Unusual: position bias is measured without the target as well. With `placements=10` every rotation of the order is asked
+about, in which each candidate stands at each place once. And `whose=another` shows the reason of another user: a
+placebo, which must not win.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from typing_extensions import TypedDict
+
+from agents import pulse as agents
+from agents.ranker import letters
+from graphs.earlier import open_earlier, payload_of
+from graphs.gather import gather
+from graphs.pulse import refine, tree
+from graphs.pulse.tree import chosen_text
+from graphs.services import Services
+from graphs.users import Users, about_example
+from graphs.workflow import MissingInput, Source, Workflow
+from whyrec.errors import UsageError
+from whyrec.llm.labels import LabelReading
+from whyrec.records import Item
+
+NAME = "pulse.choose"
+RANKER = "ranker"
+NONE = "none"
+_MOST = 20
+
+
+@dataclass(frozen=True)
+class Options(refine.Options):
+    """Options of pulse.choose, beside those of the tree that reasons are made with on the fly.
+
+    Attributes:
+        selector: whose choice of reason is shown; "none" for the history alone.
+        reasons: a pulse.refine run of the same split; "" to make reasons on the fly.
+        whose: the user's own reason, or as a placebo that of the user before (needs `reasons`).
+        latest: latest events shown beside the reason.
+        candidates, draw: how many candidates, and the seed of their draw.
+        placements: 1, or as many as there are candidates: every rotation of their order.
+    """
+
+    selector: Literal["space", "embedding", "likelihood", "random", "longest", "base", "none"] = "space"
+    reasons: str = ""
+    whose: Literal["own", "another"] = "own"
+    latest: int = 10
+    candidates: int = 10
+    draw: int = 0
+    placements: int = 1
+
+
+@dataclass(frozen=True)
+class State:
+    """A choice in the making.
+
+    Attributes:
+        tree: the task of the tree that makes the reason; its example is the history.
+        selector: as in the options.
+        latest: events shown.
+        candidates: in the order drawn.
+        placements: rotations asked about.
+        reason: None until it is there; "" where none is wanted.
+        readings: one per placement.
+    """
+
+    tree: refine.Task
+    selector: str
+    latest: int
+    candidates: tuple[Item, ...]
+    placements: int
+    reason: str | None = None
+    readings: tuple[LabelReading, ...] = ()
+
+
+class Update(TypedDict, total=False):
+    """What a node may change."""
+
+    reason: str
+    readings: tuple[LabelReading, ...]
+
+
+async def choose(state: State, runtime: Runtime[Services]) -> Update:
+    """Ask for the probabilities of the letters, once per rotation."""
+    example, llm = state.tree.example, runtime.context.llm(RANKER)
+    about, labels = about_example(example, NAME, "choose"), letters(len(state.candidates))
+    ask = agents.choose_with_reason if state.reason else agents.choose
+    told: dict[str, Any] = {"history": example.history[-state.latest :]}
+    if state.reason:
+        told["reason"] = state.reason
+    asks = [
+        ask(llm, labels, about=about, options=(*state.candidates[r:], *state.candidates[:r]), **told)
+        for r in range(state.placements)
+    ]
+    return {"readings": tuple(await gather(asks))}
+
+
+def begin(state: State) -> str:
+    """Whether a reason has to be made first."""
+    return "make_reason" if state.reason is None else "choose"
+
+
+def build() -> Any:
+    """The choice, and in front of it the graph that makes the reason."""
+    growing = refine.build()
+
+    async def make_reason(state: State, runtime: Runtime[Services]) -> Update:
+        """Make the reason on the fly, by the graph that makes it."""
+        start = refine.State(state.tree)
+        limit = {"recursion_limit": refine.WORKFLOW.steps(start)}
+        final = refine.State(**await growing.ainvoke(start, limit, context=runtime.context))
+        if state.selector in final.unscored:
+            raise MissingInput(final.unscored[state.selector])
+        return {"reason": final.thoughts[final.chosen[state.selector]].text}
+
+    graph = StateGraph(State, context_schema=Services)
+    graph.add_node("make_reason", make_reason)
+    graph.add_node("choose", choose)
+    graph.add_conditional_edges(START, begin, ["make_reason", "choose"])
+    graph.add_edge("make_reason", "choose")
+    graph.add_edge("choose", END)
+    return graph.compile()
+
+
+class Choices(Users):
+    """One choice per user of a split. `options` are as given, with runs resolved.
+
+    Raises:
+        UsageError: sizes that make no choice, a placebo without a run of reasons, a run that is not one of reasons.
+    """
+
+    def __init__(self, source: Source, options: Options) -> None:
+        if not 2 <= options.candidates <= _MOST:
+            raise UsageError(f"Option candidates is between 2 and {_MOST}, not {options.candidates}.")
+        if options.placements not in (1, options.candidates):
+            raise UsageError(
+                f"Option placements is 1 or all {options.candidates} rotations of the candidates, not "
+                f"{options.placements}."
+            )
+        if options.latest < 1:
+            raise UsageError(f"Option latest is at least 1, not {options.latest}.")
+        if options.whose == "another" and not (options.reasons and options.selector != NONE):
+            raise UsageError("Another user's reason is read from a pulse.refine run: name it (option reasons).")
+        self._reasons = open_earlier(source.home, options.reasons, refine.NAME) if options.reasons else None
+        trees = replace(options, selectors=_wanted(options), reasons="" if self._reasons is None else self._reasons.id)
+        self._trees = refine.Trees(source, trees)
+        made = self._trees.options
+        assert isinstance(made, Options)
+        self.options = made
+        super().__init__(source, options.split)
+
+    def state(self, index: int) -> State:
+        """The candidates, with the stored reason if there is one.
+
+        Raises:
+            MissingInput: the run of reasons lacks this user, or its selector could not choose.
+            LeakageError: the stored reason was made from another history.
+        """
+        options = self.options
+        task = self._trees.task(index)
+        items = self.candidates(index, options.candidates, options.draw)
+        start = State(task, options.selector, options.latest, items, options.placements)
+        if options.selector == NONE:
+            return replace(start, reason="")
+        if self._reasons is None:
+            return start
+        whose = index if options.whose == "own" else self._before(index)
+        payload = payload_of(self._reasons, self.key(whose), prefix=self.view.prefix_digest(whose))
+        reason = chosen_text(payload, options.selector)
+        if reason is None:
+            why = payload["unscored"].get(options.selector, "it was not among the run's selectors")
+            raise MissingInput(f"run {self._reasons.id} has no reason chosen by {options.selector}: {why}")
+        return replace(start, reason=reason, tree=replace(task, leaks=tuple(payload["leaks"])))
+
+    def calls(self) -> int:
+        """One per placement, and the tree where it is made on the fly."""
+        made = self.options.selector == NONE or self._reasons is not None
+        return len(self.indices) * (self.options.placements + (0 if made else self._trees.calls_each()))
+
+    def _before(self, index: int) -> int:
+        """The user before this one in the split; the second for the first."""
+        place = int(np.searchsorted(self.view.users, index))
+        return int(self.view.users[place - 1 if place else 1])
+
+
+def _wanted(options: Options) -> str:
+    """The selectors that a tree made on the fly has to run: the one whose choice is shown."""
+    needed = options.selector != NONE and not options.reasons
+    return options.selector if needed else tree.BASE
+
+
+def equip(source: Source, options: Options) -> tuple[object, ...]:
+    """What a tree needs, where one is made on the fly."""
+    if options.selector == NONE or options.reasons:
+        return ()
+    return refine.equip(source, replace(options, selectors=_wanted(options)))
+
+
+def prompt_names(options: Options) -> tuple[str, ...]:
+    """The choice, and the tree where it is made on the fly."""
+    if options.selector == NONE:
+        return ("pulse/choose",)
+    made = () if options.reasons else refine.prompt_names(options)
+    return (*made, "pulse/choose_with_reason")
+
+
+def result(state: State) -> dict[str, Any]:
+    """What is kept: the reason, the candidates shown (item indices) and the probability of each letter per placement.
+
+    Placement r shows the same order rotated by r: its letter at place p is the item `shown[(p + r) % len(shown)]`.
+    """
+    task, first = state.tree, state.readings[0]
+    return {
+        "user": task.example.user,
+        "split": task.example.split,
+        "prefix": task.prefix,
+        "selector": state.selector,
+        "reason": state.reason,
+        "shown": [item.index for item in state.candidates],
+        "probabilities": [list(reading.probabilities.values()) for reading in state.readings],
+        "way": first.way,
+        "mass": None if np.isnan(first.mass) else round(first.mass, 6),
+        "leaks": list(task.leaks),
+    }
+
+
+WORKFLOW: Workflow[State, Options] = Workflow(
+    name=NAME,
+    about="which of ten frozen candidates comes next, given the history and a reason",
+    options=Options,
+    state=State,
+    build=build,
+    inputs=Choices,
+    result=result,
+    steps=lambda state: 10,
+    prompts=prompt_names,
+    roles=("writer", RANKER),
+    equip=equip,
+)
