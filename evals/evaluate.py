@@ -25,9 +25,10 @@ from evals.aggregate import summarise
 from evals.experiment import Cell, Context, Experiment, Told, identity
 from evals.metrics import metric
 from evals.outcomes import Outcomes
-from evals.results import CellRun, DataNote, Results, Row
+from evals.results import CellRun, Results, Row
 from evals.verdicts import judged
 from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def plan(
 
     A run that is in the table, or was computed here before, is not computed again. Without `cells`, all are chosen.
     """
-    table = _open(experiment, context.corpus, place)
+    table = _open(experiment, context.data, place)
     chosen = experiment.cells if cells is None else cells
     recipes = {cell.name: cell.recipe(experiment.name, context) for cell in chosen}
     jobs = []
@@ -105,10 +106,10 @@ def evaluate(
     """
     for job in jobs:
         run = job.stored or _run(experiment, context, place, job)
-        _add(experiment, context.corpus, place, job.cell, run)
+        _add(experiment, context.data, place, job.cell, run)
         done(job, run)
-    with tables.locked(place.home, tables.slug(experiment.name, context.corpus.name)):
-        table = judged(experiment, _open(experiment, context.corpus, place), lambda d: load(place, d))
+    with tables.locked(place.home, tables.slug(experiment.name, context.data.name)):
+        table = judged(experiment, _open(experiment, context.data, place), lambda d: load(place, d))
         tables.write(place.table(table.slug), table)
     return tables.read(place.table(table.slug))
 
@@ -119,7 +120,7 @@ def load(place: Place, digest: str) -> Outcomes | None:
     return kept.read(path)[0] if path.exists() else None
 
 
-def note(experiment: Experiment, corpus: Corpus, place: Place, notes: Mapping[str, str]) -> Results:
+def note(experiment: Experiment, corpus: Corpus | Questions, place: Place, notes: Mapping[str, str]) -> Results:
     """Add notes to the table's file (a name already there is replaced); the table with them."""
     with tables.locked(place.home, tables.slug(experiment.name, corpus.name)):
         table = _open(experiment, corpus, place)
@@ -206,7 +207,7 @@ def _stored(table: Results, name: str, digest: str, place: Place) -> CellRun | N
     return next((run for run in row.runs if run.digest == digest), None) if row else None
 
 
-def _add(experiment: Experiment, corpus: Corpus, place: Place, cell: Cell, run: CellRun) -> None:
+def _add(experiment: Experiment, corpus: Corpus | Questions, place: Place, cell: Cell, run: CellRun) -> None:
     """Put one run into the table's file."""
     with tables.locked(place.home, tables.slug(experiment.name, corpus.name)):
         table = _open(experiment, corpus, place)
@@ -233,15 +234,9 @@ def _row(cell: Cell, runs: tuple[CellRun, ...]) -> Row:
     )
 
 
-def _open(experiment: Experiment, corpus: Corpus, place: Place) -> Results:
+def _open(experiment: Experiment, corpus: Corpus | Questions, place: Place) -> Results:
     """The table's file, or an empty table where there is none or it is about other data."""
-    data = DataNote(
-        name=corpus.name,
-        digest=corpus.digest,
-        users=corpus.n_users,
-        items=corpus.n_items,
-        interactions=corpus.n_interactions,
-    )
+    data = tables.data_note(corpus)
     path = place.table(tables.slug(experiment.name, corpus.name))
     table = tables.read(path) if path.exists() else None
     if table is None or table.data.digest != corpus.digest:

@@ -19,6 +19,7 @@ from typing import Any
 from evals.aggregate import Summary
 from evals.artefacts import Artefacts, Need
 from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.errors import UnknownNameError
 from whyrec.records import Outcome
 
@@ -49,18 +50,28 @@ class Context:
     """What a cell may reach.
 
     Attributes:
-        corpus: the data.
+        data: interactions or questions.
         artefacts: texts and results made by the graphs.
         folder: where a cell may keep files while it runs (checkpoints); each run gets one of its own.
         device: "cpu" or "cuda".
         say: shows one line of progress.
     """
 
-    corpus: Corpus
+    data: Corpus | Questions
     artefacts: Artefacts
     folder: Path
     device: str = "cpu"
     say: Callable[[str], None] = print
+
+    @property
+    def corpus(self) -> Corpus:
+        """The data as interactions; UsageError where it holds questions."""
+        return need_corpus(self.data)
+
+    @property
+    def questions(self) -> Questions:
+        """The data as questions; UsageError where it holds interactions."""
+        return need_questions(self.data)
 
 
 CellFunction = Callable[[Context, int], Told]
@@ -98,7 +109,7 @@ class Cell:
             generation=GENERATION,
             experiment=experiment,
             settings=self.settings,
-            data=context.corpus.digest,
+            data=context.data.digest,
             artefacts={str(need): context.artefacts.digest(need) for need in self.needs},
         )
 

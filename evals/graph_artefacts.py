@@ -22,6 +22,7 @@ from graphs.cot_rec import describe, preference
 from graphs.estimate import Estimate
 from graphs.run import How, RunReport, prepare
 from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions, need_corpus
 from whyrec.data.split import SplitView
 from whyrec.runs import Result, open_run
 
@@ -36,12 +37,20 @@ class GraphArtefacts:
     """
 
     def __init__(
-        self, corpus: Corpus, *, how: How, said: Callable[[Need, RunReport], None] = lambda _need, _report: None
+        self,
+        corpus: Corpus | Questions,
+        *,
+        how: How,
+        said: Callable[[Need, RunReport], None] = lambda _need, _report: None,
     ) -> None:
-        self._corpus, self._how, self._said = corpus, how, said
+        self._data, self._how, self._said = corpus, how, said
         self._made: dict[Source, Texts] = {}
         self._runs: dict[Source, RunReport] = {}
         self._asked = WorkflowRuns(corpus, how=how, said=said)
+
+    @property
+    def _corpus(self) -> Corpus:
+        return need_corpus(self._data)
 
     def texts(self, source: Source) -> Texts:
         """The texts of this source, made on first use.

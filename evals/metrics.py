@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from whyrec.errors import UnknownNameError
-from whyrec.records import Click, Ranking
+from whyrec.records import Click, Match, Ranking
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -35,6 +35,7 @@ _GAINS: dict[str, Callable[[Floats], Floats]] = {
 }
 _RANKED = re.compile(rf"({'|'.join(_GAINS)})@([1-9][0-9]*)")
 _CLICKED = ("log_loss", "accuracy")
+_MATCHED = ("em", "f1")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Metric:
     """One named measure of one outcome.
 
     Attributes:
-        name: "ndcg@10", "recall@10", "hit@5", "mrr@10", "hr@1", "log_loss" or "accuracy".
+        name: "ndcg@10", "recall@10", "hit@5", "mrr@10", "hr@1", "log_loss", "accuracy", "em" (exact match) or
+            "f1" (of an answer's words).
         higher_is_better: False for losses.
     """
 
@@ -51,8 +53,13 @@ class Metric:
 
     @property
     def of_rankings(self) -> bool:
-        """Whether it measures rankings (else clicks)."""
-        return self.name not in _CLICKED
+        """Whether it measures rankings."""
+        return self.name not in (*_CLICKED, *_MATCHED)
+
+    @property
+    def of_matches(self) -> bool:
+        """Whether it measures answers."""
+        return self.name in _MATCHED
 
     def rankings(self, better: npt.ArrayLike, ties: npt.ArrayLike) -> Floats:
         """Expected value per ranking over a random order of its ties, float64[N].
@@ -79,8 +86,14 @@ class Metric:
         loss: Floats = -np.where(y, np.log(p), np.log1p(-p))
         return loss
 
-    def score(self, outcome: Ranking | Click) -> float:
+    def matches(self, f1: npt.ArrayLike, exact: npt.ArrayLike) -> Floats:
+        """Value per answer, float64[N]; both were measured when the answer was held against the right one."""
+        return np.asarray(f1 if self.name == "f1" else exact, dtype=np.float64)
+
+    def score(self, outcome: Ranking | Click | Match) -> float:
         """Value of one outcome."""
+        if isinstance(outcome, Match):
+            return float(self.matches([outcome.f1], [outcome.exact])[0])
         if isinstance(outcome, Click):
             return float(self.clicks([outcome.probability], [outcome.clicked])[0])
         return float(self.rankings([outcome.better], [outcome.ties])[0])
@@ -96,8 +109,8 @@ def metric(name: str) -> Metric:
     Raises:
         UnknownNameError: no such metric; the cut-off K is any positive number.
     """
-    if name not in _CLICKED and not _RANKED.fullmatch(name):
-        known = [f"{kind}@K" for kind in _GAINS] + list(_CLICKED)
+    if name not in (*_CLICKED, *_MATCHED) and not _RANKED.fullmatch(name):
+        known = [f"{kind}@K" for kind in _GAINS] + [*_CLICKED, *_MATCHED]
         raise UnknownNameError("metric", name, known, hint="K is a whole number, as in ndcg@10.")
     return Metric(name, higher_is_better=name != "log_loss")
 

@@ -1,9 +1,9 @@
 """What a cell said of every user, in columns, kept on disk for paired tests.
 
 A file per trained cell, `$WHYREC_HOME/cells/<digest>.npz`, holds `better` and `ties` per user (or probability and
-label per row), who failed and why, and the cell's own note of how it was made. It is complete or absent: written
-beside and renamed. Tables do not need these files (docs/results/*.json has everything that is shown); testing a new
-difference between two cells does.
+label per row, or F1 and exactness per question), who failed and why, and the cell's own note of how it was made. It is
+complete or absent: written beside and renamed. Tables do not need these files (docs/results/*.json has everything that
+is shown); testing a new difference between two cells does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from evals.metrics import Floats, Ints, metric
-from whyrec.records import Click, Failure, Outcome, Ranking
+from whyrec.records import Click, Failure, Match, Outcome, Ranking
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +27,12 @@ class Outcomes:
     """Outcomes of one split in columns.
 
     Attributes:
-        users: int64[N], the user (or row) of each outcome.
-        first: better candidates, int64[N]; or probabilities, float64[N].
-        second: ties, int64[N]; or 1 where clicked, int64[N].
-        candidates: int64[N] candidates of each ranking; zeros for clicks.
+        users: int64[N], the user (or row, or question) of each outcome.
+        first: better candidates, int64[N]; or probabilities, or F1, float64[N].
+        second: ties, int64[N]; or 1 where clicked, or exact, int64[N].
+        candidates: int64[N] candidates of each ranking; zeros for others.
         failures: user -> reason, of the examples without an outcome.
+        of_matches: they are answers held against the right ones.
     """
 
     users: Ints
@@ -39,16 +40,20 @@ class Outcomes:
     second: Ints
     candidates: Ints
     failures: Mapping[int, str]
+    of_matches: bool = False
 
     @property
     def of_rankings(self) -> bool:
-        """Rankings (else clicks)."""
+        """Rankings (else clicks or answers)."""
         return self.first.dtype.kind == "i"
 
     def values(self, name: str) -> Floats:
         """The metric of every scored example, float64[N]."""
         measure = metric(name)
-        assert measure.of_rankings == self.of_rankings, f"{name} does not measure these outcomes"
+        wanted = (measure.of_rankings, measure.of_matches)
+        assert wanted == (self.of_rankings, self.of_matches), f"{name} does not measure these outcomes"
+        if self.of_matches:
+            return measure.matches(self.first, self.second)
         if self.of_rankings:
             return measure.rankings(self.first, self.second)
         return measure.clicks(self.first, self.second)
@@ -59,7 +64,12 @@ def outcomes(rows: Sequence[Outcome]) -> Outcomes:
     failures = {row.user: row.reason for row in rows if isinstance(row, Failure)}
     rankings = [row for row in rows if isinstance(row, Ranking)]
     clicks = [row for row in rows if isinstance(row, Click)]
-    assert not (rankings and clicks), "a cell answers with rankings or with clicks, not with both"
+    matches = [row for row in rows if isinstance(row, Match)]
+    assert sum(map(bool, (rankings, clicks, matches))) <= 1, "a cell answers with outcomes of one kind"
+    if matches:
+        places = np.array([(m.question, m.exact) for m in matches], dtype=np.int64).reshape(-1, 2)
+        f1, none = np.array([m.f1 for m in matches], dtype=np.float64), np.zeros(len(matches), np.int64)
+        return Outcomes(places[:, 0], f1, places[:, 1], none, failures, of_matches=True)
     if clicks:
         table = np.array([(c.row, c.clicked) for c in clicks], dtype=np.int64).reshape(-1, 2)
         probability = np.array([c.probability for c in clicks], dtype=np.float64)
@@ -72,7 +82,8 @@ def write(path: Path, kept: Outcomes, note: Mapping[str, Any]) -> None:
     """Keep the outcomes and a JSON-able note, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    text = json.dumps({"note": dict(note), "failures": {str(u): why for u, why in kept.failures.items()}})
+    failures = {str(u): why for u, why in kept.failures.items()}
+    text = json.dumps({"note": dict(note), "failures": failures, "of_matches": kept.of_matches})
     np.savez_compressed(
         buffer,
         users=kept.users,
@@ -90,7 +101,7 @@ def read(path: Path) -> tuple[Outcomes, dict[str, Any]]:
         text = json.loads(stored["text"].tobytes())
         failures = {int(user): why for user, why in text["failures"].items()}
         columns = (stored["users"], stored["first"], stored["second"], stored["candidates"])
-        return Outcomes(*columns, failures), text["note"]
+        return Outcomes(*columns, failures, text.get("of_matches", False)), text["note"]
 
 
 def atomic_write(path: Path, content: bytes) -> None:

@@ -6,10 +6,11 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from evals.experiment import Experiment
 from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.errors import UnknownNameError
 
 # name -> module, function, one line for lists
@@ -24,6 +25,20 @@ _EXPERIMENTS = {
         "table_2",
         "CoT-Rec Table 2: retrieved items ranked by a language model",
     ),
+    "hotpotqa.table_7": (
+        "evals.hotpotqa",
+        "table_7",
+        "PULSE Table 7: questions answered from their paragraphs (--data facts or hotpotqa)",
+    ),
+    "rallrec.table_5": ("evals.rallrec", "table_5", "RALLRec+ Tables 2-5: clicks by reasoning, with an expert merged"),
+    "rallrec.table_6": ("evals.rallrec", "table_6", "RALLRec+ Table 6, Figure 8: what of a history is retrieved"),
+    "rallrec.figure_2": ("evals.rallrec_figures", "figure_2", "RALLRec+ Figure 2: length of responses and accuracy"),
+    "rallrec.figure_3": ("evals.rallrec_figures", "figure_3", "RALLRec+ Figure 3: consistency and accuracy"),
+    "rallrec.figure_6": ("evals.rallrec_figures", "figure_6", "RALLRec+ Figure 6: alpha of eq. 10"),
+    "rallrec.figure_7": ("evals.rallrec_figures", "figure_7", "RALLRec+ Figure 7: epsilon of eq. 10"),
+    "scoter.table_2": ("evals.scoter", "table_2", "SCoTER Table 2: a template from clusters or from the top K chains"),
+    "scoter.table_3": ("evals.scoter", "table_3", "SCoTER Table 3: templates of other data sets"),
+    "scoter.table_11": ("evals.scoter", "table_11", "SCoTER Table 11: a language model recommends along templates"),
 }
 
 
@@ -55,6 +70,7 @@ class Options:
         mask_seen: leave seen items out of the ranking.
         cache: folder for fitted embedders.
         users: workflows see at most this many users, the first of the split; None for all of them.
+        spaces: saved thought spaces that choose among rationales, each adding a cell.
     """
 
     llms: tuple[str, ...] = ("extractive",)
@@ -64,9 +80,11 @@ class Options:
     mask_seen: bool = True
     cache: Path | None = None
     users: int | None = None
+    spaces: tuple[str, ...] = ()
 
 
-Builder = Callable[[Corpus, Options], Experiment]
+Builder = Callable[[Any, Options], Experiment]
+_OF_QUESTIONS = ("hotpotqa.table_7",)
 
 
 def about() -> dict[str, str]:
@@ -75,7 +93,7 @@ def about() -> dict[str, str]:
 
 
 def builder(name: str) -> Builder:
-    """The function that builds this experiment.
+    """The function that builds this experiment, from a corpus or from questions.
 
     Raises:
         UnknownNameError: there is none of this name.
@@ -85,3 +103,14 @@ def builder(name: str) -> Builder:
     module, function, _line = _EXPERIMENTS[name]
     found: Builder = getattr(importlib.import_module(module), function)
     return found
+
+
+def build(name: str, data: Corpus | Questions, options: Options) -> Experiment:
+    """This experiment on this data.
+
+    Raises:
+        UnknownNameError: there is none of this name.
+        UsageError: it is about data of the other kind.
+    """
+    make = builder(name)
+    return make(need_questions(data) if name in _OF_QUESTIONS else need_corpus(data), options)

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evals.aggregate import Paired, Summary
 from evals.outcomes import atomic_write
+from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions
 
 Kind = Literal["supported", "not supported", "contradicted"]
 
@@ -141,13 +143,22 @@ class Verdict(_Record):
 
 
 class DataNote(_Record):
-    """Which data a table was computed on."""
+    """Which data a table was computed on. Questions have no users, items or interactions."""
 
     name: str
     digest: str
     users: int
     items: int
     interactions: int
+    questions: int = 0
+
+
+def data_note(data: Corpus | Questions) -> DataNote:
+    """What is noted of some data."""
+    if isinstance(data, Questions):
+        return DataNote(name=data.name, digest=data.digest, users=0, items=0, interactions=0, questions=len(data))
+    sizes = {"users": data.n_users, "items": data.n_items, "interactions": data.n_interactions}
+    return DataNote(name=data.name, digest=data.digest, **sizes)
 
 
 class Results(_Record):

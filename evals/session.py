@@ -15,9 +15,10 @@ from evals import results as tables
 from evals.artefacts import Artefacts, Need
 from evals.evaluate import Job, Place
 from evals.experiment import Cell, Context
-from evals.registry import Options, builder
+from evals.registry import Options, build
 from evals.results import CellRun, Results
 from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions
 from whyrec.data.split import SplitView
 
 
@@ -56,14 +57,14 @@ class Session:
     def __init__(
         self,
         name: str,
-        corpus: Corpus,
+        corpus: Corpus | Questions,
         *,
         artefacts: Artefacts,
         place: Place,
         choice: Choice,
         options: Options,
     ) -> None:
-        self.experiment = builder(name)(corpus, options)
+        self.experiment = build(name, corpus, options)
         self.corpus, self.artefacts, self.place = corpus, artefacts, place
         self.choice, self.options = choice, options
         axes = {"backbone": choice.backbone} if choice.backbone else {}
@@ -84,7 +85,8 @@ class Session:
         """Run the missing jobs, judge the claims and note how the texts and runs came about."""
         table = evaluation.evaluate(self.experiment, self._context(say), self.place, jobs=jobs, done=done)
         notes = {str(need): _sentence(self.artefacts.note(need)) for need in self.needs if need.llm}
-        notes |= _repeats(self.corpus) if self.options.mask_seen else {}
+        if self.options.mask_seen and isinstance(self.corpus, Corpus):
+            notes |= _repeats(self.corpus)
         return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
 
     def expected_seconds(self, jobs: Sequence[Job]) -> float | None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-_SHORT = {"recall": "R", "ndcg": "N", "hit": "Hit", "hr": "HR", "mrr": "MRR"}
+_SHORT = {"recall": "R", "ndcg": "N", "hit": "Hit", "hr": "HR", "mrr": "MRR", "em": "EM", "f1": "F1"}
 
 
 @dataclass(frozen=True)
@@ -253,10 +253,9 @@ def _csv_of(row: Row, metric: str, columns: Sequence[str]) -> list[object]:
 
 def _size(results: Results) -> list[str]:
     d = results.data
-    return [
-        f"`{d.name}` (digest `{d.digest}`): {d.users:,} users, {d.items:,} items, {d.interactions:,} interactions. "
-        f"Experiment `{results.experiment}`."
-    ]
+    size = f"{d.users:,} users, {d.items:,} items, {d.interactions:,} interactions"
+    size = f"{d.questions:,} questions" if d.questions else size
+    return [f"`{d.name}` (digest `{d.digest}`): {size}. Experiment `{results.experiment}`."]
 
 
 def _provenance(results: Results) -> str:

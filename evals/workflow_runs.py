@@ -18,6 +18,7 @@ from graphs.estimate import Estimate, estimate
 from graphs.run import How, Job, RunReport, execute, prepare
 from graphs.workflow import read_options, workflow
 from whyrec.data.corpus import Corpus
+from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
 from whyrec.runs import Result, open_run
 from whyrec.runs.identity import canonical
@@ -47,7 +48,7 @@ class WorkflowRuns:
         said: told of every finished run.
     """
 
-    def __init__(self, corpus: Corpus, *, how: How, said: Callable[[Asked, RunReport], None]) -> None:
+    def __init__(self, corpus: Corpus | Questions, *, how: How, said: Callable[[Asked, RunReport], None]) -> None:
         self._corpus, self._how, self._said = corpus, how, said
         self._made: dict[Asked, Recorded] = {}
 

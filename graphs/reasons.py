@@ -22,7 +22,7 @@ from whyrec.errors import UsageError
 if TYPE_CHECKING:
     from rec_models.thought_space import ThoughtSpace
 
-PLAIN = "embedder"  # names the plain scorer where a space may be named
+PLAIN, RANDOM = "embedder", "random"  # name the scorers that need no space, where a space may be named
 
 
 @runtime_checkable
@@ -49,6 +49,16 @@ class PlainCosine:
 
 
 @dataclass(frozen=True)
+class AnyReason:
+    """The placebo: a number in [0, 1) that has nothing to do with fit, but is the same for the same two texts."""
+
+    def score(self, rationales: Sequence[str], behaviour: str) -> list[float]:
+        """A number per reason."""
+        digests = (hashlib.blake2b(f"{behaviour}\x1f{r}".encode(), digest_size=8).digest() for r in rationales)
+        return [int.from_bytes(d, "big") / 2.0**64 for d in digests]
+
+
+@dataclass(frozen=True)
 class InThoughtSpace:
     """cos(E1(reason), E2(text)) in a trained space (PULSE eq. 2)."""
 
@@ -68,12 +78,14 @@ def open_scorer(space: str, embedder: Callable[[], Embedder]) -> ReasonScorer:
     """The scorer of this name.
 
     Args:
-        space: "embedder", or the folder of a saved thought space.
+        space: "embedder", "random" (a placebo), or the folder of a saved thought space.
         embedder: opens the one for plain cosine, or the one that the space's heads were trained over.
 
     Raises:
         UsageError: there is no space in that folder, or it was trained over another embedder.
     """
+    if space == RANDOM:
+        return AnyReason()
     if space == PLAIN:
         return PlainCosine(embedder())
     from rec_models.thought_space import ThoughtSpace
@@ -82,14 +94,14 @@ def open_scorer(space: str, embedder: Callable[[], Embedder]) -> ReasonScorer:
 
 
 def space_digest(space: str) -> str:
-    """Digest of a saved space's weights, 16 hex digits; "" for plain cosine.
+    """Digest of a saved space's weights, 16 hex digits; "" for what needs no space.
 
     A folder's name says nothing about what is in it, so a run's identity needs this.
 
     Raises:
         UsageError: there is no such space.
     """
-    if space == PLAIN:
+    if space in (PLAIN, RANDOM):
         return ""
     weights = Path(space) / "space.safetensors"
     if not weights.is_file():

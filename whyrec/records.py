@@ -1,7 +1,7 @@
 """The nouns everything else speaks of: frozen, without behaviour.
 
-`Item`, `Event` and `Example` are what a prompt may see; `Ranking` and `Click` are the only outcomes an evaluation
-knows. An example that failed is a `Failure` with a reason, never a zero and never a NaN.
+`Item`, `Event` and `Example` are what a prompt may see; `Ranking`, `Click` and `Match` are the only outcomes an
+evaluation knows. An example that failed is a `Failure` with a reason, never a zero and never a NaN.
 """
 
 from __future__ import annotations
@@ -79,11 +79,20 @@ class Click:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """How an answer agrees with the right one: exactly or not, and by the words they share (evals/answers.py)."""
+
+    question: int
+    exact: bool
+    f1: float
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """An example without an outcome, and why."""
+    """An example without an outcome, and why. `user` is the row of a click, or the question, where there is no user."""
 
     user: int
     reason: str
 
 
-Outcome: TypeAlias = Ranking | Click | Failure
+Outcome: TypeAlias = Ranking | Click | Match | Failure

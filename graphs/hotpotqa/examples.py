@@ -30,7 +30,7 @@ class Options:
         steps: how many steps a search may take.
         votes: reasoned answers that vote (ReAct's paper: 21).
         m: rationales to choose among.
-        space: what chooses: "embedder" (plain cosine), or the folder of a saved thought space.
+        space: what chooses: "embedder" (plain cosine), "random" (a placebo), or the folder of a saved thought space.
         embedder: of the plain cosine, or the one the space's heads were trained over.
         catalogue: data set whose captions that embedder was fitted on; "" for these questions' own paragraphs.
         space_digest: of the space's weights; filled in by the program.

@@ -42,6 +42,7 @@ def command(
     mapping: str = typer.Option("pca", "--map", help="To the recommender's width: pca, truncate or random."),
     norm: float = typer.Option(1.0, min=0.001, help="Length of table rows that start from text."),
     users: int | None = typer.Option(None, "--users", min=1, help="Workflows see the first N users of the split."),
+    space: list[str] = typer.Option([], help="Folder of a saved thought space that chooses rationales; repeatable."),
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
@@ -113,7 +114,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     from evals.registry import EncodeAndMap, Options, builder
     from evals.session import Choice, Session
     from graphs.run import How
-    from whyrec.data import load
+    from whyrec.data import open_data
     from whyrec.settings import read_settings
 
     builder(given["name"])
@@ -122,13 +123,9 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
             raise UsageError(f"{option} {given[key]!r} is none of {', '.join(filter(None, known))}.")
     if not given["data"]:
         raise UsageError("Say on which data: whyrec eval NAME --data DATA (`whyrec data ls` lists them).")
-    settings, world = read_settings(), None
-    if given["data"].partition(":")[0] == "world":
-        from whyrec.data import world as generated
-
-        world = generated.load(given["data"])
-    corpus = world.corpus if world is not None else load(given["data"], settings=settings)
-    how = How(settings=settings, world=world, progress=_Told(console))
+    settings = read_settings()
+    opened = open_data(given["data"], settings=settings)
+    how = How(settings=settings, world=opened.world, progress=_Told(console))
     options = Options(
         llms=tuple(given["llm"]) or (settings.llm,),
         folds=tuple(_fold(text) for text in given["fold"]),
@@ -137,12 +134,13 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         mask_seen=not given["keep_seen"],
         cache=settings.home / "embedders",
         users=given["users"],
+        spaces=tuple(given["space"]),
     )
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"]))
     session = Session(
         given["name"],
-        corpus,
-        artefacts=GraphArtefacts(corpus, how=how),
+        opened.data,
+        artefacts=GraphArtefacts(opened.data, how=how),
         place=Place(settings.home, given["results"]),
         choice=Choice(seeds, given["cells"], given["backbone"], given["device"]),
         options=options,
@@ -184,9 +182,9 @@ def _ask(console: Console, session: Session, settings: Settings, *, yes: bool) -
         cost = (
             "free" if e.dollars == 0 else "price unknown" if e.dollars is None else f"about {e.dollars:.2f} US dollars"
         )
-        line = f"{need}: at most {e.calls:,} calls, about {e.tokens_in:,} tokens in, {e.tokens_out:,} out, {cost}"
+        line = f"{need}: at most {e.most:,} calls, about {e.tokens_in:,} tokens in, {e.tokens_out:,} out, {cost}"
         console.print(f"{line}, {_duration(e.seconds)} ({e.basis})")
-    calls = sum(e.calls for _need, e in found if e is not None and e.dollars != 0)
+    calls = sum(e.most for _need, e in found if e is not None and e.dollars != 0)
     if calls > settings.ask_above and not yes and not typer.confirm(f"Ask the model up to {calls:,} times?"):
         raise typer.Exit(2)
 

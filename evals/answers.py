@@ -1,0 +1,45 @@
+"""How an answer agrees with the right one, by HotpotQA's official rules (hotpot_evaluate_v1.py; spec 1.5).
+
+Unusual: yes, no and noanswer are all or nothing: where either side is one of them and the other differs, F1 is 0 even
+if they share a word.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+
+from whyrec.records import Match
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_CLOSED = ("yes", "no", "noanswer")
+
+
+def normalise_answer(text: str) -> str:
+    """Lower case, without punctuation and articles, single spaces."""
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def exact_match(answer: str, right: str) -> bool:
+    """Whether the two are the same once normalised."""
+    return normalise_answer(answer) == normalise_answer(right)
+
+
+def f1(answer: str, right: str) -> float:
+    """Harmonic mean of the shares of words, counted with repeats, that the two have in common."""
+    one, other = normalise_answer(answer), normalise_answer(right)
+    if one != other and (one in _CLOSED or other in _CLOSED):
+        return 0.0
+    mine, wanted = one.split(), other.split()
+    shared = sum((Counter(mine) & Counter(wanted)).values())
+    if not shared:
+        return 0.0
+    precision, recall = shared / len(mine), shared / len(wanted)
+    return 2 * precision * recall / (precision + recall)
+
+
+def match(question: int, answer: str, right: str) -> Match:
+    """The outcome of one question."""
+    return Match(question, exact_match(answer, right), f1(answer, right))
