@@ -1,16 +1,19 @@
 """What a job will probably take, before it starts: calls, tokens, money, time.
 
-Calls are counted by arithmetic over the histories (an upper bound: the cache may answer some). Tokens come from a dry
-run: a few examples, evenly spread, go through the real graph with the extractive model, whose prompts are the real
-ones and whose answers have the real shape. So no workflow needs a cost model of its own.
+Tokens come from a dry run: a few examples, evenly spread, go through the real graph with the extractive model, whose
+prompts are the real ones and whose answers have the real shape. So no workflow needs a cost model of its own. Calls are
+counted by arithmetic over the histories, which is exact for most workflows and an upper bound for some; where the
+sample is clearly below it, the sample's mean is believed. Calls that several examples share (describing an item) are
+answered once, so they are counted once where the workflow says how many differ (`Sharing`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -18,10 +21,11 @@ import numpy as np
 from agents.agent import AnswerError
 from graphs.job import Job
 from graphs.services import Services
-from graphs.workflow import MissingInput
+from graphs.workflow import MissingInput, Sharing
 from whyrec.llm import open_provider
-from whyrec.llm.model import LanguageModel, Reply, Request
+from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores
 from whyrec.llm.prices import Price, price_of
+from whyrec.llm.wrapper import Wrapper
 from whyrec.runs import RunReader, list_runs, open_run
 
 SAMPLE = 50  # examples of the dry run, fewer when they take long
@@ -33,29 +37,43 @@ _TIMED = 200  # recorded calls read to measure a latency
 
 
 @dataclass(frozen=True)
+class Node:
+    """What one node of the graph will ask."""
+
+    name: str
+    calls: int
+    tokens_in: int
+    tokens_out: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What is left of a job.
 
     Attributes:
         examples: to do now.
         settled: done before, or failed and not to be retried.
-        calls: at most this many, repairs and retries aside.
+        calls: about this many will reach the model, repairs and retries aside.
+        most: at most this many.
         tokens_in, tokens_out: about this many.
         price: of the model, None where nobody wrote it down.
         seconds: about this long.
         basis: what the seconds rest on.
         sampled: examples of the dry run.
+        nodes: the same calls and tokens by node, in the order first asked.
     """
 
     examples: int
     settled: int
     calls: int
+    most: int
     tokens_in: int
     tokens_out: int
     price: Price | None
     seconds: float
     basis: str
     sampled: int
+    nodes: tuple[Node, ...] = ()
 
     @property
     def dollars(self) -> float | None:
@@ -65,27 +83,49 @@ class Estimate:
         return (self.tokens_in * self.price.input + self.tokens_out * self.price.output) / 1e6
 
 
-class Measured:
-    """Counts what goes through a model: requests, characters in and out, seconds."""
+@dataclass
+class Tally:
+    """What was asked: calls, tokens in, tokens out."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class Measured(Wrapper):
+    """Counts what goes through a model, by node."""
 
     def __init__(self, inner: LanguageModel) -> None:
-        self.inner, self.name, self.revision = inner, inner.name, inner.revision
-        self.calls = self.characters_in = self.characters_out = 0
-        self.seconds = 0.0
+        super().__init__(inner)
+        self.nodes: dict[str, Tally] = {}
+
+    @property
+    def calls(self) -> int:
+        """Of all nodes."""
+        return sum(tally.calls for tally in self.nodes.values())
 
     async def complete(self, request: Request) -> list[Reply]:
         """Answer and count."""
-        began = time.perf_counter()
         replies = await self.inner.complete(request)
-        self.seconds += time.perf_counter() - began
-        self.calls += len(replies)
-        self.characters_in += sum(len(message.content) for message in request.messages)
-        self.characters_out += sum(len(reply.text) for reply in replies)
+        tally = self.nodes.setdefault(request.about.node, Tally())
+        tally.calls += len(replies)
+        tally.tokens_in += sum(reply.usage.prompt for reply in replies)
+        tally.tokens_out += sum(reply.usage.completion for reply in replies)
         return replies
 
-    async def close(self) -> None:
-        """Close the model inside."""
-        await self.inner.close()
+    async def _score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
+        """Scoring is one call; no server says what it cost."""
+        self.nodes.setdefault(request.about.node, Tally()).calls += 1
+        return await self._inner_score(request, continuations)
+
+
+@dataclass(frozen=True)
+class _DryRun:
+    """Counts of a dry run: by node, and per sampled example."""
+
+    nodes: Mapping[str, Tally] = field(default_factory=dict)
+    per_example: tuple[int, ...] = ()
+    seconds: float = 0.0
 
 
 async def estimate(job: Job) -> Estimate:
@@ -97,11 +137,21 @@ async def estimate(job: Job) -> Estimate:
     examples = len(job.inputs.indices)
     settled = _settled(job)
     share = (examples - settled) / examples if examples else 0.0
-    calls = round(job.inputs.calls() * share)
-    model, sampled, cpu_s = await _dry_run(job, wanted=calls > 0)
-    per_call = calls / model.calls if model.calls else 0.0
-    tokens_in, tokens_out = (round(n / 4 * per_call) for n in (model.characters_in, model.characters_out))
-    seconds, basis = _seconds(job, calls, cpu_s * per_call)
+    most = round(job.inputs.calls() * share)
+    dry = await _dry_run(job) if most > 0 else _DryRun()
+    nodes = tuple(
+        Node(
+            name,
+            round(calls * share),
+            round(calls * share * dry.nodes[name].tokens_in / dry.nodes[name].calls),
+            round(calls * share * dry.nodes[name].tokens_out / dry.nodes[name].calls),
+        )
+        for name, calls in _expected(job, dry).items()
+    )
+    calls = min(most, sum(node.calls for node in nodes)) if nodes else most
+    tokens_in, tokens_out = sum(node.tokens_in for node in nodes), sum(node.tokens_out for node in nodes)
+    made = sum(dry.per_example)
+    seconds, basis = _seconds(job, calls, dry.seconds * calls / made if made else 0.0)
     limits = job.how.limits
     if limits is not None and limits.requests_per_minute:
         seconds = max(seconds, calls / limits.requests_per_minute * 60)
@@ -111,34 +161,56 @@ async def estimate(job: Job) -> Estimate:
         examples=examples - settled,
         settled=settled,
         calls=calls,
+        most=most,
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         price=price_of(job.model.name, home=job.how.settings.home),
         seconds=seconds,
         basis=basis,
-        sampled=sampled,
+        sampled=len(dry.per_example),
+        nodes=nodes,
     )
 
 
-async def _dry_run(job: Job, *, wanted: bool) -> tuple[Measured, int, float]:
-    """(the model and its counts, examples sampled, seconds it took); all zero if not wanted."""
+def _expected(job: Job, dry: _DryRun) -> dict[str, float]:
+    """Calls of all examples by node: shared ones as the workflow counts them, the others in the sample's proportions.
+
+    Their total is what arithmetic says unless the sample's mean lies more than two standard errors below.
+    """
+    inputs, examples, n = job.inputs, len(job.inputs.indices), len(dry.per_example)
+    shared = inputs.shared() if isinstance(inputs, Sharing) else {}
+    shared = {name: counts for name, counts in shared.items() if name in dry.nodes}
+    own = sum(tally.calls for name, tally in dry.nodes.items() if name not in shared)
+    if not n or not dry.nodes:
+        return {}
+    counted = inputs.calls() - sum(bound for bound, _ in shared.values())
+    spread = float(np.std(dry.per_example, ddof=1)) if n > 1 else 0.0
+    error = examples * spread / math.sqrt(n) * math.sqrt(max(0.0, 1 - n / examples))
+    seen = own / n * examples
+    total = counted if counted <= seen + 2 * error else seen
+    found = {name: total * tally.calls / own for name, tally in dry.nodes.items() if name not in shared}
+    return {name: float(shared[name][1]) if name in shared else found[name] for name in dry.nodes}
+
+
+async def _dry_run(job: Job) -> _DryRun:
+    """Put a sample through the graph, in an order that leaves it evenly spread wherever patience ends."""
     flow, inputs = job.flow, job.inputs
     model = Measured(open_provider("extractive", settings=job.how.settings))
-    parts = await asyncio.to_thread(lambda: job.parts) if wanted else ()
+    parts = await asyncio.to_thread(lambda: job.parts)
     services, graph = Services(dict.fromkeys(flow.roles, model), parts), flow.build()
-    last = len(inputs.indices) - 1
-    places = np.unique(np.linspace(0, last, SAMPLE).astype(np.int64)) if wanted else np.empty(0, np.int64)
-    began, sampled = time.perf_counter(), 0
-    for index in inputs.indices[places]:
+    places = np.unique(np.linspace(0, len(inputs.indices) - 1, SAMPLE).astype(np.int64))
+    began, per_example = time.perf_counter(), []
+    for index in inputs.indices[np.random.default_rng(0).permutation(places)]:
+        before = model.calls
         try:
             state = inputs.state(int(index))
             await graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
-            sampled += 1
         except (AnswerError, MissingInput):
-            continue
+            pass
+        per_example.append(model.calls - before)
         if time.perf_counter() - began > _PATIENCE_S:
             break
-    return model, sampled, time.perf_counter() - began
+    return _DryRun(model.nodes, tuple(per_example), time.perf_counter() - began)
 
 
 def _seconds(job: Job, calls: int, cpu_s: float) -> tuple[float, str]:

@@ -40,7 +40,11 @@ class Users:
 
     def candidates(self, index: int, n: int, seed: int) -> tuple[Item, ...]:
         """`n` items with the target among them, unmarked, in an order that does not depend on it; frozen by seed."""
-        return tuple(self.source.corpus.item(int(i)) for i in self._frozen(n, seed).of(index))
+        return tuple(self.source.corpus.item(int(i)) for i in self.candidate_indices(index, n, seed))
+
+    def candidate_indices(self, index: int, n: int, seed: int) -> npt.NDArray[np.int32]:
+        """The same candidates by item index, int32[n]."""
+        return self._frozen(n, seed).of(index)
 
     def _frozen(self, n: int, seed: int) -> Candidates:
         if (n, seed) not in self._drawn:

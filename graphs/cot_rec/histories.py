@@ -158,6 +158,11 @@ class Histories(Users, Generic[OptionsT]):
             for n, count in zip(kinds, counts, strict=True)
         )
 
+    def distinct_candidates(self) -> int:
+        """How many different items the frozen candidates of all users are."""
+        rows = [self.candidate_indices(int(u), self.options.candidates, self.options.seed) for u in self.indices]
+        return len(np.unique(np.concatenate(rows))) if rows else 0
+
     def description_calls(self, shown: int) -> int:
         """Calls to describe `shown` items on the fly: none with a run of descriptions, at most one per item."""
         return 0 if self.options.descriptions else min(shown, self.source.corpus.n_items)

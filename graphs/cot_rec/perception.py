@@ -199,6 +199,13 @@ class Pairs(Histories[Options]):
         pairs = 2 * (users if self.options.mode == "batched" else shown)
         return pairs + folds + self.description_calls(shown)
 
+    def shared(self) -> dict[str, tuple[int, int]]:
+        """Every item is described once, however many users it is shown to."""
+        if self.options.mode == "official_json" or self.options.descriptions:
+            return {}
+        shown = len(self.indices) * self.options.candidates
+        return {"describe": (self.description_calls(shown), self.distinct_candidates())}
+
 
 def prompt_names(options: Options) -> tuple[str, ...]:
     """Prompts of a mode."""

@@ -249,6 +249,14 @@ class Ranked(Histories[Options]):
             return ranking + folds
         return ranking + folds + 2 * users + self.description_calls(users * self.options.candidates)
 
+    def shared(self) -> dict[str, tuple[int, int]]:
+        """Every item is described once, however many users it is retrieved for."""
+        if self.options.mode != "perception" or self._perceptions is not None or self.options.descriptions:
+            return {}
+        rows = [self._retrieved.of(int(user)) for user in self.indices]
+        different = len(np.unique(np.concatenate(rows))) if rows else 0
+        return {"describe": (self.description_calls(len(rows) * self.options.candidates), different)}
+
 
 def lists(source: Source, options: Options, view: SplitView) -> Retriever:
     """What the retriever of these options gives every user of a split."""

@@ -35,7 +35,7 @@ def whyrec(*arguments: str, code: int = 0) -> str:
 
 def test_a_run_says_what_it_will_take_and_what_it_did():
     said = whyrec(*BASE, "--llm", "extractive", "--users", "8")
-    assert re.search(r"8 examples, at most \d+ calls, about \d+ tokens in", said)
+    assert re.search(r"8 examples, about \d+ calls \(at most \d+\), about \d+ tokens in", said)
     assert "8 examples = 8 done + 0 failed + 0 left" in said and "results.parquet" in said
     again = whyrec(*BASE, "--llm", "extractive", "--users", "8")
     assert "all 8 examples are settled, nothing to ask" in again and "0 calls = 0 answered" in again
@@ -159,7 +159,7 @@ def test_the_question_is_asked_at_a_terminal(monkeypatch):
 
     from graphs.estimate import Estimate
 
-    expected = Estimate(10, 0, 100, 0, 0, None, 1.0, "assumed", 3)
+    expected = Estimate(10, 0, 90, 100, 0, 0, None, 1.0, "assumed", 3)
     monkeypatch.setattr(run.sys, "stdin", Terminal())
     monkeypatch.setattr(run.typer, "confirm", lambda question: question == "Make up to 100 calls?")
     run._ask(expected, 50, yes=False)

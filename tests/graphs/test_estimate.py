@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from graphs.cot_rec.preference import Folds
 from graphs.estimate import estimate
 from graphs.run import prepare, run
+from graphs.workflow import workflow
+from whyrec.data.world import make
 from whyrec.llm import Limits
 from whyrec.settings import read_settings
 
@@ -20,6 +23,37 @@ async def test_it_is_close_to_what_happens_and_asks_nobody(world, how, counting)
     assert (expected.examples, expected.settled, expected.calls) == (60, 0, report.now.calls.calls)
     assert expected.tokens_in == pytest.approx(report.now.calls.tokens_in, rel=0.35)
     assert expected.dollars == 0.0 and 0 < expected.sampled <= 50
+
+
+@pytest.mark.parametrize(
+    ("graph", "options"),
+    [
+        ("cot_rec.recommend", {}),
+        ("cot_rec.recommend", {"mode": "titles", "only": "hits", "placements": 10}),
+        ("cot_rec.preference", {"batch": 4, "overlap": 1}),
+        ("cot_rec.perception", {"candidates": 4}),
+        ("cot_rec.describe", {}),
+    ],
+)
+async def test_calls_and_tokens_are_those_really_made_within_a_tenth(graph, options, how):
+    """Items that many users are shown are described once; the estimate knows it, whatever the sample says."""
+    corpus = make(users=100, items=150).corpus
+    chosen = workflow(graph).options(**options)
+    expected = await estimate(prepare(graph, corpus=corpus, model="extractive", options=chosen, how=how()))
+    report = await run(graph, corpus=corpus, model="extractive", options=chosen, how=how())
+    made = report.now.calls
+    assert expected.calls == pytest.approx(made.asked, rel=0.1) and made.asked <= expected.most
+    assert expected.tokens_in == pytest.approx(made.tokens_in, rel=0.1)
+    assert expected.tokens_out == pytest.approx(made.tokens_out, rel=0.1)
+    assert sum(node.tokens_in for node in expected.nodes) == expected.tokens_in
+
+
+async def test_a_bound_that_is_not_reached_is_not_believed(world, how, monkeypatch):
+    monkeypatch.setattr(Folds, "calls", lambda self: 4 * len(self.indices))
+    expected = await estimate(prepare(NAME, corpus=world.corpus, model="echo", how=how()))
+    assert expected.most == 240
+    report = await run(NAME, corpus=world.corpus, model="extractive", how=how())
+    assert expected.calls == pytest.approx(report.now.calls.asked, rel=0.1)
 
 
 async def test_only_what_is_left_counts(world, how):

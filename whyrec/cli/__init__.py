@@ -14,6 +14,7 @@ _NOUNS = {
     "llm": "app",
     "prompts": "app",
     "run": "command",
+    "estimate": "command",
     "runs": "app",
     "eval": "command",
     "search": "command",

@@ -50,7 +50,7 @@ def command(
     from whyrec.settings import read_settings
 
     flow = workflow(graph)
-    options = _options(flow, option, split)
+    options = options_of(flow, option, split)
     settings = read_settings(llm=llm or None, concurrency=concurrency)
     how = How(
         settings=settings,
@@ -88,7 +88,7 @@ def _go(
                 if not (yes and quiet):
                     expected = await estimate(job)
                     if not quiet:
-                        console.print(_expect(job, expected))
+                        console.print(expectation(job, expected))
                     _ask(expected, how.settings.ask_above, yes=yes)
             except BaseException:
                 await job.model.close()
@@ -119,7 +119,7 @@ def _list() -> None:
     Console(highlight=False).print(table)
 
 
-def _options(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
+def options_of(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
     """The graph's options from `--option key=value` and `--split`."""
     from graphs.workflow import option_help, read_options
 
@@ -140,7 +140,7 @@ def _options(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
     return read_options(flow, texts)
 
 
-def _expect(job: Job, expected: Estimate) -> str:
+def expectation(job: Job, expected: Estimate) -> str:
     """The estimate in a paragraph."""
     from whyrec.cli.live import span
 
@@ -151,8 +151,9 @@ def _expect(job: Job, expected: Estimate) -> str:
     before = f" ({expected.settled} more are settled)" if expected.settled else ""
     return (
         f"{job.flow.name} over {job.identity.data} by {job.model.name}: {expected.examples} examples{before}, "
-        f"at most {expected.calls} calls, about {expected.tokens_in} tokens in and {expected.tokens_out} out, {price}, "
-        f"about {span(expected.seconds)} ({expected.basis}; tokens from {expected.sampled} sampled examples)."
+        f"about {expected.calls} calls (at most {expected.most}), about {expected.tokens_in} tokens in and "
+        f"{expected.tokens_out} out, {price}, about {span(expected.seconds)} ({expected.basis}; tokens from "
+        f"{expected.sampled} sampled examples)."
     )
 
 
@@ -163,14 +164,14 @@ def _ask(expected: Estimate, limit: int, *, yes: bool) -> None:
         UsageError: there is nobody to ask.
         typer.Exit: the answer was no.
     """
-    if expected.calls <= limit or yes:
+    if expected.most <= limit or yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            f"This job may make {expected.calls} calls, more than the {limit} that need no question "
+            f"This job may make {expected.most} calls, more than the {limit} that need no question "
             f"(WHYREC_ASK_ABOVE). Add --yes to run it, or --users to make it smaller."
         )
-    if not typer.confirm(f"Make up to {expected.calls} calls?"):
+    if not typer.confirm(f"Make up to {expected.most} calls?"):
         raise typer.Exit(0)
 
 

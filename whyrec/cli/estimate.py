@@ -1,0 +1,78 @@
+"""`whyrec estimate GRAPH`: what a run would take, without asking the model and without running anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from whyrec.cli.run import expectation, options_of
+from whyrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from graphs.estimate import Estimate
+
+
+def command(
+    graph: str = typer.Argument("", help="The graph, e.g. cot_rec.preference; whyrec run --list shows them all."),
+    data: str = typer.Option("", "--data", help="The data set: a name, a path, or world."),
+    llm: str = typer.Option("", "--llm", help="The model. Default: $WHYREC_LLM or extractive."),
+    users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split."),
+    split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
+    option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
+    concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),
+    rpm: float | None = typer.Option(None, help="Requests a minute that the server bears."),
+    tpm: float | None = typer.Option(None, help="Tokens a minute that the server bears."),
+    new: bool = typer.Option(False, "--new", help="As if nothing had been run yet."),
+) -> None:
+    """Say what `whyrec run` with the same options would take: calls, tokens, money, time, and the calls by node.
+
+    Exit codes: 0, 2 usage or environment.
+    """
+    if not graph or not data:
+        missing = "a graph (whyrec run --list)" if not graph else "--data (whyrec data ls)"
+        raise UsageError(f"whyrec estimate needs {missing}, as in: whyrec estimate cot_rec.preference --data world.")
+    import asyncio
+
+    from rich.console import Console
+
+    from graphs.estimate import estimate
+    from graphs.job import How
+    from graphs.run import prepare
+    from graphs.workflow import workflow
+    from whyrec.data import open_data
+    from whyrec.llm import Limits
+    from whyrec.settings import read_settings
+
+    flow = workflow(graph)
+    options = options_of(flow, option, split)
+    settings = read_settings(llm=llm or None, concurrency=concurrency)
+    opened = open_data(data, settings=settings)
+    limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
+    how = How(settings=settings, new=new, limits=limits, world=opened.world)
+    job = prepare(flow.name, corpus=opened.data, model=settings.llm, options=options, users=users, how=how)
+
+    async def main() -> Estimate:
+        try:
+            return await estimate(job)
+        finally:
+            await job.model.close()
+
+    expected = asyncio.run(main())
+    console = Console(highlight=False)
+    console.print(expectation(job, expected))
+    if expected.nodes:
+        console.print(_by_node(expected))
+
+
+def _by_node(expected: Estimate) -> Table:
+    from rich.table import Table
+
+    table = Table("node", "calls", "tokens in", "tokens out", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for node in expected.nodes:
+        table.add_row(node.name, f"{node.calls:,}", f"{node.tokens_in:,}", f"{node.tokens_out:,}")
+    return table
