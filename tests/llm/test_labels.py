@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from whyrec.errors import UsageError
-from whyrec.llm.labels import choice_format, choices_of, first_token_logprobs, label_probabilities, read_labels
+from whyrec.llm.labels import NoLabel, choice_format, choices_of, first_token_logprobs, label_probabilities, read_labels
 from whyrec.llm.model import (
     AnswerFormat,
     Message,
@@ -93,7 +93,7 @@ async def test_a_model_that_can_do_neither_is_an_error_unless_its_word_is_allowe
         await read_labels(Says({"A": -0.1, "B": -3.0}), ASK, LABELS)
     reading = await read_labels(Says(None, text=" B. "), ASK, LABELS, ways=("logprobs", "score", "answer"))
     assert reading.way == "answer" and reading.probabilities == {"A": 0.0, "B": 1.0, "C": 0.0}
-    with pytest.raises(Refused, match="it answered 'maybe'"):
+    with pytest.raises(NoLabel, match="it answered 'maybe'"):
         await read_labels(Says(None, text="maybe"), ASK, LABELS, ways=("answer",))
 
 

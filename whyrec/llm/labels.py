@@ -18,11 +18,15 @@ from functools import lru_cache
 from typing import Literal, TypeAlias, cast
 
 from whyrec.errors import UsageError
-from whyrec.llm.model import AnswerFormat, LanguageModel, Refused, Request, Scorer, TokenLogprob
+from whyrec.llm.model import AnswerFormat, LanguageModel, ModelError, Refused, Request, Scorer, TokenLogprob
 
 Way: TypeAlias = Literal["logprobs", "score", "answer"]
 _TOP = 20  # what OpenAI and vLLM give at most without being told otherwise
 _MASKED = -1_000.0  # vLLM writes -9999.0 for minus infinity
+
+
+class NoLabel(ModelError):
+    """The model answered, but with none of the labels: this example has no reading, others may have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ async def read_labels(
     Raises:
         UsageError: there are no labels, or two are the same, or one is empty.
         Refused: the model can do none of the ways.
+        NoLabel: it was left to say a label, and said something else.
         ModelError: the model did not answer.
     """
     if not labels or len(set(labels)) != len(labels) or not all(label.strip() for label in labels):
@@ -79,9 +84,14 @@ async def read_labels(
         if isinstance(found, LabelReading):
             return found
         said.append(f"{way}: {found}")
+    why = f"{model.name} gives no probabilities for the labels {', '.join(labels)} ({'; '.join(said)})."
+    if ways[-1] == "answer":
+        raise NoLabel(
+            f"{why} Use a model with log-probabilities (vLLM, transformers), or one that keeps to the labels."
+        )
     raise Refused(
-        f"{model.name} gives no probabilities for the labels {', '.join(labels)} ({'; '.join(said)}). Use a model with "
-        f"log-probabilities (vLLM, transformers), or allow the way 'answer', which takes what the model says."
+        f"{why} Use a model with log-probabilities (vLLM, transformers), or allow the way 'answer', which takes what "
+        f"the model says."
     )
 
 
