@@ -13,6 +13,7 @@ option is resolved to "<run id>@<digest of its results>", which is part of the i
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,17 +154,23 @@ def pairs_of(source: Source, how: Learning) -> Pairs:
     Raises:
         LeakageError: a rationale was written for another history.
     """
-    from rec_models.thought_fit import Pairs
-
     run = open_run(source.home, how.rationales.partition("@")[0])
     try:
         view = SplitView(source.corpus, "train" if _is_train(run) else "test")
-        rows = [_row(view, result.payload) for _, result in zip(range(how.learners), run.results("done"), strict=False)]
+        some = zip(range(how.learners), run.results("done"), strict=False)
+        return pairs_from(view, (result.payload for _, result in some), told=how.told)
     finally:
         run.close()
-    users, targets, rationales, behaviours, told = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-    told = () if how.told == "never" else told
-    return Pairs(np.array(users, np.int64), np.array(targets, np.int64), rationales, behaviours, told)
+
+
+def pairs_from(view: SplitView, payloads: Iterable[Any], *, told: Told = "never") -> Pairs:
+    """Results of pulse.rationale over a split as pairs to learn from; errors as in `pairs_of`."""
+    from rec_models.thought_fit import Pairs
+
+    rows = [_row(view, payload) for payload in payloads]
+    users, targets, rationales, behaviours, named = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    named = () if told == "never" else named
+    return Pairs(np.array(users, np.int64), np.array(targets, np.int64), rationales, behaviours, named)
 
 
 def _row(view: SplitView, payload: Any) -> tuple[int, int, str, str, str]:

@@ -1,0 +1,180 @@
+"""PULSE Figure 3: do behaviours and their own rationales meet in thought space? The picture, and its numbers.
+
+The paper shows a t-SNE before and after contrastive training. A projection can show anything, so the numbers stand
+beside it, over held-out users only (spec 9.2, PUL-F3): mean cosine of a behaviour with its own rationale and with those
+of others, alignment, uniformity, and the reciprocal rank of its own rationale among 11 and among all held out. The
+space is trained here, from the rationales of a pulse.rationale run, once per seed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from evals.aggregate import Summary, summarise
+from evals.artefacts import Asked
+from evals.experiment import Cell, Claim, Context, Experiment, Told
+from evals.metrics import Floats
+from evals.pulse import rationales
+from evals.registry import Options
+from graphs.thoughts import pairs_from
+from rec_models.thought_fit import Pairs, fit_space, split_users
+from rec_models.thought_space import ThoughtSpace
+from whyrec.data.corpus import Corpus
+from whyrec.data.split import SplitView
+from whyrec.data.text import captions
+from whyrec.embed import Vectors, open_embedder
+from whyrec.records import Ranking
+
+NAME = "pulse.figure_3"
+OWN, OTHERS, ALIGNED, UNIFORM, AMONG_11 = (
+    "cos to own",
+    "cos to others",
+    "alignment",
+    "uniformity",
+    "MRR among 11",
+)
+MOST = 1000  # rationales that a behaviour looks among
+_DRAWN = 200  # users in the picture
+_NEGATIVES = 10
+LEARNT = "training brings own rationales nearer"
+
+
+def figure_3(corpus: Corpus, options: Options = Options()) -> Experiment:
+    """The numbers of Figure 3 before and after training; the picture goes beside the cache of embedders."""
+    return Experiment(
+        name=NAME,
+        title="PULSE Figure 3, behaviours and rationales before and after contrastive training",
+        protocol=(
+            "rationales and behaviours of the train split, s[:-3] -> s[-3]; numbers over the tenth of the users held "
+            f"out from training, whose behaviour texts look for their own rationale among at most {MOST:,}; alignment "
+            "is the mean squared distance of a behaviour to its own rationale, uniformity the log of the mean of "
+            "exp(-2 d^2) over pairs of behaviours (lower spreads wider); heads over the embedder's frozen vectors."
+        ),
+        cells=tuple(cell for llm in options.llms for cell in _cells(llm, options)),
+        metrics=(f"mrr@{MOST}", "hr@1"),
+        claims=tuple(Claim(LEARNT, f"after @{llm}", f"before @{llm}", f"mrr@{MOST}") for llm in options.llms),
+        says={
+            LEARNT: "paper 4.1: after training, positives concentrate near their behaviours and negatives drift away"
+        },
+        measures=(OWN, OTHERS, ALIGNED, UNIFORM, AMONG_11),
+    )
+
+
+def _cells(llm: str, options: Options) -> Iterator[Cell]:
+    asked = rationales(llm)
+    for when in ("before", "after"):
+        yield Cell(
+            f"{when} @{llm}",
+            partial(_measured, asked=asked, options=options, when=when),
+            axes={"training": when, "llm": llm},
+            settings={"graph": str(asked), "when": when, "embedder": options.how.embedder},
+            needs=(asked,),
+            base="" if when == "before" else f"before @{llm}",
+        )
+
+
+def _measured(context: Context, seed: int, *, asked: Asked, options: Options, when: str) -> Told:
+    """Train if asked to, place the held-out users, measure and draw."""
+    view = SplitView(context.corpus, "train")
+    pairs = pairs_from(view, (r.payload for r in context.artefacts.results(asked) if r.payload is not None))
+    embedder = open_embedder(options.how.embedder, fit_on=captions(context.corpus), cache=options.cache)
+    space = ThoughtSpace.over(embedder)
+    about: dict[str, object] = {"pairs": len(pairs)}
+    if when == "after":
+        report = fit_space(space, pairs, seed=seed)
+        about |= {"best epoch": report.best_epoch, "fit seconds": round(report.seconds, 2)}
+    held = split_users(pairs.users, 0.1, seed)[1][:MOST]
+    shown = Shown.of(space, pairs, held)
+    if options.cache is not None:
+        path = options.cache.parent / "figures" / f"{NAME}.{Path(context.corpus.name).name}.{asked.llm}.{when}.png"
+        about["picture"] = str(draw(shown, path, title=f"{when} training"))
+    return Told(shown.rankings(), about=about, measures=shown.measures(seed))
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Points of held-out users: float32[N, P] each, and which rationales are right answers of whom, bool[N, N]."""
+
+    users: tuple[int, ...]
+    behaviours: Vectors
+    rationales: Vectors
+    same: np.ndarray
+
+    @classmethod
+    def of(cls, space: ThoughtSpace, pairs: Pairs, rows: np.ndarray) -> Shown:
+        """The points of some rows of the pairs."""
+        texts = [tuple(t[int(row)] for row in rows) for t in (pairs.rationales, pairs.behaviours)]
+        some = Pairs(pairs.users[rows], pairs.targets[rows], *texts)
+        return cls(
+            tuple(some.users.tolist()),
+            space.behaviours(some.behaviours),
+            space.rationales(some.rationales),
+            some.same(),
+        )
+
+    def rankings(self) -> list[Ranking]:
+        """Where each behaviour finds its own rationale; other right answers are no rivals."""
+        cosine = self.behaviours @ self.rationales.T
+        own = np.diag(cosine)[:, None]
+        better, equal = ((cosine > own) & ~self.same).sum(1), ((cosine == own) & ~self.same).sum(1)
+        columns = zip(self.users, better.tolist(), equal.tolist(), strict=True)
+        return [Ranking(user, b, e, len(self.users)) for user, b, e in columns]
+
+    def measures(self, seed: int) -> dict[str, Summary]:
+        """The numbers beside the picture."""
+        cosine = (self.behaviours @ self.rationales.T).astype(np.float64)
+        own = np.diag(cosine)
+        others = np.where(self.same, np.nan, cosine)
+        distance = 2 - 2 * (self.behaviours @ self.behaviours.T).astype(np.float64)
+        apart = np.exp(-2 * distance)[~np.eye(len(own), dtype=bool)].reshape(len(own), -1).mean(1)
+        spread = summarise(apart)
+        mean, low, high = (math.log(max(v, 1e-12)) for v in (spread.mean, spread.low, spread.high))
+        return {
+            OWN: summarise(own),
+            OTHERS: summarise(np.nanmean(others, axis=1)),
+            ALIGNED: summarise(2 - 2 * own),
+            UNIFORM: Summary(mean, low, high, spread.n),
+            AMONG_11: summarise(self._among_11(cosine, seed)),
+        }
+
+    def _among_11(self, cosine: Floats, seed: int) -> Floats:
+        """Reciprocal rank of the own rationale among ten drawn ones, equals in the middle."""
+        draw = np.random.default_rng(seed)
+        found = np.empty(len(cosine))
+        for row, line in enumerate(cosine):
+            rivals = np.flatnonzero(~self.same[row])
+            some = line[draw.choice(rivals, min(_NEGATIVES, len(rivals)), replace=False)]
+            found[row] = 1 / (1 + (some > line[row]).sum() + (some == line[row]).sum() / 2)
+        return found
+
+
+def draw(shown: Shown, path: Path, *, title: str) -> Path:
+    """t-SNE of behaviours (green), their rationales (blue) and a rationale of somebody else (red), as in the paper."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from sklearn.manifold import TSNE
+
+    n = min(_DRAWN, len(shown.users))
+    other = np.roll(np.arange(n), 1)
+    points = np.concatenate([shown.behaviours[:n], shown.rationales[:n]])
+    flat = TSNE(2, perplexity=max(2.0, min(30.0, n / 4)), init="pca", random_state=0).fit_transform(points)
+    b, r = flat[:n], flat[n:]
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axis = figure.subplots()
+    for row in range(min(n, 60)):
+        axis.plot(*zip(b[row], r[row], strict=True), color="tab:blue", linewidth=0.6)
+        axis.plot(*zip(b[row], r[other[row]], strict=True), color="tab:red", linewidth=0.4, linestyle=":")
+    axis.scatter(b[:, 0], b[:, 1], s=10, color="tab:green", label="behaviour")
+    axis.scatter(r[:, 0], r[:, 1], s=10, color="tab:blue", label="rationale: own (line), another's (dots)")
+    axis.set(title=title, xticks=[], yticks=[])
+    axis.legend(loc="upper right", fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    return path
