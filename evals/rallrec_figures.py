@@ -105,7 +105,10 @@ def _group(run: Asked, group: int, ordered: Sorted) -> CellFunction:
         right = (probability > 0.5) == clicked
         mine = np.array_split(np.arange(len(at)), GROUPS)[group]
         clicks = [Click(int(i), float(probability[i]), bool(clicked[i])) for i in mine]
-        about = {"base rate": round(float(clicked[mine].mean()), 4), "mean": round(float(key[mine].mean()), 6)}
+        about: dict[str, float | None] = {
+            "base rate": round(float(clicked[mine].mean()), 4),
+            "mean": round(float(key[mine].mean()), 6),
+        }
         if not group:
             about |= {"rank correlation": _rank(key, right)}
             about |= {f"among {n}": _rank(key[m], right[m]) for n, m in {"likes": clicked, "rest": ~clicked}.items()}

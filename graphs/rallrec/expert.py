@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from graphs.rallrec.features import NAMES, ItemPast, features
 from graphs.rallrec.merge import Opinion
@@ -40,7 +41,7 @@ class Weights:
 
     def probability(self, rows_NF: Floats) -> Floats:
         """P(yes) of each row of features, float64[N]."""
-        found: Floats = 1.0 / (1.0 + np.exp(-(self.bias + (rows_NF - self.mean) / self.scale @ self.weights)))
+        found: Floats = expit(self.bias + (rows_NF - self.mean) / self.scale @ self.weights)
         return found
 
 
@@ -87,20 +88,20 @@ def logistic_expert(part: Retriever, *, train_rows: int, folder: Path) -> Logist
     path = folder / f"expert{VERSION}-{_digest(rows.digest, options, train_rows)}.json"
     if path.exists():
         kept = json.loads(path.read_text())
-        arrays = [np.array(kept[name]) for name in ("mean", "scale", "weights")]
-        return LogisticExpert(part, past, Weights(*arrays, kept["bias"]))
+        mean, scale, weights = (np.array(kept[name]) for name in ("mean", "scale", "weights"))
+        return LogisticExpert(part, past, Weights(mean, scale, weights, kept["bias"]))
     view = CtrView(rows, "train")
     drawn = np.sort(np.random.default_rng([options.seed, 11]).permutation(view.rows)[:train_rows])
     reader = Retriever(view, part.vectors, options)
     table = np.stack([features(reader, past, int(row), options.retrieval) for row in drawn])
-    weights = _fit(table, view.clicked(drawn))
+    fitted = _fit(table, view.clicked(drawn))
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    told = {"features": NAMES, "rows": len(drawn), "bias": weights.bias}
-    told |= {name: getattr(weights, name).tolist() for name in ("mean", "scale", "weights")}
+    told = {"features": NAMES, "rows": len(drawn), "bias": fitted.bias}
+    told |= {name: getattr(fitted, name).tolist() for name in ("mean", "scale", "weights")}
     unfinished.write_text(json.dumps(told, indent=1) + "\n")
     unfinished.replace(path)
-    return LogisticExpert(part, past, weights)
+    return LogisticExpert(part, past, fitted)
 
 
 def _fit(table_NF: Floats, clicked: npt.NDArray[np.bool_]) -> Weights:

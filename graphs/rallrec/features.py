@@ -34,15 +34,14 @@ class ItemPast:
     """
 
     def __init__(self, rows: CtrRows) -> None:
-        self._rows, stop = rows, rows.bounds[0]
-        self._train = stop
+        self._train = stop = rows.bounds[0]
+        self._before: tuple[Floats, Floats] | None = None
         size = rows.corpus.n_items + 1
         if rows.protocol == "timeline":
             items, liked = rows.items[:stop], CtrView(rows, "train").clicked(np.arange(stop))
             self._before = _running(items, np.ones(stop)), _running(items, liked.astype(np.float64))
         else:
             items, liked = _histories(rows)
-            self._before = None
         self.asked = np.bincount(items, minlength=size).astype(np.float64)
         self.liked = np.bincount(items, weights=liked.astype(np.float64), minlength=size)
         self.base = float(self.liked.sum() / max(self.asked.sum(), 1.0))
