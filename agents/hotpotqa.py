@@ -31,7 +31,7 @@ Reasoning: TypeAlias = Annotated[
     ),
 ]
 
-_ACTION_LINE = re.compile(r"^[ \t>*#-]*action(?:[ \t]*\d+)?[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
+_ACTION_LINE = re.compile(r"^[ \t>*#-]*action(?:[ \t]*\d+)?[ \t]*:[ \t*]*(.*)$", re.IGNORECASE | re.MULTILINE)
 _THOUGHT = re.compile(r"^[ \t>*#-]*thought(?:[ \t]*\d+)?[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
 _OBSERVATION = re.compile(r"^[ \t>*#-]*observation(?:[ \t]*\d+)?[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _BARE_CALL = re.compile(r"^[ \t>*#-]*((?:search|lookup|finish)[\[(].*[\])])\W*$", re.IGNORECASE | re.MULTILINE)

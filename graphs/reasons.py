@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class InThoughtSpace:
 
 def scorer_of(services: Services) -> ReasonScorer:
     """The scorer among the parts of these services; UnknownNameError where there is none."""
-    return cast(ReasonScorer, services.part(ReasonScorer))  # type: ignore[type-abstract]
+    return services.part(ReasonScorer)  # type: ignore[type-abstract]
 
 
 def open_scorer(space: str, embedder: Callable[[], Embedder]) -> ReasonScorer:

@@ -192,8 +192,13 @@ def _embedder(source: Source, options: Options) -> Embedder:
 
 
 async def _sample(state: State, runtime: Runtime[Services], n: int) -> tuple[agents.ReasonedAnswer, ...]:
-    blanks = {"paragraphs": state.task.shown, "question": state.task.question.text}
-    found = await agents.sample_reasons.many(runtime.context.llm(), n, about=_about(state, "reason"), **blanks)
+    found = await agents.sample_reasons.many(
+        runtime.context.llm(),
+        n,
+        about=_about(state, "reason"),
+        paragraphs=state.task.shown,
+        question=state.task.question.text,
+    )
     return tuple(found)
 
 

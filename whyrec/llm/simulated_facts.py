@@ -171,7 +171,8 @@ class SimulatedFacts:
 
     def _is_right(self, seen: _Seen, rng: random.Random) -> bool:
         assert seen.truth is not None
-        return rng.random() < self.quality ** (0.25 + seen.truth.difficulty + seen.haystack)
+        chance: float = self.quality ** (0.25 + seen.truth.difficulty + seen.haystack)
+        return rng.random() < chance
 
 
 def open_either(rest: str, *, settings: Settings, world: World | FactWorld | None) -> LanguageModel:
