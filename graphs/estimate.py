@@ -2,9 +2,9 @@
 
 Tokens come from a dry run: a few examples, evenly spread, go through the real graph with the extractive model, whose
 prompts are the real ones and whose answers have the real shape. So no workflow needs a cost model of its own. Calls are
-counted by arithmetic over the histories, which is exact for most workflows and an upper bound for some; where the
-sample is clearly below it, the sample's mean is believed. Calls that several examples share (describing an item) are
-answered once, so they are counted once where the workflow says how many differ (`Sharing`).
+counted by arithmetic over the histories, which is exact for most workflows and an upper bound for some, so it is scaled
+by how much of it the sample took. Calls that several examples share (describing an item) are answered once, so they are
+counted once where the workflow says how many differ (`Sharing`).
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from agents.agent import AnswerError
 from graphs.job import Job
 from graphs.services import Services
-from graphs.workflow import MissingInput, Sharing
+from graphs.users import Users
+from graphs.workflow import Inputs, MissingInput, Sharing
 from whyrec.llm import open_provider
 from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores
 from whyrec.llm.prices import Price, price_of
@@ -99,11 +102,6 @@ class Measured(Wrapper):
         super().__init__(inner)
         self.nodes: dict[str, Tally] = {}
 
-    @property
-    def calls(self) -> int:
-        """Of all nodes."""
-        return sum(tally.calls for tally in self.nodes.values())
-
     async def complete(self, request: Request) -> list[Reply]:
         """Answer and count."""
         replies = await self.inner.complete(request)
@@ -121,11 +119,17 @@ class Measured(Wrapper):
 
 @dataclass(frozen=True)
 class _DryRun:
-    """Counts of a dry run: by node, and per sampled example."""
+    """Counts of a dry run: by node, and calls by node of every sampled example."""
 
     nodes: Mapping[str, Tally] = field(default_factory=dict)
-    per_example: tuple[int, ...] = ()
+    indices: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    per_example: tuple[Mapping[str, int], ...] = ()
     seconds: float = 0.0
+
+    def calls(self, names: Iterable[str]) -> npt.NDArray[np.int64]:
+        """Calls of these nodes, per sampled example."""
+        wanted = tuple(names)
+        return np.array([sum(one.get(name, 0) for name in wanted) for one in self.per_example], dtype=np.int64)
 
 
 async def estimate(job: Job) -> Estimate:
@@ -150,7 +154,7 @@ async def estimate(job: Job) -> Estimate:
     )
     calls = min(most, sum(node.calls for node in nodes)) if nodes else most
     tokens_in, tokens_out = sum(node.tokens_in for node in nodes), sum(node.tokens_out for node in nodes)
-    made = sum(dry.per_example)
+    made = int(dry.calls(dry.nodes).sum())
     seconds, basis = _seconds(job, calls, dry.seconds * calls / made if made else 0.0)
     limits = job.how.limits
     if limits is not None and limits.requests_per_minute:
@@ -173,23 +177,45 @@ async def estimate(job: Job) -> Estimate:
 
 
 def _expected(job: Job, dry: _DryRun) -> dict[str, float]:
-    """Calls of all examples by node: shared ones as the workflow counts them, the others in the sample's proportions.
+    """Calls of all examples by node, as far as they differ.
 
-    Their total is what arithmetic says unless the sample's mean lies more than two standard errors below.
+    Shared ones are as the workflow counts them. Of the others, nodes that every sampled example asked equally often
+    get exactly that, and the rest of their total is divided among the others as in the sample.
     """
-    inputs, examples, n = job.inputs, len(job.inputs.indices), len(dry.per_example)
-    shared = inputs.shared() if isinstance(inputs, Sharing) else {}
-    shared = {name: counts for name, counts in shared.items() if name in dry.nodes}
-    own = sum(tally.calls for name, tally in dry.nodes.items() if name not in shared)
-    if not n or not dry.nodes:
+    inputs, examples = job.inputs, len(job.inputs.indices)
+    if not dry.nodes:
         return {}
-    counted = inputs.calls() - sum(bound for bound, _ in shared.values())
-    spread = float(np.std(dry.per_example, ddof=1)) if n > 1 else 0.0
-    error = examples * spread / math.sqrt(n) * math.sqrt(max(0.0, 1 - n / examples))
-    seen = own / n * examples
-    total = counted if counted <= seen + 2 * error else seen
-    found = {name: total * tally.calls / own for name, tally in dry.nodes.items() if name not in shared}
-    return {name: float(shared[name][1]) if name in shared else found[name] for name in dry.nodes}
+    shared = {name: differ for name, (_, differ) in _shared(inputs).items() if name in dry.nodes}
+    own = [name for name in dry.nodes if name not in shared]
+    total = _total(inputs, dry, own)
+    steady = {name: float(calls[0]) * examples for name in own if not np.ptp(calls := dry.calls([name]))}
+    rest = total - sum(steady.values())
+    moving = sum(dry.nodes[name].calls for name in own if name not in steady)
+    found = {name: rest * dry.nodes[name].calls / moving for name in own if name not in steady}
+    return {name: (steady | found)[name] if name in own else float(shared[name]) for name in dry.nodes}
+
+
+def _total(inputs: Inputs[Any], dry: _DryRun, own: Sequence[str]) -> float:
+    """Calls of these nodes over all examples: as arithmetic says, times how much of that the sample really took.
+
+    Inputs that cannot be asked about a part of them are believed unless the sample's mean is clearly below.
+    """
+    made, examples, n = dry.calls(own), len(inputs.indices), len(dry.per_example)
+    counted = _own_calls(inputs)
+    if isinstance(inputs, Users):
+        possible = _own_calls(inputs.part(dry.indices))
+        return counted * float(made.sum()) / possible if possible else 0.0
+    seen = float(made.mean()) * examples
+    error = examples * float(made.std(ddof=1)) / math.sqrt(n) * math.sqrt(max(0.0, 1 - n / examples)) if n > 1 else 0.0
+    return counted if counted <= seen + 2 * error else seen
+
+
+def _own_calls(inputs: Inputs[Any]) -> int:
+    return inputs.calls() - sum(bound for bound, _ in _shared(inputs).values())
+
+
+def _shared(inputs: Inputs[Any]) -> Mapping[str, tuple[int, int]]:
+    return inputs.shared() if isinstance(inputs, Sharing) else {}
 
 
 async def _dry_run(job: Job) -> _DryRun:
@@ -199,18 +225,20 @@ async def _dry_run(job: Job) -> _DryRun:
     parts = await asyncio.to_thread(lambda: job.parts)
     services, graph = Services(dict.fromkeys(flow.roles, model), parts), flow.build()
     places = np.unique(np.linspace(0, len(inputs.indices) - 1, SAMPLE).astype(np.int64))
-    began, per_example = time.perf_counter(), []
-    for index in inputs.indices[np.random.default_rng(0).permutation(places)]:
-        before = model.calls
+    began = time.perf_counter()
+    per_example: list[Mapping[str, int]] = []
+    order = inputs.indices[np.random.default_rng(0).permutation(places)]
+    for index in order:
+        before = {name: tally.calls for name, tally in model.nodes.items()}
         try:
             state = inputs.state(int(index))
             await graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
         except (AnswerError, MissingInput):
             pass
-        per_example.append(model.calls - before)
+        per_example.append({name: tally.calls - before.get(name, 0) for name, tally in model.nodes.items()})
         if time.perf_counter() - began > _PATIENCE_S:
             break
-    return _DryRun(model.nodes, tuple(per_example), time.perf_counter() - began)
+    return _DryRun(model.nodes, np.sort(order[: len(per_example)]), tuple(per_example), time.perf_counter() - began)
 
 
 def _seconds(job: Job, calls: int, cpu_s: float) -> tuple[float, str]:

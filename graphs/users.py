@@ -6,7 +6,9 @@ is not asked for here: candidate lists hold it unmarked.
 
 from __future__ import annotations
 
+import copy
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,13 @@ class Users:
     def __init__(self, source: Source, split: Split) -> None:
         self.source, self.view = source, SplitView(source.corpus, split)
         self.indices: npt.NDArray[np.int64] = self.view.users[: source.users]
+
+    def part(self, indices: npt.NDArray[np.int64]) -> Self:
+        """The same inputs for some of the users only: what an estimate counts a sample by."""
+        found = copy.copy(self)
+        found.indices = indices
+        found.__dict__.pop("lengths", None)
+        return found
 
     @cached_property
     def lengths(self) -> npt.NDArray[np.int64]:
