@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.hotpotqa import Shown
-from graphs.reasons import PLAIN, space_digest
+from graphs.reasons import PLAIN
 from graphs.workflow import Source
 from whyrec.data.questions import Paragraph, Question
 from whyrec.errors import UsageError
@@ -30,10 +30,12 @@ class Options:
         steps: how many steps a search may take.
         votes: reasoned answers that vote (ReAct's paper: 21).
         m: rationales to choose among.
-        space: what chooses: "embedder" (plain cosine), "random" (a placebo), or the folder of a saved thought space.
+        space: what chooses: "embedder" (plain cosine), "random" (a placebo), the folder of a saved thought space, or
+            "qa:RUN" for a space learnt from the rationales of a run of hotpotqa.react over other questions.
         embedder: of the plain cosine, or the one the space's heads were trained over.
-        catalogue: data set whose captions that embedder was fitted on; "" for these questions' own paragraphs.
-        space_digest: of the space's weights; filled in by the program.
+        catalogue: data whose captions (or paragraphs) that embedder was fitted on; "" for what the space's note says,
+            and for these questions' own paragraphs where there is no space.
+        space_digest: of the space's weights, or of the run it is learnt from; filled in by the program.
     """
 
     mode: Mode = "react"
@@ -114,7 +116,7 @@ def used(options: Options) -> Options:
     """The options with those that the mode does not use set to nothing.
 
     Raises:
-        UsageError: a number is below 1, or there is no such thought space.
+        UsageError: a number is below 1.
     """
     for name in ("steps", "votes", "m"):
         if getattr(options, name) < 1:
@@ -125,6 +127,6 @@ def used(options: Options) -> Options:
         steps=options.steps if options.mode in SEARCHES else 0,
         votes=options.votes if options.mode == "react_cot" else 0,
         m=options.m if chooses else 0,
-        space_digest=space_digest(options.space) if chooses else "",
+        space_digest="",
     )
     return options if chooses else replace(options, space="", embedder="", catalogue="")

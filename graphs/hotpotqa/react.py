@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -26,13 +25,11 @@ from typing_extensions import TypedDict
 from agents import hotpotqa as agents
 from agents.hotpotqa import Step
 from graphs.hotpotqa.examples import SEARCHES, Options, Questions, Task
+from graphs.hotpotqa.space import resolved, scorer
 from graphs.hotpotqa.tools import observe
-from graphs.reasons import open_scorer, scorer_of
+from graphs.reasons import scorer_of
 from graphs.services import Services
 from graphs.workflow import Source, Workflow
-from whyrec.data import load
-from whyrec.data.text import captions
-from whyrec.embed import Embedder, open_embedder
 from whyrec.llm.blocks import tokens
 from whyrec.llm.model import About
 
@@ -178,17 +175,7 @@ def equip(source: Source, options: Options) -> tuple[object, ...]:
     """The scorer of rationales, where one is needed."""
     if options.mode != "react_best":
         return ()
-    return (open_scorer(options.space, partial(_embedder, source, options)),)
-
-
-def _embedder(source: Source, options: Options) -> Embedder:
-    """The embedder, fitted (where that is needed) on the catalogue named, or on the questions' own paragraphs."""
-    if options.catalogue:
-        texts = captions(load(options.catalogue))
-    else:
-        told = (f"{p.title}. {p.text}" for q in source.questions.questions for p in q.paragraphs)
-        texts = list(dict.fromkeys(told))
-    return open_embedder(options.embedder, fit_on=texts, cache=source.home / "embedders")
+    return (scorer(source, options),)
 
 
 async def _sample(state: State, runtime: Runtime[Services], n: int) -> tuple[agents.ReasonedAnswer, ...]:
@@ -207,7 +194,16 @@ def _about(state: State, node: str) -> About:
 
 
 class Inputs(Questions):
-    """The questions, each with a state to start from."""
+    """The questions, each with a state to start from.
+
+    Raises:
+        UsageError, LeakageError: also as `graphs.hotpotqa.space.resolved`.
+    """
+
+    def __init__(self, source: Source, options: Options) -> None:
+        super().__init__(source, options)
+        if self.options.mode == "react_best":
+            self.options = resolved(source, self.options)
 
     def state(self, index: int) -> State:
         """The question, nothing done yet."""

@@ -11,15 +11,16 @@ from agents.hotpotqa import Step, read_action, read_step
 from evals.answers import match
 from graphs.hotpotqa import react
 from graphs.hotpotqa.examples import Options, Task, shorten, used
+from graphs.hotpotqa.space import pairs, resolved
 from graphs.hotpotqa.tools import find, likeness, observe
 from graphs.reasons import AnyReason, PlainCosine, ReasonScorer, open_scorer, scorer_of
 from graphs.run import prepare, run
 from graphs.services import Services
-from graphs.workflow import workflow
+from graphs.workflow import Source, workflow
 from whyrec.data.facts import make
 from whyrec.data.questions import Gold, Paragraph, Question
 from whyrec.embed.hashed import Hashed
-from whyrec.errors import UnknownNameError, UsageError
+from whyrec.errors import LeakageError, UnknownNameError, UsageError
 from whyrec.llm.model import Reply
 from whyrec.runs import open_run
 from whyrec.settings import read_settings
@@ -263,13 +264,41 @@ def test_options_are_those_that_the_mode_uses(tmp_path):
     assert used(Options(mode="react_best", m=3)) != used(Options(mode="react_best"))
     with pytest.raises(UsageError, match=r"Option m of hotpotqa\.react is at least 1, not 0"):
         used(Options(m=0))
+
+
+def source(tmp_path, data=FACTS.questions):
+    return Source(data, tmp_path)
+
+
+def test_a_saved_space_is_known_by_its_weights_and_names_its_data(tmp_path):
+    given = Options(mode="react_best", space=str(tmp_path))
     with pytest.raises(UsageError, match="no thought space in"):
-        used(Options(mode="react_best", space=str(tmp_path)))
-    weights = tmp_path / "space.safetensors"
-    weights.write_bytes(b"one")
-    before = used(Options(mode="react_best", space=str(tmp_path)))
-    weights.write_bytes(b"two")
-    assert used(Options(mode="react_best", space=str(tmp_path))) != before, "a retrained space makes another run"
+        resolved(source(tmp_path), given)
+    (tmp_path / "space.safetensors").write_bytes(b"one")
+    (tmp_path / "space.json").write_text('{"note": {"data": "world:users=50"}}')
+    before = resolved(source(tmp_path), given)
+    assert before.catalogue == "world:users=50"
+    (tmp_path / "space.safetensors").write_bytes(b"two")
+    assert resolved(source(tmp_path), given).space_digest != before.space_digest, "a retrained space, another run"
+
+
+async def test_a_space_is_learnt_from_right_rationales_of_other_questions_only(how):
+    """The control: encoders of QA rationales."""
+    asked = make(5).questions
+    flow, train = workflow("hotpotqa.react"), make(60, seed=1)
+    options = flow.options(mode="react_cot", steps=1, votes=3)
+    before = await run(flow.name, corpus=train.questions, model="simulated:0.7", options=options, how=how(world=train))
+    chosen = flow.options(mode="react_best", m=4, space=f"qa:{before.run}")
+    report = await run(flow.name, corpus=asked, model="simulated:0.5", options=chosen, how=how(world=FACTS))
+    assert (report.done, report.failed) == (5, 0)
+    here = resolved(Source(asked, read_settings().home), chosen)
+    found = pairs(read_settings().home, here)
+    assert 20 < len(found) < 60, "only questions with a right rationale"
+    assert all(train.questions.questions[u].text in b for u, b in zip(found.users, found.behaviours, strict=True))
+    assert np.mean([" So " in r for r in found.rationales]) > 0.8, "few are right by chance"
+    assert list((read_settings().home / "thought_spaces").glob("qa-*/space.json"))
+    with pytest.raises(LeakageError, match="60 of its questions are asked now"):
+        prepare(flow.name, corpus=train.questions, model="echo", options=chosen, how=how())
 
 
 def test_long_paragraphs_are_shown_in_whole_sentences():
@@ -306,5 +335,5 @@ def test_only_questions_are_taken_and_the_first_ones_are_meant(world, how):
     with pytest.raises(UsageError, match="but users with histories are needed here"):
         prepare("cot_rec.preference", corpus=FACTS.questions, model="echo", how=how())
     job = prepare("hotpotqa.react", corpus=FACTS.questions, model="echo", users=3, how=how())
-    assert [job.inputs.key(int(i)) for i in job.inputs.indices] == ["question/f0", "question/f1", "question/f2"]
+    assert [job.inputs.key(int(i)) for i in job.inputs.indices] == ["question/s0q0", "question/s0q1", "question/s0q2"]
     assert job.inputs.place(0) == ("", "")

@@ -73,7 +73,7 @@ def make(questions: int = QUESTIONS, *, seed: int = 0) -> FactWorld:
     known: set[str] = set()
     for index in range(questions):
         attempt = 0
-        while (one := _ask(of, _rng(seed, f"{index}/{attempt}"), f"f{index}", seed))[0].text in known:
+        while (one := _ask(of, _rng(seed, f"{index}/{attempt}"), f"s{seed}q{index}", seed))[0].text in known:
             attempt += 1
         known.add(one[0].text)
         made.append(one)
