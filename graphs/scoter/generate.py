@@ -37,12 +37,14 @@ class Options:
         split: whose target is to be found; the history shown is everything before it. Chains that are to be scored
             and mined are made for train or valid.
         template: "" for a path of the model's own; a shipped template's name; or the id of a scoter.mine run.
+        pick: which template of a scoter.mine run, the mined one or that of its top-K baseline.
         samples: chains per user.
         cap: latest events shown.
     """
 
     split: Literal["train", "valid", "test"] = "train"
     template: str = ""
+    pick: Literal["mined", "top_k"] = "mined"
     samples: int = 1
     cap: int = 20
 
@@ -147,7 +149,7 @@ class Tasks(Users):
         self.options: Any = options
         self._steps: tuple[str, ...] = ()
         if options.template:
-            template = find(source.home, options.template)
+            template = find(source.home, options.template, pick=options.pick)
             self.options, self._steps = replace(options, template=template.name), template.steps
 
     def task(self, index: int) -> Task:

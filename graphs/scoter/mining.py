@@ -125,15 +125,14 @@ def cluster(folder: Path, scored: Path, miner: Miner, options: Any) -> Path:
     vectors_PD = miner.paths.embedder.embed([path_text(row["path"]) for row in rows])
     groups = prune(vectors_PD, similar=miner.paths.similar, how=miner.paths.how)
     firsts_GD = vectors_PD[[group.first for group in groups]]
-    weights = [len(group.members) for group in groups]
-    labels, silhouettes = find_clusters(firsts_GD, weights, most=options.most_clusters, seed=options.seed)
+    labels, silhouettes = find_clusters(vectors_PD, groups, most=options.most_clusters, seed=options.seed)
     scores = Scores([row["hit"] for row in rows], [row["percentile"] for row in rows])
     found = ranked(firsts_GD, labels, groups, scores, quality=options.quality, smallest=options.smallest / 100)
     text = [ARROW.join(rows[group.first]["path"]) for group in groups]
     write(
         file,
         {
-            "chains": sum(weights),
+            "chains": sum(len(group.members) for group in groups),
             "failed": given["failed"],
             "paths": len(groups),
             "k": len(found),

@@ -26,6 +26,7 @@ from whyrec.embed import Vectors, unit_rows
 
 Prune = Literal["merge", "drop"]
 Quality = Literal["wilson", "mean", "dense"]
+_SAMPLED = 4_000  # chains whose silhouettes are looked at
 
 
 @dataclass(frozen=True)
@@ -90,33 +91,40 @@ def prune(vectors_PD: Vectors, *, similar: float, how: Prune) -> list[Group]:
 
 
 def cluster(
-    vectors_PD: Vectors, weights: Sequence[int], *, most: int, seed: int
+    vectors_PD: Vectors, groups: Sequence[Group], *, most: int, seed: int
 ) -> tuple[npt.NDArray[np.int64], dict[int, float]]:
-    """K-means over unit vectors for every k from 2 to `most`; the k with the best cosine silhouette.
+    """K-means over the groups, each weighing as many chains as it has, for every k from 2 to `most`.
+
+    The k with the best cosine silhouette wins. Silhouettes are over all chains, near-duplicates included, for they
+    are the density that a cluster is.
 
     Args:
-        vectors_PD: one row per group of paths.
-        weights: chains per group.
+        vectors_PD: one row per chain.
+        groups: of `prune`.
         most: largest k tried.
         seed: of the starts (10 each).
 
     Returns:
-        int64[P], the cluster of each group (all one where there are fewer than three), and the silhouettes by k.
+        int64[groups], the cluster of each group (one cluster if all paths are alike), and the silhouettes by k.
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import silhouette_score
 
-    distinct = len(np.unique(vectors_PD, axis=0))
-    best = np.zeros(len(vectors_PD), dtype=np.int64)
+    firsts_GD = vectors_PD[[group.first for group in groups]]
+    weights = [len(group.members) for group in groups]
+    chains_CD = vectors_PD[[member for group in groups for member in group.members]]
+    sampled = np.sort(np.random.default_rng([seed, 3]).permutation(len(chains_CD))[:_SAMPLED])
+    best = np.zeros(len(groups), dtype=np.int64)
     silhouettes: dict[int, float] = {}
-    for k in range(2, min(most, distinct - 1, len(vectors_PD) - 1) + 1):
+    for k in range(2, min(most, len(np.unique(firsts_GD, axis=0)), len(chains_CD) - 1) + 1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            labels = KMeans(k, n_init=10, random_state=seed).fit(vectors_PD, sample_weight=weights).labels_
-        if len(np.unique(labels)) < 2:
+            labels = KMeans(k, n_init=10, random_state=seed).fit(firsts_GD, sample_weight=weights).labels_
+        told = np.repeat(labels, weights)[sampled]
+        if len(np.unique(told)) < 2:
             continue
-        score = float(silhouette_score(vectors_PD, labels, metric="cosine", sample_size=4_000, random_state=seed))
+        score = float(silhouette_score(chains_CD[sampled], told, metric="cosine"))
         if score > max(silhouettes.values(), default=-math.inf):
             best = labels.astype(np.int64)
         silhouettes[k] = round(score, 6)

@@ -69,8 +69,8 @@ def _shipped() -> Iterator[Template]:
 SHIPPED: Mapping[str, Template] = {template.name: template for template in _shipped()}
 
 
-def find(home: Path, name: str) -> Template:
-    """The template of this name, or the one that a run mined.
+def find(home: Path, name: str, *, pick: str = "mined") -> Template:
+    """The template of this name, or the one that a run mined; `pick` says which where the name does not.
 
     Raises:
         UnknownNameError: neither a shipped template nor a run.
@@ -79,6 +79,7 @@ def find(home: Path, name: str) -> Template:
     if name in SHIPPED:
         return SHIPPED[name]
     run_id, slash, which = name.partition("/")
+    which = which if slash else pick
     try:
         run = open_earlier(home, run_id, MINE)
     except UnknownNameError:
@@ -90,9 +91,9 @@ def find(home: Path, name: str) -> Template:
             raise UsageError(
                 f"Run {run.id} has not mined a template yet; the same `whyrec run` command goes on with it."
             )
-        if slash and which != TOP_K:
-            raise UnknownNameError(f"template of run {run.id}", which, [TOP_K])
-        return mined_template(run.id, result.payload, TOP_K if slash else "mined")
+        if which not in result.payload["templates"]:
+            raise UnknownNameError(f"template of run {run.id}", which, result.payload["templates"])
+        return mined_template(run.id, result.payload, which)
     finally:
         run.close()
 

@@ -166,7 +166,10 @@ class Chains(Tasks):
     def __init__(self, source: Source, options: Options) -> None:
         check_scoring(options)
         self._run = open_earlier(source.home, options.generate, generate.NAME) if options.generate else None
-        super().__init__(source, generate.Options(options.split, options.template, options.samples, options.cap))
+        on_the_fly = generate.Options(
+            split=options.split, template=options.template, samples=options.samples, cap=options.cap
+        )
+        super().__init__(source, on_the_fly)
         self.options = replace(options, template=self.options.template)
         if self._run is not None:
             if options.template:
