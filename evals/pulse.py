@@ -78,7 +78,10 @@ def table_4(corpus: Corpus, options: Options = Options()) -> Experiment:
         metrics=METRICS,
         claims=claims,
         says={name: says for name, says in SAYS.items() if name in names},
-        columns={_column(row): row.where for row in _published_rows()},
+        columns={
+            _column(row): f"{row.where}; rows without a scoring space: Table 5"
+            for row in published(experiment="PULSE.T4")
+        },
         measures=(BIAS,),
     )
 
