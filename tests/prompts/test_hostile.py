@@ -69,6 +69,8 @@ def blanks(name: str, draw: Any) -> dict[str, Any]:
         "candidates": lambda: [item(i) for i in range(1, 8)],
         "item": lambda: item(1),
         "domain": draw,
+        **{n: lambda: f"told {draw()}" for n in ("profile", "opinion", "thoughts")},  # without any, the block goes
+        "above": draw,
         "review": draw,
         "reviews": lambda: [{"id": i, "text": draw()} for i in range(1, 8)],
         "question": draw,
