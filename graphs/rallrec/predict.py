@@ -150,8 +150,10 @@ async def reason(state: State, runtime: Runtime[Services]) -> Update:
     about, blanks = task.about("reason"), _blanks(task, state.shown, state.hint)
     if task.options.reasons == "placebo":
         assert task.other is not None
-        about = task.other.about("reason")
-        blanks = _blanks(task.other, _events(task.other, runtime), state.hint)
+        other = replace(task.other, other=task)  # asked to the letter as when its own turn comes, so the cache answers
+        events = _events(other, runtime)
+        hint = await _hint(other, await _opinion(other, events, runtime), runtime)
+        about, blanks = other.about("reason"), _blanks(other, events, hint)
     return {"traces": tuple(await agents.reason(llm, task.options.samples, about=about, **blanks))}
 
 
@@ -277,7 +279,7 @@ class Predictions(RowInputs[Options]):
         """Samples and their read-outs, or one answer; one more where the model itself is the expert."""
         o = self.options
         each = 1 if o.mode == "direct" else o.samples * (1 if o.readout == "vote" else 2)
-        consulted = (2 if o.hint == "placebo" else 1) if o.expert == "model" else 0
+        consulted = (1 + (o.hint == "placebo")) * (1 + (o.reasons == "placebo")) if o.expert == "model" else 0
         return len(self.indices) * (each + consulted)
 
     def _task(self, index: int) -> Task:

@@ -88,8 +88,7 @@ async def test_a_placebo_thinks_about_another_users_row_and_reads_out_its_own(co
     own = {p["row"]: p["user"] for p in stored.values()}
     for request in model.seen:
         assert request.about.node == "reason"
-    thought_about = [r.about.user for r in model.seen]
-    assert len(thought_about) == len(own) and all(u for u in thought_about)
+    assert len(model.seen) == len(own)
     inputs = Predictions(Source(corpus, read_settings().home), Options(**SMALL, reasons="placebo"))
     view = CtrView(ctr_rows(corpus), "test")
     for row in own:
@@ -125,6 +124,16 @@ async def test_an_expert_run_over_other_histories_is_refused(corpus, how):
     other = dataclasses.replace(corpus, ratings=ratings)
     with pytest.raises(LeakageError, match="another history"):
         await predicted(other, how, "extractive", expert="run", expert_run=report.run)
+
+
+async def test_a_placebos_thoughts_are_those_of_the_other_rows_own_turn(corpus, how):
+    async def asked(users, **options):
+        model = Thinker("Answer: Yes")
+        await predicted(corpus, how, model, users=users, readout="vote", **options)
+        return {r.about.example: [m.content for m in r.messages] for r in model.seen}
+
+    own, placebo = await asked(60), await asked(3, reasons="placebo")
+    assert len(placebo) == 3 and all(own[key] == messages for key, messages in placebo.items())
 
 
 @pytest.mark.parametrize(
