@@ -130,10 +130,10 @@ async def test_a_placebos_thoughts_are_those_of_the_other_rows_own_turn(corpus, 
     async def asked(users, **options):
         model = Thinker("Answer: Yes")
         await predicted(corpus, how, model, users=users, readout="vote", **options)
-        return {r.about.example: [m.content for m in r.messages] for r in model.seen}
+        return [(r.about.example, [m.content for m in r.messages]) for r in model.seen]
 
-    own, placebo = await asked(60), await asked(3, reasons="placebo")
-    assert len(placebo) == 3 and all(own[key] == messages for key, messages in placebo.items())
+    own, placebo = dict(await asked(60)), await asked(3, reasons="placebo")
+    assert len(placebo) == 3 and all(own[key] == messages for key, messages in placebo)
 
 
 @pytest.mark.parametrize(
