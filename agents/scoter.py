@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model, model_validator
 
 from agents.agent import Agent
 from agents.answers import Answer, Words
@@ -31,13 +31,16 @@ _PARTS = ("overall_analysis", "summary")
 _NUMBER = re.compile(r"^\s*(?:step\s*)?\d+\s*[.):]\s*", re.IGNORECASE)
 
 
-def split_path(given: Any) -> Any:
+def split_path(given: list[str]) -> list[str]:
     """A path's steps, however they were written: with arrows on one line, or a line each."""
-    if not isinstance(given, list) or not all(isinstance(part, str) for part in given):
-        return given
     whole = ", ".join(given) if any(_ARROWS.search(part) for part in given) else ""
     parts = _ARROWS.split(whole.strip("[] \n")) if whole else given
     return [step for part in parts if (step := clean_step(part))]
+
+
+def split_steps(given: list[str]) -> list[str]:
+    """A template's steps: a list, or one text with arrows."""
+    return split_path(given) if len(given) == 1 else [step for part in given if (step := clean_step(part))]
 
 
 def clean_step(step: str) -> str:
@@ -45,10 +48,8 @@ def clean_step(step: str) -> str:
     return _NUMBER.sub("", neutralise(step).strip(" \"'`*")).strip(" ,;.\"'`*")
 
 
-def split_items(given: Any) -> Any:
+def split_items(given: list[str]) -> list[str]:
     """Descriptions, one per line or each in a tag of its own as in the paper's Figure 9."""
-    if not isinstance(given, list) or not all(isinstance(part, str) for part in given):
-        return given
     whole = "\n".join(given)
     parts = _ITEM.findall(whole) if "<item>" in whole.lower() else given
     return [text for part in parts if (text := " ".join(_TAG.sub(" ", part).split()))]
@@ -70,31 +71,42 @@ Descriptions: TypeAlias = Annotated[
         max_length=RECOMMENDATIONS,
         description="twenty items the user may want next, with kind, brand, function and features, likeliest first",
     ),
-    BeforeValidator(split_items),
 ]
 Sentence: TypeAlias = Annotated[str, Field(min_length=1, max_length=480)]
 
 
-class ChainSample(Answer):
+class _Sample(Answer):
+    """Lists are put in order in the data itself, so that what is cut for being too long stays cut."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_order(cls, data: Any) -> Any:
+        for name, split in (("cot_path", split_path), ("recommendations", split_items), ("steps", split_steps)):
+            given = data.get(name) if isinstance(data, dict) else None
+            if isinstance(given, list) and all(isinstance(part, str) for part in given):
+                data[name] = split(given)
+        return data
+
+
+class ChainSample(_Sample):
     """A path of the model's own, what its steps find, and what it leads to (spec 10, gvm_generate)."""
 
     cot_path: Annotated[
         tuple[Step, ...],
         Field(min_length=2, max_length=8, description="the steps of the reasoning, the recommendation last"),
-        BeforeValidator(split_path),
     ]
     reason: Reasons
     recommendations: Descriptions
 
 
-class GuidedSample(Answer):
+class GuidedSample(_Sample):
     """What the steps of a given template find, and what it leads to."""
 
     reason: Reasons
     recommendations: Descriptions
 
 
-class MinedTemplate(Answer):
+class MinedTemplate(_Sample):
     """The template that a cluster of paths has in common (spec 10, gvm_abstract)."""
 
     core_logic: Annotated[Sentence, Field(description="the shared way of reasoning, one sentence")]
@@ -103,7 +115,6 @@ class MinedTemplate(Answer):
     steps: Annotated[
         tuple[Step, ...],
         Field(min_length=2, max_length=MOST_STEPS, description="the template's steps, the recommendation last"),
-        BeforeValidator(split_path),
     ]
     rationale: Annotated[
         Sentence, Field(description="how the template answers the limits, at most 60 words"), Words(60)
