@@ -66,7 +66,11 @@ def blanks(name: str, draw: Any) -> dict[str, Any]:
 
     makers = {
         "history": lambda: [Event(item(i), 4.0, 0, draw()) for i in range(1, 8)],
+        "similar": lambda: [Event(item(i), 4.0, 0, draw()) for i in range(1, 8)],
+        "performance": draw,
+        "paths": lambda: [draw() for _ in range(4)],
         "candidates": lambda: [item(i) for i in range(1, 8)],
+        "options": lambda: [item(1), *({"item": item(i), "note": f"told {draw()}"} for i in range(2, 8))],
         "item": lambda: item(1),
         "domain": draw,
         **{n: lambda: f"told {draw()}" for n in ("profile", "opinion", "thoughts")},  # without any, the block goes
@@ -93,6 +97,8 @@ def blanks(name: str, draw: Any) -> dict[str, Any]:
             for n in ("long", "short", "preference")
         },
     }
+    if name.startswith("scoter/"):
+        makers["steps"] = lambda: [draw() for _ in range(4)]
     return {variable: makers[variable]() for variable in PROMPTS[name].variables}
 
 
@@ -107,7 +113,7 @@ def assert_whole(name: str, filled: dict[str, Any]) -> None:
     for mark in "<>[]":
         assert text.count(mark) == like.count(mark)
     for line, model in zip(text.splitlines(), like.splitlines(), strict=True):
-        mark = re.match(r"\[\d+\] |\d+\. |keywords: |<.*|", model)
+        mark = re.match(r"\[\d+\] |\d+\. |[A-G]\. |keywords: |<.*|", model)
         assert mark and line.startswith(mark[0])
     text.encode("utf-8")
 
