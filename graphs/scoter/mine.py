@@ -34,7 +34,7 @@ from graphs.scoter import generate, mining, validate
 from graphs.scoter.casting import Casting, cast
 from graphs.scoter.mining import Miner
 from graphs.scoter.stages import read
-from graphs.scoter.templates import KEY, MINE, SHIPPED
+from graphs.scoter.templates import KEY, MINE, SHIPPED, TOP_K
 from graphs.services import Services
 from graphs.workflow import Source, Workflow
 from whyrec.data.split import SplitView
@@ -188,8 +188,14 @@ class DataSet:
 
     def calls(self) -> int:
         """Chains, two abstractions, and every template for every fresh user."""
-        made = 0 if self._has_chains else self.options.sample * self.options.samples
-        return made + 2 + (2 + len(SHIPPED)) * self.options.fresh
+        return sum(bound for bound, _ in self.shared().values())
+
+    def shared(self) -> dict[str, tuple[int, int]]:
+        """Calls by node, which an estimate cannot learn from a dry run: that has a few users only (`_miner`)."""
+        calls = {} if self._has_chains else {"generate_chains": self.options.sample * self.options.samples}
+        calls |= {"abstract": 2}
+        calls |= {f"revalidate {which}": self.options.fresh for which in ("mined", TOP_K, *SHIPPED)}
+        return {node: (n, n) for node, n in calls.items()}
 
 
 def equip(source: Source, options: Options) -> tuple[object, ...]:

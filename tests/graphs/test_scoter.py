@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 
 import numpy as np
 import polars as pl
 import pytest
 
+from graphs.estimate import estimate
 from graphs.run import prepare, run
 from graphs.scoter import mining
 from graphs.scoter.compare import beaten_by, paired
@@ -256,6 +258,19 @@ async def test_a_stage_that_was_cut_off_goes_on_where_it_stopped(corpus, how):
     assert second.done == 1
     assert not [r for r in model.seen if r.about.node == "generate_chains"], "these were answered before"
     assert len(model.seen) == 20 + 2 + 45 - 25
+
+
+async def test_the_estimate_of_mining_is_what_is_made(world, how, monkeypatch, tmp_path):
+    """From a dry run over a few users, which leaves nothing behind."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    job = prepare("scoter.mine", corpus=world.corpus, model="extractive", how=how(cache=False))
+    expected = await estimate(job)
+    report = await run("scoter.mine", corpus=world.corpus, model="extractive", how=how(cache=False))
+    made = report.now.calls
+    assert expected.calls == made.calls == 40 + 2 + 9 * 20
+    assert abs(expected.tokens_in - made.tokens_in) < 0.1 * made.tokens_in
+    assert abs(expected.tokens_out - made.tokens_out) < 0.1 * made.tokens_out
+    assert not list(tmp_path.glob("whyrec-mine-*"))
 
 
 def test_a_ledger_drops_a_line_that_was_cut_off(tmp_path):
