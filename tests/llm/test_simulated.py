@@ -205,8 +205,9 @@ async def test_difficult_examples_are_answered_wrongly_more_often() -> None:
 
 
 async def test_choices_and_log_probabilities_follow_the_match() -> None:
+    """A glance at the history finds most of it; a true reason in the prompt finds the rest; at 0 nothing does."""
     hits = {}
-    for q in (0.0, 1.0):
+    for q, reason in ((0.0, ""), (1.0, ""), (1.0, "true"), (1.0, "false")):
         model, right = Simulated(W, q), 0
         assert isinstance(model, Scorer)
         for user in range(60):
@@ -216,7 +217,9 @@ async def test_choices_and_log_probabilities_follow_the_match() -> None:
             items = [W.corpus.item(1 + (13 * user + 29 * k) % 200) for k in range(4)]
             lines = "\n".join(f"{letter}) {i.title}" for letter, i in zip("ABCD", items, strict=True) if i.title)
             labels = [line[0] for line in lines.splitlines()]
-            request = Request((Message("user", f"{block}\n<candidates>\n{lines}\n</candidates>"),), about=about(user))
+            told = [f"<reason>\n{_reason(now if reason == 'true' else now[::-1])}\n</reason>"] if reason else []
+            asked = "\n".join([block, *told, f"<candidates>\n{lines}\n</candidates>"])
+            request = Request((Message("user", asked),), about=about(user))
             chances = await label_probabilities(model, request, labels)
             assert chances == pytest.approx(await label_probabilities(model, request, labels)) and len(labels) >= 3
             assert math.fsum(chances.values()) == pytest.approx(1)
@@ -227,8 +230,15 @@ async def test_choices_and_log_probabilities_follow_the_match() -> None:
                 _fit(items["ABCD".index(max(chances, key=chances.__getitem__))], now)
                 > _fit(items["ABCD".index(best)], now) - 0.05
             )
-        hits[q] = right / 60
-    assert hits[1.0] > 0.85 and hits[0.0] < 0.55, hits
+        hits[q, reason] = right / 60
+    assert hits[0.0, ""] < 0.55 < 0.7 < hits[1.0, ""] < 0.85, hits
+    assert hits[1.0, "true"] > hits[1.0, ""] + 0.1 and hits[1.0, "false"] < hits[1.0, ""] - 0.1, hits
+
+
+def _reason(taste: npt.NDArray[np.float64]) -> str:
+    """A reason that says what this taste is, in topic words."""
+    counts = np.rint(20 * taste / taste.sum()).astype(int)
+    return " ".join(w for t, n in enumerate(counts) for w in (W.truth.topic_words[t] * 3)[:n])
 
 
 def _fit(item: Item, taste: npt.NDArray[np.float64]) -> float:

@@ -1,9 +1,10 @@
 """`simulated:q`: answers on `world` from its truth, with quality q from 0 to 1. A dial for "are the reasons true?".
 
-What an answer may know is what the prompt shows. A history block whose titles are the user's own tells the user's
-latent taste at the last event shown (never what was drawn next); a line whose title is an item's tells that item's
-topics; any other text tells the topics of its words, so what one step got wrong the next one reads. The answer's
-fields are then written in topic words, by schema alone (schema_fill.py).
+What an answer may know is what the prompt shows. A history block whose titles are the user's own tells who thinks
+about it the user's latent taste at the last event shown (never what was drawn next), and who is only asked to choose
+the surface of it; a line whose title is an item's tells that item's topics; any other text tells the topics of its
+words, so what one step got wrong the next one reads. The answer's fields are then written in topic words, by schema
+alone (schema_fill.py).
 
 An answer is true with probability q ** (0.25 + the example's latent difficulty), else about something else; at
 0 it never depends on the user, at 1 it always says what the blocks allow. Draws depend on the messages, the sample
@@ -25,13 +26,15 @@ from whyrec.llm.extractive import count_tokens, cut, label_logprobs, log_softmax
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import Reply, Request, TokenLogprob, TokenScores, Usage
 from whyrec.llm.schema_fill import fill
-from whyrec.llm.simulated_mind import Facts, Latent, Scribe
+from whyrec.llm.simulated_mind import Scribe
+from whyrec.llm.simulated_reading import Facts, Latent
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
     from whyrec.data.world import World
 
-REVISION: Final = "1"  # part of every cache key: raise it whenever an answer may change
+REVISION: Final = "2"  # part of every cache key: raise it whenever an answer may change
+_VERDICT: Final = "Answer:"  # a free text that is told to end so does
 _SHARPNESS: Final = 6.0  # log-odds between an option that is all the taste and one that is none of it
 
 
@@ -55,7 +58,7 @@ class Simulated:
 
     async def complete(self, request: Request) -> list[Reply]:
         """One answer per sample index, each drawn for itself."""
-        latent = self._facts.read(read_blocks(request.messages), request.about.user, request.about.split)
+        latent = self._read(request)
         key = _digest(request)
         prompt = sum(count_tokens(m.content) for m in request.messages)
         replies = []
@@ -70,7 +73,7 @@ class Simulated:
 
     async def score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
         """Options by how well they match what the blocks show; other texts by how true their topic words are."""
-        latent = self._facts.read(read_blocks(request.messages), request.about.user, request.about.split)
+        latent = self._read(request)
         key = f"{_digest(request)}/score/{request.retry}/{self.quality!r}"
         found = []
         for text in continuations:
@@ -86,6 +89,10 @@ class Simulated:
 
     async def close(self) -> None:
         """Nothing to give back."""
+
+    def _read(self, request: Request) -> Latent:
+        about = request.about
+        return self._facts.read(read_blocks(request.messages), about.user, about.split, request.prefix)
 
     def _answer(self, request: Request, latent: Latent, key: str) -> tuple[str, tuple[TokenLogprob, ...]]:
         scribe = self._scribe(latent, key)
@@ -104,6 +111,8 @@ class Simulated:
             return labels[best], read_out(labels[best]) if request.top_logprobs else ()
         if not request.format.schema:
             text = scribe.text("answer", {"maxLength": 4 * request.sampling.max_tokens})
+            if any(_VERDICT in m.content for m in request.messages):
+                text = f"{text}\n{_VERDICT} {scribe.verdict()}."
         else:
             text = plain_text(fill(parse_schema(request.format.schema), scribe), request.format.kind)
         if not request.top_logprobs:
@@ -138,8 +147,8 @@ def open_(rest: str, *, settings: Settings, world: World | None) -> Simulated:
         raise UsageError(f"The quality of simulated is a number from 0 to 1 (simulated:0.8), not {rest!r}.")
     if world is None:
         raise UsageError(
-            f"simulated:{rest} knows only generated users: it answers only on `--data world`. "
-            "Add that, or name another model, such as extractive."
+            f"simulated:{rest} knows only generated data: it answers only on `--data world` (users) and on "
+            "`--data facts` (questions). Add one of them, or name another model, such as extractive."
         )
     return Simulated(world, quality)
 

@@ -1,33 +1,30 @@
-"""What the simulated model knows and how it writes: from a prompt's blocks to a latent estimate, from that to words.
+"""How the simulated model writes one answer: true to what its reading gave away, or about something else.
 
-`Facts` looks things up in the world's truth, `Latent` is what one prompt gives away, `Scribe` writes one answer.
+Where an answer follows steps, its reading is as deep as its steps are (whyrec/llm/simulated_steps.py); otherwise a text
+about the user is thought through, and a choice is made at a glance (whyrec/llm/simulated_reading.py).
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
-from whyrec.data.split import SplitView
-from whyrec.llm.blocks import Block, Line, tokens
-from whyrec.llm.extract_write import ENTRY, MOST_WORDS, Reading, clip, is_id, is_no, is_yes, number_word
+from whyrec.llm.blocks import Line
+from whyrec.llm.extract_write import ENTRY, MOST_WORDS, clip, is_id, is_no, is_yes, number_word
 from whyrec.llm.schema_fill import Content, Node
-from whyrec.records import Split
+from whyrec.llm.simulated_reading import Facts, Latent, Vector
+from whyrec.llm.simulated_steps import looks_at, own_path, template_of
 
-if TYPE_CHECKING:
-    from whyrec.data.world import World
-
-Vector = npt.NDArray[np.float64]
-_TITLE_WORDS: Final = 12  # prompts may cut long titles
-_SPLITS: Final[Mapping[str, Split]] = {"train": "train", "valid": "valid", "test": "test"}
-_OLDER: Final = 0.6  # weight of a text against the one that follows it
+_SWAYED: Final = 0.6  # how far an opinion moves somebody who is in two minds
+_LIKED: Final = 0.45  # a match above this is worth a yes
+_SENTENCE: Final = 200  # characters from which an entry of a list is a sentence
+_STEP: Final = "done in this step"  # in the description of a list's entries: steps are asked for
 _TEMPLATES: Final = (
     "Cares for {0} and {1}.",
     "Looks for {0}, {1} and {2}.",
@@ -35,133 +32,6 @@ _TEMPLATES: Final = (
     "{0} and {1} matter most.",
     "Often about {0}, {1} or {2}.",
 )
-
-
-def _title_key(title: str) -> tuple[str, ...]:
-    return tokens(title)[:_TITLE_WORDS]
-
-
-@dataclass(frozen=True)
-class Latent:
-    """What a prompt gives away.
-
-    Attributes:
-        reading: its blocks, sorted.
-        taste: [T] the user's taste as far as the blocks show it, sums to 1; None if they show nothing of a user.
-        lines: topics [T] of the marked lines and of the subject, by line.
-        difficulty: latent difficulty of the example in [0, 1).
-    """
-
-    reading: Reading
-    taste: Vector | None
-    lines: Mapping[int, Vector]
-    difficulty: float
-
-    def topics(self, line: Line | None) -> Vector | None:
-        """Topics of a line, None where nothing is known of it."""
-        return None if line is None else self.lines.get(id(line))
-
-
-class Facts:
-    """The truth, by title and by user."""
-
-    def __init__(self, world: World) -> None:
-        self.corpus, self.truth = world.corpus, world.truth
-        self.n_topics = len(world.truth.topic_words)
-
-    @cached_property
-    def topic_of(self) -> dict[str, int]:
-        """Topic of each word."""
-        return {word: t for t, words in enumerate(self.truth.topic_words) for word in words}
-
-    @cached_property
-    def _items_by_title(self) -> dict[tuple[str, ...], list[int]]:
-        found: dict[tuple[str, ...], list[int]] = {}
-        for row, title in enumerate(self.corpus.catalogue["title"].to_list()):
-            found.setdefault(_title_key(title or "untitled"), []).append(row + 1)
-        return found
-
-    def item(self, line: Line) -> int:
-        """The item a line shows, by title, and by mark where titles are equal; 0 if it shows none."""
-        named = self._items_by_title.get(_title_key(line.text.head), [])
-        if line.is_option and line.mark.isdecimal() and int(line.mark) in named:
-            return int(line.mark)
-        return named[0] if named and named != self._items_by_title.get(("untitled",)) else 0
-
-    def read(self, blocks: Sequence[Block], user: str, split: str) -> Latent:
-        """What the blocks give away about the user (an id of the corpus, or "") and about items."""
-        reading = Reading(tuple(blocks), frozenset(("item",)))
-        lines: dict[int, Vector] = {}
-        shown_item = 0
-        for block in blocks:
-            for line in block.lines:
-                if line.mark or line is reading.subject:
-                    item = self.item(line)
-                    shown_item = item or shown_item
-                    topics = self.truth.item_topics[item].astype(np.float64) if item else self.words(_line_text(line))
-                    if topics is not None:
-                        lines[id(line)] = topics
-        person = self.corpus.user_index.get(user) if user else None
-        known = [b for b in reading.known if b.lines[0] is not reading.subject and not b.is_options]
-        taste = self._taste(known, person, _SPLITS.get(split, "train"))
-        if taste is None and person is None and shown_item:
-            difficulty = self.truth.item_difficulty(shown_item)
-        else:
-            difficulty = 0.5 if person is None else self.truth.difficulty(person, split)
-        return Latent(reading, taste, lines, difficulty)
-
-    def words(self, text: str) -> Vector | None:
-        """Topics of a text's words [T], None if it has no topic word."""
-        counts = np.zeros(self.n_topics)
-        for word in tokens(text):
-            topic = self.topic_of.get(word)
-            if topic is not None:
-                counts[topic] += 1.0
-        return counts / counts.sum() if counts.any() else None
-
-    def _taste(self, blocks: Sequence[Block], person: int | None, split: Split) -> Vector | None:
-        """The user's taste from the blocks about the user, later ones counting for more."""
-        total, weight = np.zeros(self.n_topics), 1.0
-        for block in reversed(blocks):
-            found = self._shown_taste(block, person, split) if block.is_listed else None
-            if found is None:
-                found = self.words("\n".join(_line_text(line) for line in block.lines))
-            if found is not None:
-                total += weight * found
-                weight *= _OLDER
-        return total / total.sum() if total.any() else None
-
-    def _shown_taste(self, block: Block, person: int | None, split: Split) -> Vector | None:
-        """Taste at the last event shown if the lines are this user's; else the mean topics of the items shown."""
-        if person is not None and (n_events := self._shown_events(block, person, split)):
-            return self.truth.taste(person, n_events).astype(np.float64)
-        items = [item for line in block.lines if (item := self.item(line))]
-        return self.truth.item_topics[items].astype(np.float64).mean(axis=0) if items else None
-
-    def _shown_events(self, block: Block, person: int, split: Split) -> int:
-        """How many of the user's events have happened by the block's last line; 0 if most lines are not the user's.
-
-        Looks at the split's history alone: a target is not even compared.
-        """
-        history = [
-            _title_key(self.corpus.item(int(i)).title or "untitled")
-            for i in SplitView(self.corpus, split).history(person)
-        ]
-        shown = [_title_key(line.text.head) for line in block.lines]
-        own = set(history)
-        if 2 * sum(title in own for title in shown) <= len(shown):
-            return 0
-        best, found = 0, 0
-        for end in range(1, len(history) + 1):
-            pairs = zip(reversed(shown), reversed(history[:end]), strict=False)
-            run = 0
-            for ours, theirs in pairs:
-                if ours != theirs:
-                    break
-                run += 1
-            if run and run >= best:
-                best, found = run, end
-        return found
 
 
 @dataclass
@@ -208,11 +78,43 @@ class Scribe(Content):
             left -= len(sentences[-1].split())
         return clip(" ".join(sentences) or ", ".join(self._draw(topics, 3)), most)
 
+    @cached_property
+    def chain(self) -> tuple[str, ...]:
+        """The steps of this answer: the ones given, or a path of its own; () where it follows none."""
+        return self.latent.steps
+
     def texts(self, path: str, node: Node) -> Sequence[str]:
-        """Distinct topic words."""
+        """Steps where steps are asked for; sentences for long entries along a chain; else distinct topic words."""
         low, high = node.get("minItems", 0), node.get("maxItems", 8)
+        entry = node.get("items", {})
+        if _STEP in entry.get("description", ""):
+            return self._steps(high)
+        if self.chain and entry.get("maxLength", 60) >= _SENTENCE:
+            if low > len(self.chain):
+                return [self._specific(path) for _ in range(low)]
+            return [f"{step}: {', '.join(self._draw(self._read(path, step), 3))}" for step in self.chain[:high]]
         most = node.get("items", {}).get("maxLength", 60)
         return [clip(w, most) for w in self._draw(self._subject(path), max(low, min(high, 8)))]
+
+    def _steps(self, most: int) -> Sequence[str]:
+        """What shown paths have in common, or else a path of its own, which the rest of the answer follows."""
+        shown = [line.text.head for b in self.latent.reading.blocks if b.name == "paths" for line in b.lines]
+        if shown and self._is_true:
+            return template_of(shown)[:most]
+        self.chain = own_path(self.rng)[:most]
+        return self.chain
+
+    def _specific(self, path: str) -> str:
+        """One thing to recommend, by words of one topic: more of them if a step looked at features."""
+        topics = np.zeros(self.facts.n_topics)
+        topics[self._topic(self._read(path))] = 1.0
+        return ", ".join(self._draw(topics, 4 if looks_at(self.chain, "features") else 1))
+
+    def _read(self, path: str, step: str = "") -> Vector:
+        """Topics that a part of a chain speaks of: the taste of the moment if it, or its chain, looks at change."""
+        steps = (step,) if step else self.chain
+        deep = not steps or looks_at(steps, "change")
+        return self._held(path, self.latent.taste if deep else self.latent.surface)
 
     def count(self, path: str, node: Node) -> int:
         """An entry per line for lists of objects with an id, one for others; none in deep recursion."""
@@ -245,12 +147,29 @@ class Scribe(Content):
         """How well each option answers, in [0, 1] and a little noise below quality 1."""
         by_mark = {line.mark: line for line in self.latent.reading.options}
         if all(o.strip() in by_mark for o in options):
-            return [self._match(by_mark[o.strip()]) for o in options]
+            return [self._match(by_mark[o.strip()], taste=self.latent.surface) for o in options]
         if any(map(is_yes, options)) and any(map(is_no, options)):
-            about = focus or self.latent.reading.subject or next(iter(by_mark.values()), None)
-            liked = self._match(about)
+            liked = self._liked(focus or self._asked, self.latent.surface)
             return [1 - liked if is_no(o) else liked if is_yes(o) else 0.25 for o in options]
         return [self.truth_of(o) for o in options]
+
+    def verdict(self) -> str:
+        """ "Yes" or "No" to the one thing asked about, after thinking."""
+        return "Yes" if self._liked(self._asked, self.latent.taste) > _LIKED else "No"
+
+    @property
+    def _asked(self) -> Line | None:
+        """The one line that a yes or no is about."""
+        return self.latent.reading.subject or next(iter(self.latent.reading.options), None)
+
+    def _liked(self, line: Line | None, taste: Vector | None) -> float:
+        """How sure a yes is: by the match, moved to what thoughts came to, and a little to somebody's opinion."""
+        own = self._match(line, taste=taste)
+        if self.latent.verdict is not None:
+            own = 0.3 * own + 0.7 * (0.1 + 0.8 * self.latent.verdict)
+        if self.latent.opinion is not None:
+            own += _SWAYED * (1 - abs(2 * own - 1)) * (self.latent.opinion - own)
+        return own
 
     def truth_of(self, text: str) -> float:
         """How well a text's topic words agree with what this answer holds for true, in [0, 1]."""
@@ -267,13 +186,14 @@ class Scribe(Content):
             self._entries[place] = self.rng.random() < self._chance
         return self._entries[place]
 
-    def _match(self, line: Line | None, path: str = "") -> float:
-        """How well a line suits the user: the truth for a true answer, anything for another."""
+    def _match(self, line: Line | None, path: str = "", *, taste: Vector | None = None) -> float:
+        """How well a line suits the user, by thinking or by the taste given: the truth, or anything if untrue."""
         topics = self.latent.topics(line)
-        if not self.is_true(path) or topics is None or self.latent.taste is None:
+        taste = self.latent.taste if taste is None else taste
+        if not self.is_true(path) or topics is None or taste is None:
             return self.rng.random()
         noise = self._slip * (self.rng.random() - 0.5)
-        return min(1.0, max(0.0, _cosine(topics, self.latent.taste) + noise))
+        return min(1.0, max(0.0, _cosine(topics, taste) + noise))
 
     def _line(self, path: str) -> Line | None:
         """The line that this place of the answer is about."""
@@ -285,6 +205,8 @@ class Scribe(Content):
         """Topics that a field is to speak of: of its line or the subject as the user sees it, or of the user."""
         topics = self.latent.topics(self._line(path) or self.latent.reading.subject)
         taste = self.latent.taste
+        if topics is None and self.chain:
+            return self._read(path, "" if path == "summary" else path.replace("_", " "))
         if topics is None or taste is None:
             return self._held(path, taste if topics is None else topics)
         seen = topics * (taste + 0.1)
@@ -296,9 +218,8 @@ class Scribe(Content):
     def _draw(self, topics: Vector, n: int) -> list[str]:
         """Up to n distinct words of these topics, a few of them slips."""
         found: dict[str, None] = {}
-        ladder = np.cumsum(topics / topics.sum())
         for _ in range(8 * n):
-            topic = min(int(np.searchsorted(ladder, self.rng.random(), side="right")), self.facts.n_topics - 1)
+            topic = self._topic(topics)
             if self.rng.random() < self._slip:
                 topic = self.rng.randrange(self.facts.n_topics)
             words = self.facts.truth.topic_words[topic]
@@ -307,9 +228,10 @@ class Scribe(Content):
                 break
         return list(found)
 
-
-def _line_text(line: Line) -> str:
-    return " ".join([line.text.head, *(text for _, text in line.text.fields)])
+    def _topic(self, topics: Vector) -> int:
+        """One of these topics, drawn by weight."""
+        ladder = np.cumsum(topics / topics.sum())
+        return min(int(np.searchsorted(ladder, self.rng.random(), side="right")), self.facts.n_topics - 1)
 
 
 def _cosine(a: Vector, b: Vector) -> float:
