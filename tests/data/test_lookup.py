@@ -45,7 +45,8 @@ def test_an_unknown_name_lists_the_known_ones_and_where_it_looked(write, setting
 
 def test_a_folder_in_no_known_format_says_which_are_known(write, settings):
     write("notes/readme.txt", "")
-    with pytest.raises(UsageError, match=r"no format that is known \(interactions, movielens, bookcrossing, mind, yelp, amazon"):
+    known = r"no format that is known \(interactions, movielens, bookcrossing, mind, yelp, amazon"
+    with pytest.raises(UsageError, match=known):
         load("notes", settings=settings)
 
 

@@ -62,9 +62,9 @@ def own_path(rng: random.Random) -> tuple[str, ...]:
     kinds: list[Kind] = ["summary"]
     if rng.random() < 0.5:
         kinds.append("summary")
-    kinds += [kind for kind in ("change", "features") if rng.random() < 0.5]  # type: ignore[misc]
+    kinds += [kind for kind in ("change", "features") if rng.random() < 0.5]
     path = [_PHRASES[kind][rng.randrange(len(_PHRASES[kind]))] for kind in (*kinds, "last")]
-    return tuple(dict.fromkeys(path))  # type: ignore[arg-type]
+    return tuple(dict.fromkeys(path))
 
 
 def template_of(paths: Sequence[str]) -> tuple[str, ...]:
