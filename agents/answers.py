@@ -24,6 +24,7 @@ from whyrec.llm.model import AnswerFormat
 Kind: TypeAlias = Literal["text", "json", "tags", "headers"]
 _TOO_LONG = ("string_too_long", "too_long", "too_many_words")
 _COMMA = re.compile(r",(\s*[}\]])")
+_PASSES = 20  # over an answer with fields that are too long; two are the rule
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 
 
@@ -93,7 +94,7 @@ def read(answer: type[AnswerT], kind: Kind, text: str) -> AnswerT:
 def _validate(answer: type[AnswerT], data: Any) -> AnswerT:
     """Validate, cutting what is only too long; what is wrong besides may only show, or go, once that is cut."""
     cut: list[str] = []
-    while True:
+    for _ in range(_PASSES):
         try:
             valid = answer.model_validate(data)
         except ValidationError as error:
@@ -108,6 +109,7 @@ def _validate(answer: type[AnswerT], data: Any) -> AnswerT:
             if cut:
                 valid._cut = tuple(dict.fromkeys(cut))
             return valid
+    raise AssertionError(f"a validator of {answer.__name__} makes longer again what is cut to its bound")
 
 
 def _shorten(data: Any, problem: ErrorDetails) -> None:

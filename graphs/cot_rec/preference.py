@@ -13,7 +13,6 @@ cot_rec.perception through the call cache).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -32,7 +31,7 @@ from graphs.cot_rec.histories import NO_HISTORY, OFFICIAL_EVENTS, Histories, Pre
 from graphs.earlier import open_earlier
 from graphs.services import Services
 from graphs.workflow import MissingInput, Source, Workflow
-from whyrec.data.split import SplitView
+from whyrec.data.split import SplitView, prefix_digest
 from whyrec.errors import LeakageError, UsageError
 from whyrec.records import Split
 
@@ -193,7 +192,7 @@ class Folds(Histories[Options]):
         if stored is None or stored.payload is None:
             raise MissingInput(f"run {self._base.id} has no preference of user {user}")
         prefix, before = self.view.history(index), int(stored.payload["events"])
-        if before > len(prefix) or digest(prefix[:before]) != stored.payload["prefix"]:
+        if before > len(prefix) or prefix_digest(prefix[:before]) != stored.payload["prefix"]:
             raise LeakageError(
                 f"The preference of user {user} in run {self._base.id} was made from {before} events that are not "
                 f"the first events of the {self.view.split} history. Name a base run of an earlier split."
@@ -202,11 +201,6 @@ class Folds(Histories[Options]):
         events = task.example.history[len(task.example.history) - new :]
         batches = fold.batches(events, self.options.batch, self.options.overlap)
         return State(replace(task, batches=batches), long=stored_preference(stored.payload) if before else None)
-
-
-def digest(prefix: Any) -> str:
-    """Digest of a prefix (int32 item indices), as `SplitView.prefix_digest` of the view that shows it."""
-    return hashlib.sha256(prefix.tobytes()).hexdigest()[:16]
 
 
 def stored_preference(payload: Mapping[str, Any]) -> Preference:

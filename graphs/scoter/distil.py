@@ -18,20 +18,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import scoter as agents
 from agents.agent import AnswerError
-from graphs.scoter.prefixes import Prefixes, prefix_digest
+from graphs.scoter.prefixes import Prefixes
 from graphs.scoter.step_store import About, StepStore
 from graphs.scoter.templates import find
 from graphs.services import Services
 from graphs.users import about_example
 from graphs.workflow import Source, Workflow
-from whyrec.data.split import SplitView
+from whyrec.data.split import SplitView, prefix_digest
 from whyrec.data.text import captions
 from whyrec.embed import Embedder, open_embedder
 from whyrec.errors import UsageError
@@ -190,7 +189,7 @@ class Chains:
         items = self._prefixes.items(index)
         return State(
             example=self._prefixes.example(index, last=self.options.cap),
-            prefix=prefix_digest(np.ascontiguousarray(items)),
+            prefix=prefix_digest(items),
             events=len(items),
             template=self.options.template,
             steps=self._template.steps,

@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import prompts
-from graphs.scoter.prefixes import prefix_digest
 from whyrec.data.corpus import Corpus
-from whyrec.data.split import SplitView
+from whyrec.data.split import SplitView, prefix_digest
 from whyrec.errors import LeakageError, UsageError
 from whyrec.records import Example
 from whyrec.runs import RunReader
@@ -81,7 +78,7 @@ def checked_example(corpus: Corpus, key: str, payload: dict[str, Any], *, cap: i
         raise LeakageError(f"{key} is no train prefix; a student is tuned on train prefixes alone (split=train).")
     view, length = SplitView(corpus, "train"), int(rest.rpartition("@")[2])
     history = view.history(user)
-    if not 0 < length <= len(history) or prefix_digest(np.ascontiguousarray(history[:length])) != payload["prefix"]:
+    if not 0 < length <= len(history) or prefix_digest(history[:length]) != payload["prefix"]:
         raise LeakageError(
             f"The chain of {key} was not made from the first {length} events of the training history, so its pair "
             f"would teach events that are to be predicted. Run scoter.distil again on this data."

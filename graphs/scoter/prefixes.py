@@ -10,7 +10,6 @@ the validation and test splits there is one prefix per user, the whole history o
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -22,11 +21,6 @@ from whyrec.data.split import SplitView
 from whyrec.records import Event, Example
 
 Mode = Literal["last_only", "subsample", "per_prefix"]
-
-
-def prefix_digest(items: npt.NDArray[np.int32]) -> str:
-    """Digest of a prefix (item indices), the same as `SplitView.prefix_digest` of the view whose history it is."""
-    return hashlib.sha256(items.tobytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,25 @@ import pytest
 
 import agents
 import prompts
+from agents import scoter
 from agents.agent import Agent
 from agents.answers import complaints
 from agents.cot_rec import LongTermPreference, OfficialJson, Perception, official_preference_perception
+from agents.ranker import Chooser
 from whyrec.records import Item
 
 MODULES = [importlib.import_module(f"agents.{m.name}") for m in pkgutil.iter_modules(agents.__path__)]
-AGENTS = {v.prompt_name: v for m in MODULES for v in vars(m).values() if isinstance(v, Agent)}
+HELD = [v for m in MODULES for v in vars(m).values()]
+AGENTS = {v.prompt_name: v for v in HELD if isinstance(v, Agent)}
+AGENTS |= {v.prompt_name: v._agent for v in HELD if isinstance(v, Chooser)}
+MADE_FOR_A_TEMPLATE = [scoter.teach(("User profile", "Item recommendation")).prompt_name]
 
 
 def test_every_prompt_has_an_agent() -> None:
-    assert sorted(AGENTS) == prompts.names()
+    assert sorted([*AGENTS, *MADE_FOR_A_TEMPLATE]) == prompts.names()
 
 
-@pytest.mark.parametrize("name", prompts.names())
+@pytest.mark.parametrize("name", sorted(AGENTS))
 def test_prompt_and_answer_type_agree(name: str) -> None:
     agent = AGENTS[name]
     assert agents.answer_types()[agent.prompt.answer] is agent.answer

@@ -17,12 +17,11 @@ from graphs.scoter.compare import beaten_by, paired
 from graphs.scoter.judge import Catalogue, Judge, Mapping
 from graphs.scoter.pairs import write_pairs
 from graphs.scoter.paths import Scores, cluster, prune, ranked, wilson
-from graphs.scoter.prefixes import prefix_digest
 from graphs.scoter.stages import Ledger, stage_file
 from graphs.scoter.step_store import About, StepStore
 from graphs.scoter.templates import SHIPPED, find
 from graphs.workflow import workflow
-from whyrec.data.split import SplitView
+from whyrec.data.split import SplitView, prefix_digest
 from whyrec.data.text import captions
 from whyrec.embed import unit_rows
 from whyrec.errors import LeakageError, UnknownNameError, UsageError

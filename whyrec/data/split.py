@@ -30,6 +30,11 @@ _BACK: dict[Split, int] = {"train": 3, "valid": 2, "test": 1}
 MIN_EVENTS = 3
 
 
+def prefix_digest(items: npt.NDArray[np.int32]) -> str:
+    """Digest of a prefix, int32 item indices; equal prefixes have equal digests in every view that shows them."""
+    return hashlib.sha256(np.ascontiguousarray(items).tobytes()).hexdigest()[:16]
+
+
 class SplitView:
     """A corpus seen from the moment before a split's target.
 
@@ -112,7 +117,7 @@ class SplitView:
 
     def prefix_digest(self, user: int) -> str:
         """Digest of exactly the history shown: what is made from one prefix may be joined to no other."""
-        return hashlib.sha256(self.history(user).tobytes()).hexdigest()[:16]
+        return prefix_digest(self.history(user))
 
     def _span(self, user: int) -> tuple[int, int]:
         start, end = int(self.corpus.offsets[user]), int(self.corpus.offsets[user + 1])
