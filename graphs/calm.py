@@ -11,7 +11,7 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
-_THRESHOLDS = (20_000, 20, 20)
+_THRESHOLDS = (20_000, 5, 2)
 
 
 @contextlib.contextmanager
