@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +123,8 @@ def _rank(key: Floats, right: npt.NDArray[np.bool_]) -> float | None:
     """Spearman's correlation, None where one side never varies."""
     if len(np.unique(key)) < 2 or len(np.unique(right)) < 2:
         return None
-    return round(float(stats.spearmanr(key, right).statistic), 4)
+    found: Any = stats.spearmanr(key, right)
+    return round(float(found.statistic), 4)
 
 
 def _curve(corpus: Corpus, options: Options, number: str, points: Mapping[str, tuple[float, float]]) -> Experiment:

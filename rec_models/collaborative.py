@@ -82,7 +82,7 @@ def _factorise(users: IntArray, items: IntArray, shape: tuple[int, int], rank: i
     left, right = (1.0 / np.sqrt(np.maximum(count, 1.0)) for count in (per_user, per_item))
     normalised = sparse.diags(left) @ matrix @ sparse.diags(right)
     start = np.ones(min(normalised.shape)) / np.sqrt(min(normalised.shape))
-    u, s, vt = svds(normalised, k=rank, v0=start)
+    u, s, vt = (np.asarray(part) for part in svds(normalised, k=rank, v0=start))
     order = np.argsort(-s)
     u, s, vt = u[:, order], s[order], vt[order]
     signs = np.where(vt[np.arange(rank), np.abs(vt).argmax(axis=1)] < 0, -1.0, 1.0)

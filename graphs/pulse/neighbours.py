@@ -132,9 +132,9 @@ def _svd(source: Source, view: SplitView) -> tuple[Vectors, Vectors]:
     met = sp.csr_matrix((np.ones(len(items)), (users, items)), (corpus.n_users, corpus.n_items + 1))
     met.data[:] = 1.0
     popular = np.maximum(np.asarray(met.sum(0)).ravel(), 1.0)
-    width = max(1, min(_WIDTH, min(met.shape) - 1))
+    width = max(1, min(_WIDTH, corpus.n_users - 1, corpus.n_items))
     svd = TruncatedSVD(n_components=width, random_state=0).fit(met @ sp.diags(popular**-0.5))
-    vectors_ID = svd.components_.T.astype(np.float32)
+    vectors_ID = np.asarray(svd.components_).T.astype(np.float32)
     known = [items[offsets[u] : offsets[u + 1]] for u in range(corpus.n_users)]
     asking = [view.history(int(u)) for u in view.users]
     return _means(vectors_ID, asking), _means(vectors_ID, known)

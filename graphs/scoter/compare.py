@@ -46,7 +46,7 @@ def paired(mine: Verdicts, other: Verdicts) -> dict[str, Any]:
         "recall difference": round((won - lost) / len(both), 6) if both else 0.0,
         "p recall": float(stats.binomtest(won, won + lost).pvalue) if won + lost else 1.0,
         "percentile difference": round(float(dense.mean()), 6) if both else 0.0,
-        "p percentile": float(stats.wilcoxon(dense, method="approx").pvalue) if dense.any() else 1.0,
+        "p percentile": float(tuple(stats.wilcoxon(dense, method="approx"))[1]) if dense.any() else 1.0,
     }
 
 

@@ -26,6 +26,7 @@ from whyrec.embed import Vectors, unit_rows
 
 Prune = Literal["merge", "drop"]
 Quality = Literal["wilson", "mean", "dense"]
+_STARTS: Any = 10  # of k-means; its published types know "auto" alone
 _SAMPLED = 4_000  # chains whose silhouettes are looked at
 
 
@@ -120,7 +121,8 @@ def cluster(
     for k in range(2, min(most, len(np.unique(firsts_GD, axis=0)), len(chains_CD) - 1) + 1):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            labels = KMeans(k, n_init=10, random_state=seed).fit(firsts_GD, sample_weight=weights).labels_
+            means = KMeans(k, n_init=_STARTS, random_state=seed)
+            labels = np.asarray(means.fit_predict(firsts_GD, sample_weight=weights))
         told = np.repeat(labels, weights)[sampled]
         if len(np.unique(told)) < 2:
             continue

@@ -11,11 +11,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from whyrec.llm.blocks import tokens
 
-Kind = Literal["change", "features", "summary", "last"]
+Kind = Literal["change", "features", "last", "summary"]
 
 _LAST = "recommendation recommendations recommend recommending targeted"
 _CHANGE = (
@@ -43,13 +43,18 @@ _PHRASES: Final[dict[Kind, tuple[str, ...]]] = {
     "features": ("Key feature extraction", "Brand and attribute matching", "Item tag prediction"),
     "last": ("Item recommendation",),
 }
+_NAMED: Final[tuple[Kind, ...]] = get_args(Kind)[:3]
+_USEFUL: Final[tuple[Kind, ...]] = get_args(Kind)[:2]
 _ORDER: Final[tuple[Kind, ...]] = ("summary", "change", "features", "last")
 
 
 def kind_of(step: str) -> Kind:
     """What a step is for, by its words; the first kind it has a word of."""
     said = set(tokens(step))
-    return next((kind for kind in ("change", "features", "last") if said & _WORDS[kind]), "summary")
+    for kind in _NAMED:
+        if said & _WORDS[kind]:
+            return kind
+    return "summary"
 
 
 def looks_at(steps: Iterable[str], kind: Kind) -> bool:
@@ -59,10 +64,13 @@ def looks_at(steps: Iterable[str], kind: Kind) -> bool:
 
 def own_path(rng: random.Random) -> tuple[str, ...]:
     """A path of two to six steps: one or two summaries, each useful kind half of the time, the recommendation."""
-    kinds: list[Kind] = ["summary"]
+    kinds: list[Kind] = []
+    kinds.append("summary")
     if rng.random() < 0.5:
         kinds.append("summary")
-    kinds += [kind for kind in ("change", "features") if rng.random() < 0.5]
+    for kind in _USEFUL:
+        if rng.random() < 0.5:
+            kinds.append(kind)
     path = [_PHRASES[kind][rng.randrange(len(_PHRASES[kind]))] for kind in (*kinds, "last")]
     return tuple(dict.fromkeys(path))
 

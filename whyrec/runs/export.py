@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from whyrec.runs.reading import RunReader
 
 _FIXED = ("key", "user", "split", "status", "reason", "generation")
-_ROWS = 2_000
+_ROWS = 250  # read at a time: the sink holds a few dozen of such pieces
+_GROUP = 2_000  # rows of a row group: what is known of each is kept until the end
 
 
 def write_parquet(run: RunReader, path: Path) -> int:
@@ -40,13 +41,14 @@ def write_parquet(run: RunReader, path: Path) -> int:
     def source(*_: Any) -> Iterator[pl.DataFrame]:
         rows = (_row(result, fields) for result in run.results())
         while chunk := list(islice(rows, _ROWS)):
-            yield pl.DataFrame(chunk, schema=schema, orient="row")
+            columns = dict(zip(schema, zip(*chunk, strict=True), strict=True))
+            yield pl.DataFrame(columns, schema=schema)
 
     part = path.with_name(path.name + ".part")
     try:
         if count:
             frame = register_io_source(source, schema=schema)
-            frame.sink_parquet(part, compression="zstd", row_group_size=_ROWS)
+            frame.sink_parquet(part, compression="zstd", row_group_size=_GROUP)
         else:
             pl.DataFrame(schema=schema).write_parquet(part, compression="zstd")
         part.replace(path)
