@@ -5,7 +5,7 @@ import heapq
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from whyrec.errors import UsageError
@@ -107,6 +107,7 @@ async def test_samples_count_as_requests(clock: FakeClock) -> None:
     st.floats(1, 5000),
     st.lists(st.tuples(st.floats(0.1, 60), st.floats(0, 5)), min_size=1, max_size=200),
 )
+@example(1.5, [(1.0, 0.0), (0.25, 0.0), (0.375, 0.0)])
 def test_a_bucket_never_gives_more_than_its_limit_in_any_minute(per_minute, steps) -> None:
     now, bucket, given_at = 0.0, Bucket(per_minute, 0.0), []
     for cost, pause in steps:

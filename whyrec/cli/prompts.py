@@ -53,7 +53,7 @@ def show(
     if split not in get_args(Split):
         raise UsageError(f"There is no split {split!r}. Splits are {', '.join(get_args(Split))}.")
     view = SplitView(load(data), cast(Split, split))
-    values = _fill(view, render)
+    values = _fill(name, view, render)
     if unknown := sorted(prompt.variables.keys() - values.keys()):
         raise UsageError(f"`show --render` has nothing to put into {', '.join(unknown)} of {name}.")
     for message in prompt.render(**{blank: values[blank] for blank in prompt.variables}):
@@ -102,7 +102,7 @@ def _complaints(path: Path) -> list[str]:
     return said + [f"{path}: {c}." for c in complaints(known[prompt.answer], prompt.format, static)]
 
 
-def _fill(view: SplitView, user: str) -> dict[str, Any]:
+def _fill(name: str, view: SplitView, user: str) -> dict[str, Any]:
     """A value for every usual blank: the user's own data, and stand-ins for what earlier steps would say."""
     corpus = view.corpus
     index = corpus.user_index.get(user)
@@ -124,4 +124,15 @@ def _fill(view: SplitView, user: str) -> dict[str, Any]:
         "preference": said,
         "reviews": [{"id": c.index, "text": "(what an earlier step said)"} for c in candidates],
         "review": "(what an earlier step said)",
+        "options": candidates,
+        "similar": history[:3],
+        **dict.fromkeys(("reason", "opinion", "thoughts", "thought", "performance"), "(what an earlier step said)"),
+        "profile": "",
+        "above": "3",
+        "paths": ["(a first step) → (a last step)"],
+        "steps": ["(a first step)", "(a last step)"] if name.startswith("scoter/") else [],
+        "question": "(a question)",
+        "paragraphs": [{"title": "(a title)", "text": "(its sentences)"}],
+        "number": 1,
+        "most": 7,
     }

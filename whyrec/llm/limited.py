@@ -66,7 +66,7 @@ class Bucket:
 
     def __init__(self, per_minute: float, now: float) -> None:
         self.capacity = max(1.0, per_minute / 60)
-        self.rate = max(per_minute - self.capacity, per_minute / 2) / 60
+        self.rate = min(per_minute, max(per_minute - self.capacity, 0.5)) / 60
         self.level, self.stamp = self.capacity, now
 
     def wait_s(self, cost: float, now: float) -> float:
