@@ -13,7 +13,7 @@ import scipy.stats
 
 from whyrec.data.split import MIN_EVENTS, SplitView
 
-_BACK = {"valid": 2, "test": 1}
+_BACK = {"train": 3, "valid": 2, "test": 1}
 
 
 def candidate_faults(corpus, users, targets, items) -> list[str]:
@@ -50,7 +50,7 @@ def poisoned(corpus, split, mark):
     items, titles = corpus.items.copy(), []
     for user in range(corpus.n_users):
         if corpus.lengths[user] >= MIN_EVENTS:
-            for back in range(1, _BACK[split] + 1):
+            for back in range(1, min(_BACK[split], corpus.lengths[user]) + 1):
                 titles.append(f"{mark}{len(titles):03d}X")
                 items[corpus.offsets[user + 1] - back] = corpus.n_items + len(titles)
     extra = pl.DataFrame(

@@ -11,14 +11,12 @@ import dataclasses
 import json
 
 import numpy as np
-import polars as pl
 import pytest
 
 from graphs.run import run
 from graphs.scoter.pairs import write_pairs
 from graphs.scoter.step_store import StepStore
 from graphs.workflow import workflow
-from whyrec.data import split as split_module
 from whyrec.data.split import SplitView
 from whyrec.errors import LeakageError
 from whyrec.llm.echo import Echo
@@ -27,7 +25,6 @@ from whyrec.settings import read_settings
 
 USERS = 14
 MARK = "ZQ"  # no title of the world begins so
-BACK = {"train": 3, "valid": 2, "test": 1}
 CASES = [
     ("scoter.generate", "train"),
     ("scoter.generate", "valid"),
@@ -38,34 +35,6 @@ CASES = [
     ("scoter.distil", "train"),
     ("scoter.distil", "valid"),
 ]
-
-
-def poisoned(corpus, split):
-    """The corpus with every event from the split's target on replaced by an item of its own."""
-    items, titles = corpus.items.copy(), []
-    for user in range(corpus.n_users):
-        if corpus.lengths[user] >= split_module.MIN_EVENTS:
-            for back in range(1, min(BACK[split], corpus.lengths[user]) + 1):
-                titles.append(f"{MARK}{len(titles):03d}X")
-                items[corpus.offsets[user + 1] - back] = corpus.n_items + len(titles)
-    extra = pl.DataFrame(
-        {
-            "id": [f"poison{t}" for t in titles],
-            "title": titles,
-            "description": [""] * len(titles),
-            "brand": [""] * len(titles),
-            "categories": [[] for _ in titles],
-        },
-        schema=corpus.catalogue.schema,
-    )
-    reviews = None if corpus.reviews is None else pl.Series([""] * len(items))
-    return dataclasses.replace(corpus, items=items, catalogue=pl.concat([corpus.catalogue, extra]), reviews=reviews)
-
-
-def show_one_more(monkeypatch):
-    """A leak: every view shows its target as the last event of the history."""
-    span = SplitView._span
-    monkeypatch.setattr(SplitView, "_span", lambda self, user: (span(self, user)[0], span(self, user)[1] + 1))
 
 
 def options_of(name, split):
@@ -92,8 +61,8 @@ async def told(name, corpus, split, how):
 @pytest.mark.parametrize("leaky", [False, True])
 async def test_poisoned_targets_reach_no_prompt_and_no_result(name, split, leaky, world, how, leak_checks, monkeypatch):
     if leaky:
-        show_one_more(monkeypatch)
-    texts, results, run_id = await told(name, poisoned(world.corpus, split), split, how)
+        leak_checks.show_one_more(monkeypatch)
+    texts, results, run_id = await told(name, leak_checks.poisoned(world.corpus, split, MARK), split, how)
     files = (read_settings().home / "runs" / run_id).glob("s*/*.json*")
     whole = texts + [json.dumps(r) for r in results] + [file.read_text() for file in files]
     assert bool(leak_checks.sentinel_places(whole, MARK)) == leaky
@@ -130,7 +99,9 @@ async def test_later_targets_change_nothing_at_all(name, back, world, how, count
     assert same[0] == same[1]
 
 
-async def test_the_train_target_changes_no_prompt_but_the_number_that_the_abstraction_is_told(world, how, counting):
+async def test_the_train_target_changes_no_prompt_but_the_number_that_the_abstraction_is_told(
+    world, how, counting, leak_checks
+):
     found = [
         await asked("scoter.mine", corpus, "train", how, counting)
         for corpus in (permuted(world.corpus, 3), world.corpus)
@@ -138,7 +109,7 @@ async def test_the_train_target_changes_no_prompt_but_the_number_that_the_abstra
     made = [[row for row in rows if row[1] == "generate_chains"] for rows in found]
     assert made[0] == made[1] and made[0]
     with pytest.MonkeyPatch.context() as patch:
-        show_one_more(patch)
+        leak_checks.show_one_more(patch)
         leaky = await asked("scoter.mine", permuted(world.corpus, 3), "train", how, counting)
     assert [row for row in leaky if row[1] == "generate_chains"] != made[0]
 
@@ -150,17 +121,17 @@ async def test_results_carry_the_digest_of_exactly_the_prefix_shown(name, leaky,
     true = {u: view.prefix_digest(i) for u, i in index.items()}
     with monkeypatch.context() as patch:
         if leaky:
-            show_one_more(patch)
+            leak_checks.show_one_more(patch)
         _, results, _ = await told(name, world.corpus, "train", how)
     wrong = leak_checks.prefix_mismatches([(r["prefix"], true[r["user"]]) for r in results])
     assert bool(wrong) == leaky
 
 
-async def test_leaky_chains_are_never_scored_joined_or_taught(world, how, monkeypatch, tmp_path):
+async def test_leaky_chains_are_never_scored_joined_or_taught(world, how, leak_checks, monkeypatch, tmp_path):
     """Chains and matrices that were made with the target in view are refused by everything that would use them."""
     corpus = world.corpus
     with monkeypatch.context() as patch:
-        show_one_more(patch)
+        leak_checks.show_one_more(patch)
         chains = await run("scoter.generate", corpus=corpus, model=Echo(), users=5, how=how())
         matrices = await run("scoter.distil", corpus=corpus, model=Echo(), users=5, how=how())
     flow = workflow("scoter.validate")
