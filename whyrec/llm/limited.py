@@ -59,7 +59,8 @@ class Clock(Protocol):
 class Bucket:
     """Tokens that drip in at `rate` a second up to `capacity`; it may owe, and then gives nothing until repaid.
 
-    In any window of 60 s it gives at most `per_minute` (plus what a single request above `capacity` overdraws).
+    In any window of 60 s it gives at most `per_minute` (plus what a single request above `capacity` overdraws). Below
+    1.5 a minute, where one request must still pass, it gives at most 1.5 in a window and `per_minute` in the long run.
     """
 
     __slots__ = ("capacity", "level", "rate", "stamp")
