@@ -2,7 +2,7 @@
 
 LangGraph allocates some thousand short-lived objects per graph, and Python's default looks for cycles every 700 of them
 and, now and then, through everything that was ever imported: 40 % of the CPU time of a run. What is there at the
-start is set aside, and cycles are looked for every 20,000 new objects; memory stays flat (tests/checks/memory.py).
+start is set aside, and cycles are looked for every 20,000 new objects (what a run then holds: tests/checks/memory.py).
 """
 
 from __future__ import annotations
