@@ -3,19 +3,22 @@
 `await agent(llm, about=..., **blanks)` renders the prompt, asks, and reads the answer. If the answer cannot be read, or
 fails the agent's own check, the model is shown its answer and what is wrong with it, and asked again, `repairs` times
 at most; `About.turn` counts that in the trace. After that `AnswerError` says why.
+
+`agent.many` asks for several independent samples at once. Each is read and repaired alone, and one that stays unusable
+takes none of the others with it: the caller gets those there are, and learns how many are missing and why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic
 
 import prompts
 from agents.answers import AnswerT, Misread, answer_format, read
 from prompts.neutral import neutralise_answer
-from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Reply, Request
+from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Refused, Reply, Request
 
 Check = Callable[[AnswerT, Mapping[str, Any]], str | None]
 _SHOWN = 4000  # characters of a wrong answer that the model is shown again
@@ -27,6 +30,32 @@ class AnswerError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+@dataclass(frozen=True)
+class Samples(Generic[AnswerT]):
+    """Independent answers to one question.
+
+    Attributes:
+        answers: those that can be used, in the order of their sample indices.
+        lost: why each of the others cannot, a sentence each.
+        repairs: how often an answer was shown to the model and asked for again, over all samples.
+    """
+
+    answers: tuple[AnswerT, ...]
+    lost: tuple[str, ...] = ()
+    repairs: int = field(default=0, compare=False)
+
+    def __iter__(self) -> Iterator[AnswerT]:
+        return iter(self.answers)
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    @property
+    def missing(self) -> int:
+        """How many of the samples asked for are not there."""
+        return len(self.lost)
 
 
 @dataclass(frozen=True)
@@ -69,13 +98,38 @@ class Agent(Generic[AnswerT]):
         return answer
 
     async def many(
-        self, llm: LanguageModel, n: int, *, about: About | None = None, first: int = 0, **blanks: Any
-    ) -> list[AnswerT]:
-        """`n` independent samples, from index `first` on, in one request where the server can; errors as above."""
+        self, llm: LanguageModel, n: int, *, about: About | None = None, first: int = 0, least: int = 1, **blanks: Any
+    ) -> Samples[AnswerT]:
+        """Independent samples, in one request where the server can; those that no repair makes usable are left out.
+
+        Args:
+            llm: whom to ask.
+            n: samples wanted.
+            about: where the call comes from.
+            first: index of the first sample.
+            least: how many have to be usable; 0 to look at what there is.
+            blanks: of the prompt.
+
+        Raises:
+            AnswerError: fewer than `least` are usable.
+            ModelError, UsageError: as above.
+        """
         request = self.request(n, about or About(), blanks)
         request = replace(request, samples=tuple(range(first, first + n)))
-        replies = await llm.complete(request)
-        return [await self._settle(llm, request, reply, blanks) for reply in replies]
+        answers: list[AnswerT] = []
+        lost: list[str] = []
+        turns = 0
+        for reply in await llm.complete(request):
+            found, turn = await self._settle(llm, request, reply, blanks)
+            turns += turn - 1
+            if isinstance(found, AnswerError):
+                lost.append(found.reason)
+            else:
+                answers.append(found)
+        if len(answers) < least:
+            some = f"{len(answers)} of {n} samples are usable, and {least} are needed; one that is not: "
+            raise AnswerError(f"{some if n > 1 else ''}{lost[0]}")
+        return Samples(tuple(answers), tuple(lost), turns)
 
     def request(self, n: int, about: About, blanks: Mapping[str, Any]) -> Request:
         """The first question, as it will be asked."""
@@ -92,16 +146,21 @@ class Agent(Generic[AnswerT]):
         )
         return Request(messages, prompt.sampling, tuple(range(n)), self.format, about=about)
 
-    async def _settle(self, llm: LanguageModel, first: Request, reply: Reply, blanks: Mapping[str, Any]) -> AnswerT:
-        """Read one sample's reply; while it is wrong and repairs are left, show the error and ask again."""
+    async def _settle(
+        self, llm: LanguageModel, first: Request, reply: Reply, blanks: Mapping[str, Any]
+    ) -> tuple[AnswerT | AnswerError, int]:
+        """(what one sample comes to, the turns it took): while it is wrong and repairs are left, ask again.
+
+        A server that refuses the repair (the prompt is longer by the wrong answer) leaves the sample unusable.
+        """
         request = replace(first, samples=(reply.sample,))
         for turn in range(1, self.repairs + 2):
             try:
-                return self._read(reply, request, blanks)
+                return self._read(reply, request, blanks), turn
             except Misread as error:
                 wrong = str(error)
             if turn > self.repairs or reply.finish_reason == "filtered":
-                raise AnswerError(f"{self.prompt_name} got no usable answer from {llm.name}: {wrong} (turn {turn}).")
+                return AnswerError(f"{self._unusable(llm)}: {wrong} (turn {turn})."), turn
             keep = tuple(self.answer.model_fields) if self.format.kind == "tags" else ()
             shown = neutralise_answer(reply.text, keep)[:_SHOWN] or "(nothing)"
             ask = Message(
@@ -109,8 +168,14 @@ class Agent(Generic[AnswerT]):
             )
             messages = (*first.messages, Message("assistant", shown), ask)
             request = replace(request, messages=messages, about=replace(first.about, turn=turn))
-            (reply,) = await llm.complete(request)
-        raise AssertionError("unreachable: the last turn returns or raises")
+            try:
+                (reply,) = await llm.complete(request)
+            except Refused as error:
+                return AnswerError(f"{self._unusable(llm)}: {wrong}; asking again was refused: {error}"), turn
+        raise AssertionError("unreachable: the last turn returns")
+
+    def _unusable(self, llm: LanguageModel) -> str:
+        return f"{self.prompt_name} got no usable answer from {llm.name}"
 
     def _read(self, reply: Reply, request: Request, blanks: Mapping[str, Any]) -> AnswerT:
         """The answer in a reply; a complete JSON object counts even if the limit cut what follows it."""

@@ -1,8 +1,10 @@
 """RALLRec+'s questions about a click: think freely, several times; then say how likely yes is (paper 4.3; spec 5.a).
 
 `reason` draws several traces of thought in one request. A trace cut off at the token limit is kept: it is read out
-like the others. `read_out` continues the assistant's turn with a trace between think tags and takes the probabilities
-of Yes and No at the next token, deterministically. The released code puts the trace into the *user's* turn and draws
+like the others. One that is empty, or that the server withheld, is left out; of several, two have to be there, because
+one alone agrees with itself whatever it says and would weigh too much in eq. 10. `read_out` continues the assistant's
+turn with a trace between think tags and takes the probabilities of Yes and No at the next token, deterministically. The
+released code puts the trace into the *user's* turn and draws
 that token at temperature .6; the first half of that is kept as the way "user_turn". Where a model shows no
 probabilities, and in the way "vote", the trace's own last word counts: 1, 0, or .5 if it says neither.
 """
@@ -16,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field
 
-from agents.agent import Agent
+from agents.agent import Agent, AnswerError
 from agents.answers import Answer
 from agents.ranker import Chooser
 from prompts.neutral import neutralise_answer
@@ -28,6 +30,8 @@ Way: TypeAlias = Literal["continue", "user_turn", "vote"]
 LABELS: Final = ("Yes", "No")
 _SAID: Final = re.compile(r"answer\W{0,4}\s*(yes|no)\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
+_READABLE: Final = ("stop", "length")
+_LEAST: Final = 2  # traces, where several are asked for
 _END: Final = 200  # characters at the end of a trace in which a bare yes or no is its answer
 
 
@@ -73,14 +77,15 @@ PROMPTS: Final = (_thinker.prompt_name, _clicker.prompt_name)
 
 
 async def reason(llm: LanguageModel, n: int, *, about: About, **blanks: Any) -> list[Trace]:
-    """`n` independent traces of thought about the question, from one request where the server can.
+    """Up to `n` independent traces of thought about the question, from one request where the server can.
 
     Raises:
+        AnswerError: fewer than two of several, or not the one, can be read.
         ModelError: the model did not answer.
         UsageError: blanks are missing or unknown.
     """
     replies = await llm.complete(_thinker.request(n, about, blanks))
-    return [
+    traces = [
         Trace(
             text=(reply.reasoning or reply.text).strip(),
             said=reply.text.strip() if reply.reasoning else "",
@@ -89,6 +94,13 @@ async def reason(llm: LanguageModel, n: int, *, about: About, **blanks: Any) -> 
         )
         for reply in replies
     ]
+    found = [trace for trace in traces if trace.text and trace.finish in _READABLE]
+    if len(found) < min(n, _LEAST):
+        raise AnswerError(
+            f"{_thinker.prompt_name} got {len(found)} of {n} traces of thought from {llm.name} that say anything, and "
+            f"{min(n, _LEAST)} are needed."
+        )
+    return found
 
 
 async def read_out(llm: LanguageModel, trace: Trace, *, way: Way, about: About, **blanks: Any) -> ReadOut:

@@ -273,7 +273,7 @@ def _retrievals(corpus: Corpus, options: Options) -> Iterator[Cell]:
             run = asked("at once", llm, options, **chosen)
             yield Cell(
                 f"at once, {name} @{llm}",
-                cell_of(run, lambda pool, rows: pool.samples.mean(axis=1)),
+                cell_of(run, lambda pool, rows: pool.own),
                 axes={"retrieval": name, "llm": llm},
                 settings={"says": "model"},
                 needs=(run,),

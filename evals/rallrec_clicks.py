@@ -35,12 +35,13 @@ class Pool:
 
     Attributes:
         rows: int64[N], row numbers, ascending.
-        samples: float64[N, R], P(yes) of each sample.
+        samples: float64[N, R], P(yes) of each sample, NaN where a row has fewer.
         experts: float64[N, 2], the expert's probability and variance; None where nobody was asked.
-        tokens: int64[N, R], lengths of the samples; [N, 0] where nothing was thought.
+        tokens: int64[N, R], lengths of the samples, -1 where a row has fewer; [N, 0] where nothing was thought.
         clicked: bool[N].
         failures: of the other rows.
         votes: samples whose probability is only their last word.
+        missing: samples that said nothing that can be read.
     """
 
     rows: Ints
@@ -50,6 +51,19 @@ class Pool:
     clicked: Bools
     failures: tuple[Failure, ...]
     votes: int = 0
+    missing: int = 0
+
+    @property
+    def own(self) -> Floats:
+        """Mean P(yes) over the samples there are, float64[N]."""
+        found: Floats = np.nanmean(self.samples, axis=1)
+        return found
+
+    @property
+    def variance(self) -> Floats:
+        """Population variance of the samples there are, float64[N]."""
+        found: Floats = np.nanvar(self.samples, axis=1)
+        return found
 
     def outcomes(self, probability: Floats) -> list[Outcome]:
         """One outcome per row of the run."""
@@ -83,13 +97,22 @@ def pool_of(results: Sequence[Result], rows: CtrRows, split: Split) -> Pool:
         experts = np.array([(p["expert"], p["expert_variance"]) for p in payloads], dtype=np.float64)
     return Pool(
         rows=found,
-        samples=np.array([p["p"] for p in payloads], dtype=np.float64),
+        samples=_ragged([p["p"] for p in payloads], np.nan),
         experts=experts,
-        tokens=np.array([p["tokens"] for p in payloads], dtype=np.int64).reshape(len(payloads), -1),
+        tokens=_ragged([p["tokens"] for p in payloads], -1).astype(np.int64),
         clicked=view.clicked(found),
         failures=failures,
         votes=sum(way not in ("logprobs", "score") for p in payloads for way in p["ways"]),
+        missing=sum(int(p.get("missing", 0)) for p in payloads),
     )
+
+
+def _ragged(rows: Sequence[Sequence[float]], blank: float) -> Floats:
+    """Rows of unequal length as a matrix, float64[N, the longest]."""
+    found: Floats = np.full((len(rows), max(map(len, rows), default=0)), blank)
+    for at, row in enumerate(rows):
+        found[at, : len(row)] = row
+    return found
 
 
 def rows_of(context: Context) -> CtrRows:
@@ -149,7 +172,8 @@ def cell_of(asked: Asked, say: Say, *, valid: Asked | None = None) -> Callable[[
         if valid is not None:
             before = pool_of(context.artefacts.results(valid), rows, "valid")
             checked = before.outcomes(say(before, rows))
-        about = {"samples read by vote": test.votes} if test.votes else {}
+        counts = {"samples read by vote": test.votes, "samples missing": test.missing}
+        about = {name: n for name, n in counts.items() if n}
         return told(test, say(test, rows), valid=checked, about=about)
 
     return cell

@@ -58,15 +58,16 @@ def figure_7(corpus: Corpus, options: Options = Options()) -> Experiment:
 def by_length(pool: Pool) -> tuple[Ints, Floats, Floats]:
     """(position in `pool.rows`, P(yes), tokens) of each response, the shortest first."""
     order = np.argsort(pool.tokens.ravel(), kind="stable")
+    order = order[pool.tokens.ravel()[order] >= 0]  # of the samples there are
     tokens = pool.tokens.ravel()[order].astype(np.float64)
     return order // pool.tokens.shape[1], pool.samples.ravel()[order], tokens
 
 
 def by_variance(pool: Pool) -> tuple[Ints, Floats, Floats]:
     """(position in `pool.rows`, mean P(yes), variance) of each row, the most consistent first."""
-    variance = pool.samples.var(axis=1).round(12)
+    variance = pool.variance.round(12)
     order = np.argsort(variance, kind="stable")
-    return order, pool.samples.mean(axis=1)[order], variance[order]
+    return order, pool.own[order], variance[order]
 
 
 def _groups(options: Options, number: str, name: str, ordered: Sorted) -> Experiment:

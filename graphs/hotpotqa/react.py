@@ -23,6 +23,7 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import hotpotqa as agents
+from agents.agent import Samples
 from agents.hotpotqa import Step
 from graphs.hotpotqa.examples import SEARCHES, Options, Questions, Task
 from graphs.hotpotqa.space import resolved, scorer
@@ -46,6 +47,7 @@ class State:
         steps: of the search so far.
         answer: None until there is one.
         reasons: reasoned answers: votes, or rationales to choose among; of `cot` the one.
+        missing: reasoned answers that were asked for and could not be read.
         scores: of the rationales.
         chosen: which rationale.
     """
@@ -54,6 +56,7 @@ class State:
     steps: tuple[Step, ...] = ()
     answer: str | None = None
     reasons: tuple[agents.ReasonedAnswer, ...] = ()
+    missing: int = 0
     scores: tuple[float, ...] = field(default=())
     chosen: int = -1
 
@@ -64,6 +67,7 @@ class Update(TypedDict, total=False):
     steps: tuple[Step, ...]
     answer: str
     reasons: tuple[agents.ReasonedAnswer, ...]
+    missing: int
     scores: tuple[float, ...]
     chosen: int
 
@@ -105,13 +109,13 @@ async def act(state: State, runtime: Runtime[Services]) -> Update:
 
 async def vote(state: State, runtime: Runtime[Services]) -> Update:
     """Take the commonest of several reasoned answers."""
-    reasons = await _sample(state, runtime, state.task.options.votes)
-    return {"reasons": reasons, "answer": majority([r.answer for r in reasons])}
+    found = await _sample(state, runtime, state.task.options.votes)
+    return {**_kept(found), "answer": majority([r.answer for r in found])}
 
 
 async def reason(state: State, runtime: Runtime[Services]) -> Update:
     """Write the rationales to choose among."""
-    return {"reasons": await _sample(state, runtime, state.task.options.m)}
+    return _kept(await _sample(state, runtime, state.task.options.m))
 
 
 async def select(state: State, runtime: Runtime[Services]) -> Update:
@@ -178,15 +182,19 @@ def equip(source: Source, options: Options) -> tuple[object, ...]:
     return (scorer(source, options),)
 
 
-async def _sample(state: State, runtime: Runtime[Services], n: int) -> tuple[agents.ReasonedAnswer, ...]:
-    found = await agents.sample_reasons.many(
+async def _sample(state: State, runtime: Runtime[Services], n: int) -> Samples[agents.ReasonedAnswer]:
+    """Reasoned answers, those that can be read of n; the question fails only where none can."""
+    return await agents.sample_reasons.many(
         runtime.context.llm(),
         n,
         about=_about(state, "reason"),
         paragraphs=state.task.shown,
         question=state.task.question.text,
     )
-    return tuple(found)
+
+
+def _kept(found: Samples[agents.ReasonedAnswer]) -> Update:
+    return {"reasons": found.answers, "missing": found.missing}
 
 
 def _about(state: State, node: str) -> About:
@@ -234,6 +242,7 @@ def result(state: State) -> dict[str, Any]:
         "finished": not state.steps or state.steps[-1].action == "Finish",
         "steps": [asdict(step) for step in state.steps],
         "reasons": [{"reasoning": r.reasoning, "answer": r.answer} for r in state.reasons],
+        "missing": state.missing,
         "scores": list(state.scores),
         "chosen": state.chosen,
     }

@@ -76,7 +76,7 @@ class Update(TypedDict, total=False):
 async def write(state: State, runtime: Runtime[Services]) -> Update:
     """Draw the next draft."""
     about = replace(about_example(state.example, NAME, "write"), item=state.target.id)
-    blanks = {"history": state.example.history, "item": state.target}
+    blanks: dict[str, Any] = {"history": state.example.history, "item": state.target}
     (found,) = await agents.rationale.many(runtime.context.llm(), 1, first=state.drafts, about=about, **blanks)
     said = [found.text, *found.cues]
     return {

@@ -23,7 +23,7 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import pulse as agents
-from agents.agent import Agent
+from agents.agent import Agent, AnswerError
 from graphs import thoughts as spaces
 from graphs.behaviour import LEAK, Told, behaviour_text
 from graphs.earlier import open_earlier, payload_of
@@ -119,6 +119,7 @@ class State:
         similar: events of similar users.
         thoughts: the tree so far; see graphs/pulse/tree.py.
         depth: levels grown.
+        missing: refinements that could not be read; a thought may have fewer children than its level is wide, or none.
         pool: numbers of the candidates, once scored.
         scores: selector -> one score per candidate, for selectors that score.
         chosen: selector -> number of the thought chosen.
@@ -129,6 +130,7 @@ class State:
     similar: tuple[Event, ...] = ()
     thoughts: tuple[Thought, ...] = ()
     depth: int = 0
+    missing: int = 0
     pool: tuple[int, ...] = ()
     scores: dict[str, list[float]] = field(default_factory=dict)
     chosen: dict[str, int] = field(default_factory=dict)
@@ -141,6 +143,7 @@ class Update(TypedDict, total=False):
     similar: tuple[Event, ...]
     thoughts: tuple[Thought, ...]
     depth: int
+    missing: int
     pool: tuple[int, ...]
     scores: dict[str, list[float]]
     chosen: dict[str, int]
@@ -161,13 +164,18 @@ async def reason(state: State, runtime: Runtime[Services]) -> Update:
 
 
 async def expand(state: State, runtime: Runtime[Services]) -> Update:
-    """Refine every thought of the deepest level, all children of one in one request."""
+    """Refine every thought of the deepest level, all children of one in one request.
+
+    Raises:
+        AnswerError: not one refinement of the level can be read.
+    """
     example, width = state.task.example, state.task.widths[state.depth]
     about, llm = about_example(example, NAME, "expand"), runtime.context.llm()
     refine = _refinement(state.depth)
     parents = tree.level(state.thoughts, state.depth)
     asks = [
-        refine.many(llm, width, about=about, history=example.history, reason=state.thoughts[n].text) for n in parents
+        refine.many(llm, width, about=about, least=0, history=example.history, reason=state.thoughts[n].text)
+        for n in parents
     ]
     families = await gather(asks)
     born = [
@@ -175,7 +183,10 @@ async def expand(state: State, runtime: Runtime[Services]) -> Update:
         for parent, children in zip(parents, families, strict=True)
         for child in children
     ]
-    return {"thoughts": (*state.thoughts, *born), "depth": state.depth + 1}
+    if not born:
+        raise AnswerError(families[0].lost[0])
+    missing = state.missing + sum(children.missing for children in families)
+    return {"thoughts": (*state.thoughts, *born), "depth": state.depth + 1, "missing": missing}
 
 
 async def score(state: State, runtime: Runtime[Services]) -> Update:
@@ -336,6 +347,7 @@ def result(state: State) -> dict[str, Any]:
         "similar": [event.item.id for event in state.similar],
         "behaviour": task.behaviour,
         "thoughts": [{"text": t.text, "depth": t.depth, "parent": t.parent} for t in state.thoughts],
+        "missing": state.missing,
         "leaves": list(state.pool),
         "scores": {name: [round(s, 6) for s in found] for name, found in state.scores.items()},
         "chosen": dict(state.chosen),

@@ -64,8 +64,11 @@ def merged_rows(
     alpha: float = ALPHA,
     epsilon: float = EPSILON,
 ) -> Floats:
-    """`merged` for N rows of R samples each; opinions are (probability, variance). float64[N]."""
-    own: Floats = samples_NR.mean(axis=1)
+    """`merged` for N rows of at most R samples each, NaN where one is missing; opinions are (probability, variance).
+
+    Mean and variance are over the samples there are. float64[N].
+    """
+    own: Floats = np.nanmean(samples_NR, axis=1)
     if opinions_N2 is None or merging == "reasoning":
         return own
     expert: Floats = opinions_N2[:, 0]
@@ -74,7 +77,7 @@ def merged_rows(
     if merging == "constant":
         w_own, w_expert = np.full(len(own), alpha), np.ones(len(own))
     else:
-        w_own, w_expert = alpha / (samples_NR.var(axis=1) + epsilon), 1.0 / (opinions_N2[:, 1] + epsilon)
+        w_own, w_expert = alpha / (np.nanvar(samples_NR, axis=1) + epsilon), 1.0 / (opinions_N2[:, 1] + epsilon)
     both: Floats = (w_own * own + w_expert * expert) / (w_own + w_expert)
     return both
 

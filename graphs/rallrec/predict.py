@@ -331,6 +331,7 @@ def result(state: State) -> dict[str, Any]:
         "expert_variance": None if state.opinion is None else state.opinion.variance,
         "hint": state.hint,
         "probability": state.probability,
+        "missing": state.task.options.samples - len(traces) if traces else 0,
         "tokens": [trace.tokens for trace in traces],
         "characters": [len(trace.text) for trace in traces],
         "cut_off": sum(trace.finish == "length" for trace in traces),

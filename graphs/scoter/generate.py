@@ -88,16 +88,18 @@ class Task:
 
 @dataclass(frozen=True)
 class State:
-    """A user on the way to chains."""
+    """A user on the way to chains; `missing` samples could not be read."""
 
     task: Task
     chains: tuple[Chain, ...] = ()
+    missing: int = 0
 
 
 class Update(TypedDict, total=False):
     """What a node may change."""
 
     chains: tuple[Chain, ...]
+    missing: int
 
 
 async def reason(state: State, runtime: Runtime[Services]) -> Update:
@@ -105,16 +107,18 @@ async def reason(state: State, runtime: Runtime[Services]) -> Update:
     task = state.task
     about = about_example(task.example, NAME, "reason")
     found = await sample_chains(runtime.context.llm(), task.example, task.steps, n=task.samples, about=about)
-    return {"chains": found}
+    return {"chains": found, "missing": task.samples - len(found)}
 
 
 async def sample_chains(
     llm: LanguageModel, example: Example, steps: tuple[str, ...], *, n: int, about: About
 ) -> tuple[Chain, ...]:
-    """`n` chains for a history, along the steps or, without any, along a path of the model's own.
+    """Up to `n` chains for a history, along the steps or, without any, along a path of the model's own.
+
+    Samples that cannot be read, repairs included, are left out.
 
     Raises:
-        AnswerError, ModelError: one of them could not be had.
+        AnswerError, ModelError: none could be had.
     """
     if steps:
         guided = await agents.follow.many(llm, n, about=about, steps=list(steps), history=example.history)
@@ -173,7 +177,7 @@ class Reasoners(Tasks):
 
 def result(state: State) -> dict[str, Any]:
     """What is kept: the chains, and the history they were made from."""
-    return {**told(state.task), "chains": [chain.json for chain in state.chains]}
+    return {**told(state.task), "chains": [chain.json for chain in state.chains], "missing": state.missing}
 
 
 def told(task: Task) -> dict[str, Any]:

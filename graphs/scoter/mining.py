@@ -98,18 +98,20 @@ def _stored(miner: Miner, user: int) -> list[dict[str, Any]] | None:
 
 
 def score(folder: Path, made: Path, miner: Miner) -> Path:
-    """Every chain with its verdict, users without chains counted."""
+    """Every chain with its verdict; users without any are counted, and chains that are missing where made here."""
     file = stage_file(folder, "scored", made)
     if file.exists():
         return file
-    rows, failed = [], 0
+    rows, failed, missing = [], 0, 0
     for user, found in read(made):
         failed += found is None
+        if miner.run is None and found is not None:  # a run says itself what it lacks
+            missing += miner.samples - len(found)
         for chain in found or ():
             scored = chain if "hit" in chain else miner.judge.verdict(user, chain["recommendations"]).json
             kept = {name: scored[name] for name in ("hit", "place", "ndcg", "percentile")}
             rows.append({"user": user, "path": chain["path"], **kept})
-    write(file, {"rows": rows, "failed": failed})
+    write(file, {"rows": rows, "failed": failed, "missing": missing})
     return file
 
 
@@ -134,6 +136,7 @@ def cluster(folder: Path, scored: Path, miner: Miner, options: Any) -> Path:
         {
             "chains": sum(len(group.members) for group in groups),
             "failed": given["failed"],
+            "missing": given.get("missing", 0),  # stages of before samples could be missing alone lack none
             "paths": len(groups),
             "k": len(found),
             "silhouettes": {str(k): s for k, s in silhouettes.items()},

@@ -95,10 +95,11 @@ class Paths:
 
 @dataclass(frozen=True)
 class State:
-    """A user's chains on the way to scores. The target is no part of it."""
+    """A user's chains on the way to scores; `missing` samples could not be read. The target is no part of it."""
 
     task: Task
     chains: tuple[Chain, ...] = ()
+    missing: int = 0
     scored: tuple[Scored, ...] = ()
 
 
@@ -106,6 +107,7 @@ class Update(TypedDict, total=False):
     """What a node may change."""
 
     chains: tuple[Chain, ...]
+    missing: int
     scored: tuple[Scored, ...]
 
 
@@ -114,7 +116,7 @@ async def reason(state: State, runtime: Runtime[Services]) -> Update:
     task = state.task
     about = about_example(task.example, NAME, "reason")
     found = await sample_chains(runtime.context.llm(), task.example, task.steps, n=task.samples, about=about)
-    return {"chains": found}
+    return {"chains": found, "missing": task.samples - len(found)}
 
 
 async def score(state: State, runtime: Runtime[Services]) -> Update:
@@ -192,7 +194,7 @@ class Chains(Tasks):
         if not kept["chains"]:
             raise MissingInput(f"run {self._run.id} has no chain of {task.example.key}")
         chains = tuple(Chain.from_json(chain) for chain in kept["chains"])
-        return State(replace(task, template=kept["template"]), chains)
+        return State(replace(task, template=kept["template"]), chains, int(kept.get("missing", 0)))
 
     def calls(self) -> int:
         """None where the chains are there."""
@@ -240,7 +242,7 @@ def result(state: State) -> dict[str, Any]:
     ]
     n = len(chains)
     means = {name: sum(float(c[name]) for c in chains) / n for name in ("hit", "ndcg", "percentile")}
-    return {**generate.told(state.task), "chains": chains, **means}
+    return {**generate.told(state.task), "chains": chains, "missing": state.missing, **means}
 
 
 WORKFLOW: Workflow[State, Options] = Workflow(

@@ -130,6 +130,33 @@ async def test_many_samples_are_one_request_and_each_is_repaired_alone() -> None
     assert [r.samples for r in llm.asked] == [(0, 1, 2), (1,)]
 
 
+async def test_a_sample_that_no_repair_makes_usable_is_left_out_and_counted() -> None:
+    llm = Scripted([GOOD, "oops", GOOD.replace("warm", "thin"), "no better"])
+    found = await summarise.many(llm, 3, about=ABOUT, history=HISTORY)
+    assert [a.summary for a in found] == ["warm socks", "thin socks"] and len(found) == 2
+    assert (found.missing, found.repairs) == (1, 1) and "there is no JSON object" in found.lost[0]
+    assert [r.samples for r in llm.asked] == [(0, 1, 2), (1,)], "repairs are bounded, and of that sample alone"
+
+
+@pytest.mark.parametrize("least", [1, 2])
+async def test_fewer_samples_than_the_least_wanted_are_an_error(least: int) -> None:
+    bad = cut("", "filtered")
+    llm = Scripted([bad, *[GOOD] * (least - 1), *[bad] * (3 - least)])
+    with pytest.raises(AnswerError, match=f"{least - 1} of 3 samples are usable, and {least} are needed.*filter"):
+        await summarise.many(llm, 3, least=least, history=HISTORY)
+
+
+async def test_who_looks_at_what_there_is_gets_no_error() -> None:
+    found = await summarise.many(Scripted([cut("", "filtered")] * 2), 2, least=0, history=HISTORY)
+    assert found.answers == () and found.missing == 2
+
+
+async def test_a_refused_repair_costs_its_sample_alone() -> None:
+    llm = Scripted([GOOD, "oops", Refused("the prompt is too long")])
+    found = await summarise.many(llm, 2, history=HISTORY)
+    assert len(found) == 1 and found.lost[0].endswith("asking again was refused: the prompt is too long")
+
+
 async def test_a_model_that_does_not_answer_is_not_our_error() -> None:
     with pytest.raises(Refused):
         await summarise(Scripted([Refused("no key")]), history=HISTORY)

@@ -51,6 +51,14 @@ def test_a_pool_is_read_by_row_with_labels_of_its_own(world):
 
     one = {"p": [0.25, 0.75], "expert": 0.9, "expert_variance": 0.01, "tokens": [3, 4], "ways": ["logprobs", "vote"]}
     two = {**one, "p": [0.5, 0.5], "expert": 0.2}
+    fewer = {**two, "p": [0.5], "tokens": [7], "ways": ["vote"], "missing": 1}
+    short = pool_of([result(second, fewer), result(first, one)], rows, "test")
+    assert short.own.tolist() == [0.5, 0.5] and short.variance.tolist() == [0.0625, 0.0] and short.missing == 1
+    full = pool_of([result(first, one)], rows, "test")
+    same = [p.merged("consistency", alpha=0.1, epsilon=1e-3)[0] for p in (short, full)]
+    assert same[0] == same[1], "a row that lacks a sample changes no other row"
+    at, probability, tokens = rallrec_figures.by_length(short)
+    assert (at.tolist(), probability.tolist(), tokens.tolist()) == ([0, 0, 1], [0.25, 0.75, 0.5], [3, 4, 7])
     failed = dataclasses.replace(result(third, None), status="failed", reason="cut")
     found = pool_of([result(second, two), result(first, one), failed], rows, "test")
     assert found.rows.tolist() == [first, second] and found.samples.tolist() == [[0.25, 0.75], [0.5, 0.5]]

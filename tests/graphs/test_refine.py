@@ -95,6 +95,44 @@ async def test_one_pool_serves_every_selector(world, how):
         assert payload["unscored"] == {} and payload["leaks"] == []
 
 
+class Mumbling(Telling):
+    """A `Telling` whose answers cannot be read where `garbles` says so of (agent, sample), repairs included."""
+
+    def __init__(self, garbles) -> None:
+        super().__init__()
+        self.garbles = garbles
+
+    async def complete(self, request):
+        from whyrec.llm.model import Reply
+
+        replies = await super().complete(request)
+        said = "\n".join(m.content for m in request.messages)
+        bad = [self.garbles(request.about.agent, r.sample, said) for r in replies]
+        return [Reply("hm", sample=r.sample) if b else r for r, b in zip(replies, bad, strict=True)]
+
+
+async def test_a_tree_grows_on_without_the_refinements_that_cannot_be_read(world, how):
+    def garbles(agent, sample, text):
+        return (agent, sample) == ("pulse/specify_reason", 1) or (agent == "pulse/support_reason" and "spe0" in text)
+
+    options = FLOW.options(widths="3,2", **PLAIN)
+    model = Mumbling(garbles)
+    report = await run(NAME, corpus=world.corpus, model=model, options=options, users=2, how=how(cache=False))
+    assert report.failed == 0
+    for payload in payloads(report).values():
+        texts = [t["text"].removeprefix("base-bas0") for t in payload["thoughts"]]
+        assert texts == ["", "-spe0", "-spe2", "-spe2-sup0", "-spe2-sup1"]
+        assert [t["parent"] for t in payload["thoughts"]] == [-1, 0, 0, 2, 2] and payload["missing"] == 1 + 2
+        assert payload["leaves"] == [3, 4], "a thought without children is no leaf"
+
+
+async def test_a_level_that_nobody_can_read_fails_its_example(world, how):
+    model = Mumbling(lambda agent, sample, text: agent == "pulse/support_reason")
+    options = FLOW.options(widths="2,2", **PLAIN)
+    report = await run(NAME, corpus=world.corpus, model=model, options=options, users=2, how=how(cache=False))
+    assert report.failed == 2
+
+
 async def test_likelihood_is_the_mean_under_the_prompt_a_leaf_was_drawn_from(world, how):
     model = Telling()
     options = FLOW.options(widths="2", selectors="likelihood", scored="all")
