@@ -17,6 +17,7 @@ _NOUNS = {
     "estimate": "command",
     "runs": "app",
     "eval": "command",
+    "dial": "command",
     "scoter": "app",
     "search": "command",
     "demo": "command",
