@@ -119,8 +119,9 @@ DIALS: Final[tuple[Dial, ...]] = (
         method="SASRec user=Preference,item=Caption",
         metric="ndcg@10",
         without=("SASRec user=None,item=Caption", "SASRec user=Random,item=Caption", "popularity"),
-        users=1200,
-        items=480,
+        users=800,
+        items=320,
+        seconds=50.0,
     ),
     Dial(
         name="cot_rec.ranker",
@@ -134,8 +135,8 @@ DIALS: Final[tuple[Dial, ...]] = (
         metric="ndcg@10",
         without=("item-CF, None", "item-CF, random order", "item-CF, hits first"),
         beside="item-CF, LLM",
-        users=1200,
-        items=480,
+        users=600,
+        seconds=34.0,
     ),
     Dial(
         name="cot_rec.bias",
@@ -151,8 +152,8 @@ DIALS: Final[tuple[Dial, ...]] = (
         beside="item-CF, LLM",
         measure=True,
         lower=True,
-        users=1200,
-        items=480,
+        users=600,
+        seconds=34.0,
     ),
     Dial(
         name="pulse",
@@ -166,8 +167,8 @@ DIALS: Final[tuple[Dial, ...]] = (
         metric="hr@1",
         without=("chance", "popularity", "item-CF"),
         beside="no reason",
-        users=500,
-        items=240,
+        users=160,
+        seconds=48.0,
     ),
     Dial(
         name="scoter",
@@ -181,8 +182,22 @@ DIALS: Final[tuple[Dial, ...]] = (
         metric="recall@20",
         without=("chance", "popularity", "item-CF"),
         beside="free path",
-        users=500,
-        items=240,
+        users=600,
+        seconds=68.0,
+    ),
+    Dial(
+        name="scoter.chains",
+        title="SCoTER: twenty recommendations along a path of the model's own",
+        says=(
+            "The first half alone, without a template: the model chooses a path, reasons along it and recommends. "
+            "Recall@20 of the last item."
+        ),
+        experiment="scoter.table_11",
+        method="free path",
+        metric="recall@20",
+        without=("chance", "popularity", "item-CF"),
+        users=600,
+        seconds=14.0,
     ),
     Dial(
         name="rallrec",
@@ -197,9 +212,9 @@ DIALS: Final[tuple[Dial, ...]] = (
         without=("expert alone", "item's liked rate", "base rate"),
         beside="thinks, hinted",
         measure=True,
-        users=1200,
-        items=480,
-        rows=400,
+        users=600,
+        rows=160,
+        seconds=25.0,
     ),
     Dial(
         name="rallrec.thinking",
@@ -211,9 +226,9 @@ DIALS: Final[tuple[Dial, ...]] = (
         without=("base rate", "item's liked rate", "expert alone"),
         beside="at once",
         measure=True,
-        users=1200,
-        items=480,
-        rows=400,
+        users=600,
+        rows=160,
+        seconds=15.0,
     ),
     Dial(
         name="hotpotqa.react",
@@ -225,7 +240,8 @@ DIALS: Final[tuple[Dial, ...]] = (
         without=("title most like the question", "any title"),
         beside="Act",
         over="facts",
-        users=400,
+        users=250,
+        seconds=10.0,
     ),
     Dial(
         name="hotpotqa.cot",
@@ -237,7 +253,8 @@ DIALS: Final[tuple[Dial, ...]] = (
         without=("title most like the question", "any title"),
         beside="Standard",
         over="facts",
-        users=400,
+        users=250,
+        seconds=8.0,
     ),
 )
 
