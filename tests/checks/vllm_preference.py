@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,8 +42,11 @@ def main() -> int:
         server.wait(30)
 
 
-def serve(python: Path, folder: Path, port: int) -> subprocess.Popen[bytes]:
-    flags = ["--model", folder / "model", "--served-model-name", "tiny", "--enforce-eager", "--dtype", "bfloat16"]
+def serve(
+    python: Path, folder: Path, port: int, *, dtype: str = "bfloat16", more: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    flags: list[Path | str] = ["--model", folder / "model", "--served-model-name", "tiny", "--enforce-eager"]
+    flags += ["--dtype", dtype, *more]
     flags += ["--host", "127.0.0.1", "--port", str(port), "--max-model-len", "8192"]
     flags += ["--structured-outputs-config", STRICT]
     quiet = {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -52,8 +53,6 @@ def ask(text: str = "Say something.", **changes: Any) -> Request:
 
 
 def fault(server: Any, **fields: Any) -> Any:
-    import sys
-
     return sys.modules[type(server).__module__].Fault(**fields)
 
 
@@ -336,6 +335,30 @@ async def test_given_texts_are_scored(openai_server: Any, opened: Any, way: str)
     assert scores[0].logprobs == scores[3].logprobs == pytest.approx(tuple(expected[:2]))
     assert scores[1].logprobs == pytest.approx((expected[2],)) and scores[2].logprobs == ()
     await model.close()
+
+
+@pytest.mark.parametrize(
+    ("template_end", "prefix"),
+    [
+        ("<|assistant|> <think>", "<think> why </think> "),
+        ("<|assistant|> <think> </think>", "<think> why </think> "),
+        ("<|assistant|>", "<think> why </think> "),
+        ("<|assistant|> <think>", "because "),
+    ],
+)
+async def test_a_thought_begun_by_the_template_is_not_begun_again_where_text_is_scored(
+    openai_server: Any, opened: Any, template_end: str, prefix: str
+) -> None:
+    tokens = sys.modules[type(openai_server).__module__]._ids
+    openai_server.template_end = template_end
+    model = opened("vllm:tiny")
+    await model.score(ask(prefix=prefix), ["yes"])
+    await model.close()
+    (scored,) = openai_server.requests[-1]["prompt"]
+    thoughts = prefix.startswith("<think>")
+    expected = f"{'<|assistant|>' if thoughts else template_end} {prefix} yes"
+    assert scored[-len(tokens(expected)) :] == tokens(expected)
+    assert scored.count(*tokens("<think>")) == ("<think>" in template_end or thoughts)
 
 
 async def test_a_server_that_cannot_score_is_refused_at_once(opened: Any) -> None:

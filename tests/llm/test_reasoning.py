@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from whyrec.llm.reasoning import split_reasoning
+from whyrec.llm.reasoning import begun, split_reasoning
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,21 @@ from whyrec.llm.reasoning import split_reasoning
 )
 def test_split(text: str, prefix: str, expected: tuple[str, str]) -> None:
     assert split_reasoning(text, prefix=prefix) == expected
+
+
+@pytest.mark.parametrize(
+    ("rendered", "prefix", "expected"),
+    [
+        ("...assistant\n<think>\n", "<think>\nhm\n</think>\n\n", "<think>\n"),
+        (
+            "...assistant\n<think>\n\n</think>\n\n",
+            "<think>\nhm\n</think>",
+            "<think>\n\n</think>\n\n",
+        ),
+        ("...assistant\n", "<think>\nhm\n</think>", ""),
+        ("...assistant\n<think>\n", "The answer is", ""),  # a beginning without thoughts stays inside the open one
+        ("an old <think>thought</think>\nassistant\n", "<think>hm</think>", ""),
+    ],
+)
+def test_a_thought_is_begun_once(rendered: str, prefix: str, expected: str) -> None:
+    assert begun(rendered, prefix) == expected

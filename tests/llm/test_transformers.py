@@ -154,3 +154,20 @@ def test_a_base_model_needs_a_template_and_can_be_given_one(tiny_model: Path, tm
     (tmp_path / "plain.jinja").write_text("{% for m in messages %}{{ m['content'] }}\n{% endfor %}")
     model: Any = open_provider(f"transformers:{base}?template={tmp_path / 'plain.jinja'}", settings=read_settings())
     assert model.revision and "template" in model.name
+
+
+async def test_thoughts_follow_a_template_that_begins_them_as_they_follow_one_that_does_not(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """QwQ's template ends in <think>; a thought to go on from is told once, by whichever of the two."""
+    plain = (tiny_model / "chat_template.jinja").read_text(encoding="utf-8")
+    begins = tmp_path / "begins.jinja"
+    begins.write_text(plain.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}"), encoding="utf-8")
+    assert begins.read_text(encoding="utf-8") != plain
+    request = replace(ASK, prefix="<think>\nwarm, so\n</think>\n\n")
+    found = []
+    for name in (f"transformers:{tiny_model}", f"transformers:{tiny_model}?template={begins}"):
+        model = open_provider(name, settings=read_settings())
+        (score,) = await model.score(request, ["Yes"])  # type: ignore[attr-defined]
+        found.append(score.logprobs)
+    assert found[0] == pytest.approx(found[1], abs=1e-6)

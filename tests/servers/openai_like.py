@@ -98,6 +98,7 @@ class OpenAILike:
         key: the API key it wants ("" for none).
         logits: token -> logit of the first token's distribution, for label tests.
         text: fixed text of every answer (None: made from the prompt).
+        template_end: what its chat template adds where an answer begins; a reasoning model's may open a thought.
         rates: fault name -> probability, drawn by `seed` and the number of the request.
         log: file that gets the arrival and the delivery of every chat request.
     """
@@ -110,6 +111,7 @@ class OpenAILike:
     logits: Mapping[str, float] = field(default_factory=dict)
     text: str | None = None
     reasoning: str = ""
+    template_end: str = "<|assistant|>"
     rates: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     log: Path | None = None
@@ -175,7 +177,9 @@ class OpenAILike:
             case "/completions" if "score" in self.can:
                 return _json(_scored(body))
             case "/tokenize" if "score" in self.can:
-                return _json(_tokenized(body))
+                return _json(_tokenized(body, self.template_end))
+            case "/detokenize" if "score" in self.can:
+                return _json(_detokenized(body, self.template_end))
             case "/embeddings" if "embeddings" in self.can:
                 return _json(_embedded(body))
         return _error(404, f"Not Found: {path}")
@@ -293,8 +297,18 @@ def _error(status: int, message: str) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/json")
 
 
+def _id(word: str) -> int:
+    return int.from_bytes(hashlib.sha256(word.encode()).digest()[:3], "big")
+
+
 def _ids(text: str) -> list[int]:
-    return [int.from_bytes(hashlib.sha256(word.encode()).digest()[:3], "big") for word in text.split()]
+    return [_id(word) for word in text.split()]
+
+
+def _detokenized(body: Mapping[str, Any], template_end: str) -> dict[str, Any]:
+    """Knows the words that its template ends with and nothing else."""
+    words = {_id(word): word for word in template_end.split()}
+    return {"prompt": " ".join(words.get(token, "?") for token in body["tokens"])}
 
 
 def token_logprob(token: int) -> float:
@@ -302,10 +316,10 @@ def token_logprob(token: int) -> float:
     return -(1 + token % 97) / 20
 
 
-def _tokenized(body: Mapping[str, Any]) -> dict[str, Any]:
+def _tokenized(body: Mapping[str, Any], template_end: str) -> dict[str, Any]:
     text = body.get("prompt")
     if text is None:
-        text = " ".join(f"<|{m['role']}|> {m['content']}" for m in body["messages"]) + " <|assistant|>"
+        text = " ".join(f"<|{m['role']}|> {m['content']}" for m in body["messages"]) + f" {template_end}"
     ids = _ids(text)
     return {"tokens": ids, "count": len(ids), "max_model_len": CONTEXT}
 

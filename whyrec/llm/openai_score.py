@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 from whyrec.errors import UsageError
 from whyrec.llm.model import Request, ServerFault, TokenScores
 from whyrec.llm.openai_wire import dumps
+from whyrec.llm.reasoning import OPEN, begun
 
 if TYPE_CHECKING:
     from whyrec.llm.openai import OpenAICompatible
+
+_TAIL = 16  # tokens at the end of a prompt in which its template may have begun a thought
 
 
 async def score(client: OpenAICompatible, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
@@ -48,6 +51,7 @@ async def _by_tokens(
     }
     base = await _token_ids(client, {"messages": request.messages, **templated})
     if request.prefix:
+        base = await _without_begun(client, base, request.prefix)
         base += await _token_ids(client, {"prompt": request.prefix, "add_special_tokens": False})
     tails = [await _token_ids(client, {"prompt": text, "add_special_tokens": False}) for text in continuations]
     asked = {"prompt": [base + tail for tail in tails], "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
@@ -59,6 +63,19 @@ async def _by_tokens(
             raise ServerFault(f"{client.name} returned {len(entries)} prompt log-probabilities for {len(tail)} tokens.")
         scores.append(tuple(float(entry[str(i)]["logprob"]) for entry, i in zip(entries, tail, strict=True)))
     return scores
+
+
+async def _without_begun(client: OpenAICompatible, base: list[int], prefix: str) -> list[int]:
+    """The prompt without the thought that its template begins, where `prefix` begins it, too.
+
+    The tags are tokens of their own in every model whose template writes them, so the cut falls between tokens.
+    """
+    if not prefix.lstrip().startswith(OPEN):
+        return base
+    body = await client.post("//detokenize", dumps({"model": client.address.model, "tokens": base[-_TAIL:]}))
+    said = begun(str(body.get("prompt") or ""), prefix)
+    cut = await _token_ids(client, {"prompt": said, "add_special_tokens": False}) if said else []
+    return base[: -len(cut)] if cut and base[-len(cut) :] == cut else base
 
 
 async def _token_ids(client: OpenAICompatible, asked: Mapping[str, Any]) -> list[int]:

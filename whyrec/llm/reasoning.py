@@ -3,11 +3,17 @@
 Servers hand reasoning over in three ways: in the text before `</think>`, in a field called `reasoning_content`, or in
 its newer spelling `reasoning`. The opening `<think>` is often part of the chat template, so only the closing tag can
 be relied upon, and an answer may quote the tag, so the last one counts (spec 1.3).
+
+The other way round, a given beginning of an answer may hold thoughts (`Request.prefix`). A template that itself begins
+the thought would then say `<think>` twice, and no model was trained on that.
 """
 
 from __future__ import annotations
 
+import re
+
 OPEN, CLOSE = "<think>", "</think>"
+_BEGUN = re.compile(rf"{OPEN}\s*(?:{CLOSE}\s*)?\Z")
 
 
 def split_reasoning(text: str, *, prefix: str = "") -> tuple[str, str]:
@@ -27,3 +33,16 @@ def split_reasoning(text: str, *, prefix: str = "") -> tuple[str, str]:
     if prefix.rfind(OPEN) > prefix.rfind(CLOSE):
         return thinking.strip(), ""
     return "", text
+
+
+def begun(rendered: str, prefix: str) -> str:
+    """The end of a rendered prompt that `prefix` says again: an opened or an empty thought; "" if there is none.
+
+    Args:
+        rendered: the prompt, ready for the answer's first token (its last few tokens are enough).
+        prefix: the beginning of the answer that is to follow.
+    """
+    if not prefix.lstrip().startswith(OPEN):
+        return ""
+    found = _BEGUN.search(rendered)
+    return found[0] if found else ""

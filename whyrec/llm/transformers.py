@@ -33,7 +33,7 @@ from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.address import read_options
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import FinishReason, ModelError, Refused, Reply, Request, TokenLogprob, TokenScores, Usage
-from whyrec.llm.reasoning import split_reasoning
+from whyrec.llm.reasoning import begun, split_reasoning
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class LocalModel:
         text: str = self._tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, **self._template_options
         )
-        text += request.prefix
+        text = text.removesuffix(begun(text, request.prefix)) + request.prefix
         return self._ids(text), text
 
     def _ids(self, text: str) -> list[int]:
