@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from graphs.workflow import Source
-from whyrec.data.corpus import NO_TIME, Corpus
+from whyrec.data.corpus import NO_TIME
 from whyrec.data.split import SplitView
 from whyrec.embed import Vectors, unit_rows
 from whyrec.records import Event
@@ -93,9 +94,14 @@ class Neighbours:
         corpus = self.view.corpus
         start, stop = int(corpus.offsets[user]), int(corpus.offsets[user + 1])
         if self.how.shown == "train":
-            offsets = _training_offsets(corpus)
+            offsets = self._training_offsets
             stop = start + int(offsets[user + 1] - offsets[user])
         return range(start, stop)
+
+    @cached_property
+    def _training_offsets(self) -> npt.NDArray[np.int64]:
+        """Where each user's training events s[:-2] begin, were they laid end to end."""
+        return SplitView(self.view.corpus, "valid").sequences()[0]
 
     def _until(self, user: int) -> int | None:
         """Time of the last event of the history shown; None where it is not known or does not matter."""
@@ -115,10 +121,6 @@ def neighbours(source: Source, view: SplitView, how: Similar) -> Neighbours:
     """Make the states of everybody in a split, and of everybody in training."""
     asking, known = {"svd": _svd, "sasrec": _sasrec}[how.states](source, view)
     return Neighbours(view, unit_rows(asking), unit_rows(known), how)
-
-
-def _training_offsets(corpus: Corpus) -> npt.NDArray[np.int64]:
-    return SplitView(corpus, "valid").sequences()[0]
 
 
 def _svd(source: Source, view: SplitView) -> tuple[Vectors, Vectors]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -34,6 +35,14 @@ def test_it_says_what_a_run_says_before_it_starts_and_runs_nothing() -> None:
     assert "all 8 examples are settled, nothing to ask" in (after := " ".join(whyrec("estimate", *options).split()))
     assert "tokens out" not in after
     assert paragraph.search(whyrec("estimate", *options, "--new"))
+
+
+def test_programs_read_the_same_numbers() -> None:
+    options = ["estimate", "cot_rec.preference", *WORLD, "--llm", "extractive", "--users", "8"]
+    said, told = whyrec(*options), json.loads(whyrec(*options, "--json"))
+    assert f"about {told['calls']} calls (at most {told['most']})" in said
+    assert f"{told['tokens_in']} tokens in and {told['tokens_out']} out" in said and told["dollars"] == 0.0
+    assert sum(node["calls"] for node in told["nodes"]) == told["calls"] and told["examples"] == 8
 
 
 def test_a_server_is_not_needed_to_know_what_it_would_cost() -> None:

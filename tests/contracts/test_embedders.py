@@ -83,6 +83,14 @@ def test_similar_texts_are_nearer(embedder: Embedder) -> None:
     assert socks @ more_socks > socks @ lipstick + 0.1
 
 
+def test_a_text_is_embedded_alike_alone_and_among_others() -> None:
+    lsa = open_embedder("lsa:4", fit_on=CATALOGUE)
+    texts = [*CATALOGUE, "words that nobody knows", "wool lipstick wool"]
+    together = lsa.embed(texts)
+    assert all(np.array_equal(lsa.embed([text])[0], row) for text, row in zip(texts, together, strict=True))
+    assert not together[-2].any() and together[-1].any()
+
+
 def test_a_fitted_model_is_kept_and_named_after_its_catalogue(tmp_path: Path) -> None:
     first = open_embedder("lsa:4", fit_on=CATALOGUE, cache=tmp_path)
     second = open_embedder("lsa:4", fit_on=CATALOGUE, cache=tmp_path)

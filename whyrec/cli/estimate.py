@@ -26,6 +26,7 @@ def command(
     rpm: float | None = typer.Option(None, help="Requests a minute that the server bears."),
     tpm: float | None = typer.Option(None, help="Tokens a minute that the server bears."),
     new: bool = typer.Option(False, "--new", help="As if nothing had been run yet."),
+    json: bool = typer.Option(False, "--json", help="Print the numbers as JSON."),
 ) -> None:
     """Say what `whyrec run` with the same options would take: calls, tokens, money, time, and the calls by node.
 
@@ -61,10 +62,21 @@ def command(
             await job.model.close()
 
     expected = asyncio.run(main())
+    if json:
+        typer.echo(_as_json(expected))
+        return
     console = Console(highlight=False)
     console.print(expectation(job, expected))
     if expected.nodes:
         console.print(_by_node(expected))
+
+
+def _as_json(expected: Estimate) -> str:
+    """The numbers for programs, the dollars computed (null where the price is not known)."""
+    import json
+    from dataclasses import asdict
+
+    return json.dumps({**asdict(expected), "dollars": expected.dollars}, indent=1)
 
 
 def _by_node(expected: Estimate) -> Table:

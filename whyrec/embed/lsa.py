@@ -42,6 +42,7 @@ class Lsa:
         self._vectorizer = _vectorizer(vocabulary=vocabulary)
         self._vectorizer.idf_ = idf
         self._idf, self._components, self._vocabulary = idf, components, vocabulary
+        self._terms_TD = np.ascontiguousarray(components.T)
 
     @classmethod
     def fit(cls, texts: Sequence[str], *, width: int = 256, cache: Path | None = None) -> Lsa:
@@ -78,7 +79,11 @@ class Lsa:
         """float32[len(texts), width], unit rows, zero for a text without a word of the catalogue."""
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
-        return unit_rows(np.asarray(self._vectorizer.transform(texts) @ self._components.T))
+        weights = self._vectorizer.transform(texts)
+        # scipy copies the dense side as float64: of the few terms that occur, not of all 60,000
+        used, weights.indices = np.unique(weights.indices, return_inverse=True)
+        few = type(weights)((weights.data, weights.indices, weights.indptr), shape=(len(texts), len(used)))
+        return unit_rows(np.asarray(few @ self._terms_TD[used]))
 
     def _save(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)

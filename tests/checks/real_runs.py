@@ -1,0 +1,288 @@
+"""Every workflow on real data, killed with -9 and resumed, against its estimate (issue 3, Shows 1 and 7).
+
+    python tests/checks/real_runs.py                          # all twelve: 500 examples each, scoter 5,000 users
+    python tests/checks/real_runs.py --only hotpotqa.react rallrec.predict
+    python tests/checks/real_runs.py --users 20               # a quick look
+
+Each workflow gets an empty WHYREC_HOME, so that nothing is served from earlier work. First `whyrec estimate --json`
+says what the run will take. Then `whyrec run` is started, killed between its first and its last recorded result
+(scoter.mine has one result, so: between its first and its last call), and started again to the end. It holds when
+
+- the second start exits with 0 and every example has exactly one result,
+- the sorted-result digest is that of an unbroken run in a second empty home (scoter.distil: and so are its steps),
+- calls and tokens really made, by both starts together, are within 10 % of the estimate. Answers from the cache are not
+  counted: what the killed start paid for is counted once, where it paid.
+
+What a workflow needs beforehand (pulse.refine and pulse.choose learn a thought space from a pulse.rationale run) is run
+first and copied into both homes without the call cache. A table is printed, and written to build/real_runs.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+WITHIN = 0.10
+KILL_AT = 0.4  # of the examples (scoter.mine: of the estimated calls)
+USERS, SCOTER_USERS = 500, 5_000
+KEPT = ("calls", "tokens_in", "tokens_out")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A workflow and what it runs on; `given` is the workflow that has to be run before it."""
+
+    name: str
+    data: str
+    users: int | None = USERS
+    options: tuple[str, ...] = ()
+    given: str = ""
+
+    def arguments(self, users: int | None) -> list[str]:
+        """Of whyrec run and whyrec estimate."""
+        wanted, options = self.users, self.options
+        if users is not None and wanted is not None:
+            wanted = min(users, wanted)
+        if users is not None and self.name == "scoter.mine":
+            options = (f"sample={2 * users}", f"fresh={users}")
+        limit = [] if wanted is None else ["--users", str(wanted)]
+        chosen = [part for option in options for part in ("-o", option)]
+        return [self.name, "--data", self.data, "--llm", "extractive", *limit, *chosen]
+
+
+BEAUTY = "amazon14_beauty"
+SPECS = (
+    Spec("cot_rec.recommend", BEAUTY),
+    Spec("pulse.rationale", BEAUTY),
+    Spec("pulse.refine", BEAUTY, given="pulse.rationale"),
+    Spec("pulse.choose", BEAUTY, given="pulse.rationale"),
+    Spec("scoter.generate", BEAUTY, SCOTER_USERS),
+    Spec("scoter.validate", BEAUTY, SCOTER_USERS),
+    Spec("scoter.mine", BEAUTY, None, (f"sample={SCOTER_USERS}",)),
+    Spec("scoter.distil", BEAUTY, SCOTER_USERS),
+    Spec("rallrec.describe", "ml-1m"),
+    Spec("rallrec.retrieve", "ml-1m"),
+    Spec("rallrec.predict", "ml-1m"),
+    Spec("hotpotqa.react", "hotpotqa", None),
+)
+BY_NAME = {spec.name: spec for spec in SPECS}
+
+
+@dataclass
+class Outcome:
+    """What came of one workflow."""
+
+    name: str
+    command: str
+    examples: int = 0
+    estimate: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, int] = field(default_factory=dict)
+    unbroken: dict[str, int] = field(default_factory=dict)
+    killed_at: str = ""
+    midway: bool = False
+    digests: tuple[str, str] = ("", "")
+    results: int = 0
+    failed: int = 0
+    twice: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+
+    def off(self, what: str) -> float:
+        """How far the estimate is from what was made, as a share of what was made."""
+        made = self.made.get(what, 0)
+        said = int(self.estimate.get(what, 0))
+        return (said - made) / made if made else float(said != 0)
+
+
+class Home:
+    """An empty WHYREC_HOME, and what runs in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.cpu_seconds = 0.0
+
+    def whyrec(self, *arguments: str, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+        """Start the program."""
+        environment = {**os.environ, "WHYREC_HOME": str(self.folder)}
+        command = [sys.executable, "-m", "whyrec", *arguments]
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stdout, stderr=subprocess.STDOUT, text=True)
+
+    def waited(self, process: subprocess.Popen[str]) -> tuple[int, str]:
+        """(exit code, what it said)."""
+        before = os.times()
+        said, _ = process.communicate()
+        after = os.times()
+        self.cpu_seconds += after.children_user + after.children_system - before.children_user - before.children_system
+        return process.returncode, said or ""
+
+    def run(self, arguments: list[str]) -> None:
+        """Run to the end."""
+        code, said = self.waited(self.whyrec("run", *arguments, "--yes", "--quiet"))
+        assert code == 0, f"whyrec run {' '.join(arguments)} ended with {code}:\n{said[-2000:]}"
+
+    def estimate(self, arguments: list[str]) -> dict[str, Any]:
+        """What `whyrec estimate` expects."""
+        code, said = self.waited(self.whyrec("estimate", *arguments, "--json"))
+        assert code == 0, said
+        return json.loads(said)
+
+    def count(self, name: str, table: str) -> int:
+        """Rows of a table of the workflow's run, 0 before there is one."""
+        files = list((self.folder / "runs").glob(f"{name}-*/run.sqlite"))
+        if not files:
+            return 0
+        connection = sqlite3.connect(f"file:{files[0]}?mode=ro", uri=True, timeout=5)
+        try:
+            return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+        except sqlite3.OperationalError:  # the tables are not there yet
+            return 0
+        finally:
+            connection.close()
+
+
+def check(spec: Spec, folder: Path, users: int | None) -> Outcome:
+    """Kill one workflow, resume it, and hold it to account."""
+    began, arguments = time.time(), spec.arguments(users)
+    outcome = Outcome(spec.name, f"whyrec run {' '.join(arguments)}")
+    broken, whole = (Home(folder / spec.name / which) for which in ("killed", "unbroken"))
+    if spec.given:
+        given = folder / spec.given / "unbroken"
+        if not given.exists():
+            Home(given).run(BY_NAME[spec.given].arguments(users))
+        for home in (broken, whole):
+            shutil.copytree(given / "runs", home.folder / "runs")
+    outcome.estimate = broken.estimate(arguments)
+    kill(spec, broken, arguments, outcome)
+    broken.run(arguments)
+    whole.run(arguments)
+    account(spec, broken, whole, outcome)
+    outcome.seconds = time.time() - began
+    outcome.cpu_seconds = broken.cpu_seconds + whole.cpu_seconds
+    return outcome
+
+
+def kill(spec: Spec, home: Home, arguments: list[str], outcome: Outcome) -> None:
+    """Start the run and kill it on its way."""
+    table = "call" if spec.name == "scoter.mine" else "example"
+    total = int(outcome.estimate["calls" if table == "call" else "examples"])
+    process = home.whyrec("run", *arguments, "--yes", "--quiet", stdout=subprocess.DEVNULL)
+    while (seen := home.count(spec.name, table)) < KILL_AT * total and process.poll() is None:
+        time.sleep(0.02)
+    alive = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    home.waited(process)
+    seen = home.count(spec.name, table)
+    outcome.killed_at = f"{seen:,} of {total:,} {'calls' if table == 'call' else 'results'}"
+    outcome.midway = alive and 0 < seen < total
+
+
+def account(spec: Spec, broken: Home, whole: Home, outcome: Outcome) -> None:
+    """Compare the two homes, and what was made with what was expected."""
+    sys.path.insert(0, str(ROOT))
+    from whyrec.runs import list_runs, open_run
+
+    found = []
+    for home in (broken, whole):
+        (info,) = [info for info in list_runs(home.folder) if info.graph == spec.name]
+        run = open_run(home.folder, info.id)
+        try:
+            found.append((run.digest(), info.counts, run.folder))
+        finally:
+            run.close()
+    (first, counts, one), (second, other, two) = found
+    outcome.digests = (first, second)
+    outcome.examples = int(outcome.estimate["examples"])
+    outcome.results, outcome.failed = counts.done + counts.failed, counts.failed
+    outcome.made = {"calls": counts.asked, "tokens_in": counts.tokens_in, "tokens_out": counts.tokens_out}
+    outcome.unbroken = {"calls": other.asked, "tokens_in": other.tokens_in, "tokens_out": other.tokens_out}
+    outcome.twice = counts.asked - other.asked
+    if not outcome.midway:
+        outcome.wrong.append("it was not killed between its first and its last result")
+    if first != second:
+        outcome.wrong.append("its results are not those of an unbroken run")
+    if outcome.results != outcome.examples or outcome.failed:
+        outcome.wrong.append(f"{outcome.results} results, {outcome.failed} of them failed")
+    if spec.name == "scoter.distil" and not same_steps(broken.folder, one, two):
+        outcome.wrong.append("its steps are not those of an unbroken run")
+    for what in KEPT:
+        if abs(outcome.off(what)) > WITHIN:
+            outcome.wrong.append(f"{what} were estimated {outcome.off(what):+.0%}")
+
+
+def same_steps(home: Path, one: Path, two: Path) -> bool:
+    """Whether two runs of scoter.distil stored the same vectors for every prefix."""
+    import numpy as np
+
+    from graphs.scoter.step_store import StepStore
+    from whyrec.runs import open_run
+
+    stores = [StepStore.open(folder / "steps") for folder in (one, two)]
+    run = open_run(home, one.name)
+    try:
+        keys = [(result.key, result.payload["prefix"]) for result in run.results("done") if result.payload]
+    finally:
+        run.close()
+    pairs = [[store.of(*key) for store in stores] for key in keys]
+    return len(stores[0]) == len(stores[1]) and all(
+        a is not None and b is not None and np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in pairs
+    )
+
+
+def table(outcomes: list[Outcome]) -> str:
+    """What was seen, one line per workflow."""
+    lines = [
+        "| workflow | examples | killed at | digest | calls: estimated, made | tokens in | tokens out | CPU s |",
+        "|---|---:|---|---|---:|---:|---:|---:|",
+    ]
+    for o in outcomes:
+        said = [f"{int(o.estimate[what]):,} / {o.made[what]:,} ({o.off(what):+.1%})" for what in KEPT]
+        same = o.digests[0] if o.digests[0] == o.digests[1] else f"{o.digests[0]} not {o.digests[1]}"
+        cells = (o.name, f"{o.examples:,}", o.killed_at, same, *said, f"{o.cpu_seconds:.0f}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Every workflow on real data: killed, resumed, against its estimate.")
+    parser.add_argument("--only", nargs="+", choices=list(BY_NAME), default=list(BY_NAME))
+    parser.add_argument("--users", type=int, help="fewer examples than 500 (scoter 5,000)")
+    parser.add_argument("--home", type=Path, help="a folder for the homes; default: a temporary one")
+    parser.add_argument("--keep", action="store_true", help="leave the homes there")
+    parser.add_argument("--out", type=Path, default=ROOT / "build/real_runs.json")
+    given = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="real-runs-", dir=given.home))
+    outcomes = []
+    try:
+        for name in given.only:
+            outcome = check(BY_NAME[name], folder, given.users)
+            outcomes.append(outcome)
+            print(f"{name}: {'; '.join(outcome.wrong) or 'holds'} ({outcome.seconds:.0f} s)", flush=True)
+    finally:
+        if given.keep:
+            print(f"homes: {folder}")
+        else:
+            shutil.rmtree(folder)
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        given.out.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+    print(table(outcomes))
+    holds = not any(outcome.wrong for outcome in outcomes)
+    print("holds" if holds else "does NOT hold")
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
