@@ -167,8 +167,8 @@ DIALS: Final[tuple[Dial, ...]] = (
         metric="hr@1",
         without=("chance", "popularity", "item-CF"),
         beside="no reason",
-        users=160,
-        seconds=48.0,
+        users=120,
+        seconds=36.0,
     ),
     Dial(
         name="scoter",
