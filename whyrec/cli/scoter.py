@@ -1,4 +1,4 @@
-"""`whyrec scoter`: the templates of reasoning, a student's pairs, and the steps of chains in Chroma."""
+"""`whyrec scoter`: templates of reasoning, a student's pairs, steps of chains in Chroma, chains in a thought space."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from graphs.scoter.in_space import Weighed
     from graphs.scoter.templates import Template
     from whyrec.runs import RunReader
     from whyrec.settings import Settings
@@ -96,6 +97,70 @@ def index(
             console.print(f"{hit.similarity:.3f}  {hit.id}  {hit.text}", soft_wrap=True, markup=False)
     finally:
         vectors.close()
+
+
+@app.command()
+def weigh(
+    run: str = typer.Argument(help="A scoter.generate or scoter.validate run."),
+    data: str = typer.Option(..., "--data", help="The data set it was made from."),
+    rationales: str = typer.Option("", help="The pulse.rationale run the space is learnt from."),
+    embedder: str = typer.Option("lsa", help="Of the space, as pulse.refine names it."),
+    json_: bool = typer.Option(False, "--json", help="Print every chain's numbers as JSON."),
+) -> None:
+    """Weigh a run's chains in a thought space: do they agree with the behaviour they were made from?"""
+    import json
+    from dataclasses import asdict
+
+    from graphs.earlier import open_earlier
+    from graphs.scoter.in_space import weigh as weigh_chains
+    from graphs.thoughts import Learning, with_rationales
+    from graphs.workflow import Source
+    from whyrec.data import load
+    from whyrec.data.text import captions
+    from whyrec.embed import open_embedder
+    from whyrec.settings import read_settings
+
+    settings = read_settings()
+    source = Source(load(data, settings=settings), settings.home)
+    stored = open_earlier(settings.home, run, "scoter.generate", "scoter.validate")
+    try:
+        how = with_rationales(source, Learning(rationales=rationales))
+        over = open_embedder(embedder, fit_on=captions(source.corpus), cache=settings.home / "embedders")
+        found = weigh_chains(source, stored, how, over)
+    finally:
+        stored.close()
+    if json_:
+        typer.echo(json.dumps([asdict(chain) for chain in found.chains], ensure_ascii=False, indent=1))
+        return
+    _weighed(found, how.rationales)
+
+
+def _weighed(found: Weighed, rationales: str) -> None:
+    """Means over users with intervals, the placebo beside, and what the verdicts say."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from evals.aggregate import compare, summarise
+
+    console = Console(highlight=False)
+    for leak in found.leaks:
+        console.print(f"LEAKS: {leak}", markup=False, soft_wrap=True)
+    said = f"{len(found.chains):,} chains of {found.users:,} users in the space of {rationales}"
+    table = Table("measure", "mean", "95 % interval", title=said, title_justify="left", box=None, pad_edge=False)
+    own, other = found.by_user(lambda c: c.cosine), found.by_user(lambda c: c.other)
+    ranks = found.by_user(lambda c: 1.0 / c.rank)
+    rows = {"cosine with the own behaviour": own, "with the next user's": other, "MRR of the own behaviour": ranks}
+    for what, values in rows.items():
+        mean = summarise(values)
+        table.add_row(what, f"{mean.mean:.4f}", f"{mean.low:.4f} to {mean.high:.4f}")
+    table.add_row("its chance", f"{found.chance():.4f}", "")
+    console.print(table)
+    pair = compare(own, other)
+    told = f"{pair.difference:+.4f} ({pair.low:+.4f} to {pair.high:+.4f}), p {pair.p:.4f} over {pair.n} users"
+    console.print(f"own against next user's: {told}", markup=False, soft_wrap=True)
+    if (agreement := found.agreement()) is not None:
+        told = f"Spearman {agreement[0]:+.3f}, p {agreement[1]:.4f}, over chains"
+        console.print(f"cosine and the target's percentile: {told}", markup=False, soft_wrap=True)
 
 
 def _distilled(settings: Settings, run: str) -> tuple[RunReader, dict[str, Any]]:
