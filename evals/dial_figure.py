@@ -26,7 +26,7 @@ def draw(found: Dialled, title: str, path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.2, 3.5), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
     names = [_reference(axis, found.without[0], found.levels)]
@@ -49,7 +49,7 @@ def _reference(axis: Any, without: Without, levels: tuple[float, ...]) -> tuple[
     ends = [levels[0] - 0.04, levels[-1] + 0.04]
     axis.fill_between(ends, mean.low, mean.high, color=_BAND, linewidth=0, zorder=0)
     axis.plot(ends, [mean.mean, mean.mean], color=_GREY, linewidth=1.0, zorder=1)
-    return f"no model: {without.row}", mean.mean, _GREY
+    return f"{without.row} (no model)", mean.mean, _GREY
 
 
 def _curve(axis: Any, curve: Curve, levels: tuple[float, ...], *, color: str, style: str) -> tuple[str, float, str]:
@@ -79,7 +79,7 @@ def _dress(axis: Any, found: Dialled) -> None:
     axis.set_ylabel(f"{short(found.metric)}{better}", fontsize=8.5)
     axis.tick_params(labelsize=8)
     axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
-    axis.set_xlim(found.levels[0] - 0.04, found.levels[-1] + 0.36 * (found.levels[-1] - found.levels[0]))
+    axis.set_xlim(found.levels[0] - 0.04, found.levels[-1] + 0.04)
     axis.grid(axis="y", color="#eeeeee", linewidth=0.8)
     axis.set_axisbelow(True)
     for side in ("top", "right"):
@@ -87,13 +87,23 @@ def _dress(axis: Any, found: Dialled) -> None:
 
 
 def _name(axis: Any, names: list[tuple[str, float, str]]) -> None:
-    """Labels at the right ends of their lines, moved apart where they would touch."""
+    """Labels beside the right ends of their lines, moved apart where they would touch."""
     low, high = axis.get_ylim()
-    gap = 0.065 * (high - low)
-    placed: list[float] = []
-    for _text, height, _color in sorted(names, key=lambda n: n[1]):
-        placed.append(max(height, placed[-1] + gap) if placed else height)
-    excess = max(0.0, placed[-1] - high)
-    left = max(x for line in axis.get_lines() for x in line.get_xdata()) + 0.01
-    for (text, _height, color), y in zip(sorted(names, key=lambda n: n[1]), placed, strict=True):
-        axis.text(left, y - excess, text, color=color, fontsize=8, va="center")
+    gap, names = 0.075 * (high - low), sorted(names, key=lambda n: n[1])
+    heights: list[float] = []
+    for _text, height, _color in names:
+        heights.append(max(height, heights[-1] + gap) if heights else height)
+    for i in range(len(heights) - 1, -1, -1):  # and down again where they ran out of the top
+        above = heights[i + 1] - gap if i + 1 < len(heights) else high
+        heights[i] = min(heights[i], above)
+    for (text, _height, color), y in zip(names, heights, strict=True):
+        axis.annotate(
+            text,
+            (axis.get_xlim()[1], y),
+            xytext=(4, 0),
+            textcoords="offset points",
+            color=color,
+            fontsize=8,
+            va="center",
+            annotation_clip=False,
+        )

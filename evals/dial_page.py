@@ -6,13 +6,13 @@ Nothing is run and nothing is drawn at random here: the same files give the same
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from evals.aggregate import Summary
+from evals.aggregate import Summary, over_seeds
 from evals.dial import RESULTS, Curve, Dialled, Without, read
 from evals.dial_figure import draw
-from evals.dial_numbers import ALPHA, Slope
+from evals.dial_numbers import ALPHA, DRAWS, Beside, Slope
 from evals.dials import DIALS, Dial
 from evals.table import short
 
@@ -34,12 +34,16 @@ says nothing, only its direction.
 
 How to read: every seed is another generated world with users (or questions) of its own. Intervals are 95 %, Student's
 t over the seeds' values: each value is over the users inside one world, so the interval holds the noise of users and
-of worlds. The slope is per unit of quality with an effect per seed; p is from permuting the levels within
-seeds (two-sided, {draws}), n the number of values. *No model* rows need none; at 0, "not above" means that the interval
-of the difference does not lie above 0. The first of them is the same method without a model, and the verdict is about
-it; the others stand beside. The dashed row is the same model without the part the method is about. Sizes were chosen on
-worlds of another seed (100), before any of these was looked at.
+of worlds. The slope is per unit of quality with an effect per seed; p is from permuting the levels within seeds
+(two-sided, {draws:,} draws), n the number of values. *No model* rows need none. The first of them is the same method
+without a model, and the verdict is about it; the others stand beside. At 0 the method is *not better* than one of them
+unless the whole interval of the difference, world by world, says so. The dashed row is the same model without the part
+the method is about, and the row below it what that part is worth. Sizes were chosen on worlds of another seed (100),
+before any of these was looked at.
 """
+
+# how a difference is called where lower may be better, too
+_WORDS: Mapping[Beside, str] = {"above": "better", "below": "worse", "not above": "not better"}
 
 
 def dial_page(folder: Path = RESULTS, figures: str = "img") -> str:
@@ -51,7 +55,7 @@ def dial_page(folder: Path = RESULTS, figures: str = "img") -> str:
     """
     found = {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
     shown = [(which, one) for which in DIALS for one in found.values() if one.name == which.name]
-    head = _HEAD.format(draws="99,999 draws")
+    head = _HEAD.format(draws=DRAWS)
     if not shown:
         return f"{head}\nNo dial has been measured yet.\n"
     sections = ["\n".join(_section(which, one, figures)) for which, one in shown]
@@ -132,18 +136,25 @@ def _table(one: Dialled) -> Iterator[str]:
     yield _row(one.method, one.slope)
     if one.less is not None and one.less_slope is not None:
         yield _row(one.less, one.less_slope)
+        yield f"| the difference | {' | '.join(_plus(d) for d in _differences(one.method, one.less))} | |"
     for seed, of_seed in zip(one.seeds, one.method.points, strict=True):
         yield f"| *world {seed}* | {' | '.join(f'*{p.mean:.3f}*' for p in of_seed)} | |"
     yield ""
     yield f"| no model | {short(one.metric)} | {one.method.row} at {one.levels[0]:g}, minus this |"
     yield "|---|---:|---|"
     for row in one.without:
-        yield f"| {row.row} | {_interval(row.mean)} | {_plus(row.start)}: {_beside(row)} |"
+        yield f"| {row.row} | {_interval(row.mean)} | {_plus(row.start)}: {_WORDS[row.says]} |"
 
 
 def _row(curve: Curve, found: Slope) -> str:
     cells = " | ".join(_interval(mean) for mean in curve.means)
     return f"| {curve.row} | {cells} | {_signed(found)} ({_p(found.p)}) |"
+
+
+def _differences(method: Curve, less: Curve) -> list[Summary]:
+    """Method minus the same model without its part, per level, paired by world."""
+    by_level = zip(zip(*method.points, strict=True), zip(*less.points, strict=True), strict=True)
+    return [over_seeds([a.mean - b.mean for a, b in zip(ours, theirs, strict=True)]) for ours, theirs in by_level]
 
 
 def _interval(summary: Summary) -> str:
@@ -161,8 +172,7 @@ def _signed(found: Slope) -> str:
 
 
 def _beside(without: Without) -> str:
-    """ "above" and "below" mean better and worse, also where lower is better."""
-    return {"above": "better than", "below": "worse than", "not above": "not above"}[without.says]
+    return f"{_WORDS[without.says]} than"
 
 
 def _p(p: float) -> str:
