@@ -157,6 +157,7 @@ def _cells(corpus: Corpus, llm: str, options: Options) -> Iterator[Cell]:
     yield cell("thinks, flipped hint", "flipped", "reasoning")
     yield cell("thinks, another row's hint", "another row's hint", "reasoning")
     yield cell("thinks, another user's thoughts", "another user's thoughts", "reasoning")
+    yield cell("KP=1,CM=1, another user's thoughts", "another user's thoughts", "consistency")
 
 
 def _cell(

@@ -26,7 +26,7 @@ from agents.rallrec import ReadOut, Trace
 from graphs.earlier import open_earlier, payload_of
 from graphs.gather import gather
 from graphs.rallrec import options as shared
-from graphs.rallrec.expert import LogisticExpert, logistic_expert
+from graphs.rallrec.expert import FOLDS, LogisticExpert, logistic_expert
 from graphs.rallrec.merge import Merging, Opinion, hedged, merged, plain
 from graphs.rallrec.options import number
 from graphs.rallrec.retrieve import Retriever, retriever, told
@@ -56,6 +56,7 @@ class Options(shared.Options):
             earlier rallrec.predict run (`expert_run`), or nobody.
         expert_run: id of that run, "" otherwise.
         expert_rows: train rows the regression is fitted on.
+        expert_folds: folds of the train rows, each described without its own likes (graphs/rallrec/expert.py).
         hint: how the expert's opinion is worded in the prompt; flipped and placebo (another row's) are controls.
         reasons: thoughts about this row, or, as a control, about another user's row.
         merging: eq. 10, its weights held constant, or one side alone.
@@ -70,6 +71,7 @@ class Options(shared.Options):
     expert: Literal["logistic", "model", "run", "none"] = "logistic"
     expert_run: str = ""
     expert_rows: int = 20_000
+    expert_folds: int = FOLDS
     hint: Literal["hedged", "plain", "none", "flipped", "placebo"] = "hedged"
     reasons: Literal["own", "placebo"] = "own"
     merging: Merging = "consistency"
@@ -302,8 +304,8 @@ class Predictions(RowInputs[Options]):
 
 
 def _check(options: Options) -> None:
-    if options.samples < 1 or options.expert_rows < 2:
-        raise UsageError("Option samples is at least 1 and expert_rows at least 2.")
+    if options.samples < 1 or options.expert_rows < 2 or options.expert_folds < 2:
+        raise UsageError("Option samples is at least 1, expert_rows and expert_folds at least 2.")
     number("alpha", options.alpha, 0.0, 1e6)
     number("epsilon", options.epsilon, 0.0, 1e6)
     if options.expert == "none" and options.hint != "none":
@@ -343,7 +345,9 @@ def _equip(source: Source, options: Options) -> tuple[object, ...]:
     part = retriever(source, options)
     if options.expert != "logistic":
         return (part,)
-    return part, logistic_expert(part, train_rows=options.expert_rows, folder=source.home / "experts")
+    folder = source.home / "experts"
+    expert = logistic_expert(part, train_rows=options.expert_rows, folder=folder, folds=options.expert_folds)
+    return part, expert
 
 
 def _prompts(options: Options) -> tuple[str, ...]:

@@ -45,6 +45,18 @@ class ItemVectors:
     def __init__(self, rows: CtrRows, options: Options, home: Path) -> None:
         self._rows, self._options, self._home = rows, options, home
         self._made: dict[Kind, Vectors] = {}
+        self._without: npt.NDArray[np.int64] | None = None
+
+    def without(self, rows: npt.NDArray[np.int64]) -> ItemVectors:
+        """The same vectors, the collaborative ones made as if nobody had been asked these train rows.
+
+        A train row's own like is part of what collaborative vectors are made from, and shows in them: who learns from
+        train rows has to describe each of them by vectors that do not know its label.
+        """
+        other = ItemVectors(self._rows, self._options, self._home)
+        other._made = {kind: self.part(kind) for kind in ("title", "description", "text")}
+        other._without = rows
+        return other
 
     def similarity(self, kind: Kind, items: npt.NDArray[np.int32], target: int) -> npt.NDArray[np.float32]:
         """How like the target each item is, float32[N]: the mean of the parts' cosines."""
@@ -68,9 +80,9 @@ class ItemVectors:
         if kind == "text":
             return unit_rows(np.hstack([self.part("title"), self.part("description")]))
         assert kind == "collaborative", kind
-        users, items = self._rows.training_likes()
+        users, items = self._rows.training_likes(without=self._without)
         shape = (self._corpus.n_users, self._corpus.n_items)
-        folder = self._home / "vectors"
+        folder = self._home / "vectors" if self._without is None else None
         return unit_rows(collaborative(users, items, shape=shape, width=self._options.width, folder=folder).items)
 
     @property

@@ -175,3 +175,23 @@ def test_an_expert_of_one_label_is_refused(corpus):
     part = retriever(source, Predictions(source, Options(liked_above="0")).options)
     with pytest.raises(UsageError, match="are likes, so there is nothing to learn"):
         logistic_expert(part, train_rows=50, folder=source.home / "experts")
+
+
+def test_the_expert_does_not_learn_the_echo_of_a_label_in_the_vectors(monkeypatch):
+    """An item a user liked is near that user's history because it was liked: train rows need vectors without that."""
+    big = make(users=250, items=300, seed=4).corpus
+    source = Source(big, read_settings().home)
+    part = retriever(source, Predictions(source, Options(k=6)).options)
+    rows = CtrView(part.view.data, "test").rows
+    liked = part.view.clicked(rows)
+
+    def loss(folder: str) -> float:
+        expert = logistic_expert(part, train_rows=500, folder=source.home / folder)
+        p = expert.probabilities(rows)
+        return float(-np.where(liked, np.log(p), np.log1p(-p)).mean())
+
+    base = liked.mean()
+    blind = -(base * np.log(base) + (1 - base) * np.log(1 - base))
+    honest = loss("honest")
+    monkeypatch.setattr("graphs.rallrec.vectors.ItemVectors.without", lambda self, _rows: self)
+    assert honest < 1.1 * blind < 1.25 * blind < loss("echo")

@@ -115,11 +115,14 @@ class CtrRows:
         """The split a row lies in."""
         return _ORDER[int(np.searchsorted(self.bounds, row, side="right"))]
 
-    def training_likes(self) -> tuple[IntArray, IntArray]:
+    def training_likes(self, *, without: IntArray | None = None) -> tuple[IntArray, IntArray]:
         """(users, items) of the liked events that parameters may be fitted on.
 
         On a timeline the train rows with label 1. Shuffled, where a user has one row, also the liked events of the
         train rows' histories; users of valid and test rows are not among them.
+
+        Args:
+            without: rows whose own events are left out, for parameters that these rows will be described by.
         """
         stop = self.bounds[0]
         if self.protocol == "timeline":
@@ -131,6 +134,8 @@ class CtrRows:
             events = np.flatnonzero(users_mask[owner])
             users = owner[events]
         liked = self._liked(events)
+        if without is not None:
+            liked &= ~np.isin(events, self.events[without])
         return users[liked], self.corpus.items[events[liked]].astype(np.int64)
 
     def _liked(self, events: IntArray) -> BoolArray:
