@@ -83,7 +83,7 @@ def summarise(values: Floats, *, unscored: int = 0, seed: int = 0, draws: int = 
     """
     if not len(values):
         raise ValueError(f"No example was scored ({unscored} failed), so there is no mean.")
-    low, high = _percentiles(_resampled_means(values, seed=seed, draws=draws))
+    low, high = percentiles(resampled_means(values, seed=seed, draws=draws))
     return Summary(float(values.mean()), low, high, len(values), unscored)
 
 
@@ -130,7 +130,7 @@ def compare(better: Floats, worse: Floats, *, seed: int = 0, draws: int = DRAWS)
             f"A paired test needs the same examples on both sides, here are {len(better)} and {len(worse)}."
         )
     difference = better - worse
-    low, high = _percentiles(_resampled_means(difference, seed=seed, draws=draws))
+    low, high = percentiles(resampled_means(difference, seed=seed, draws=draws))
     return Paired(
         difference=float(difference.mean()),
         low=low,
@@ -180,8 +180,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _resampled_means(values: Floats, *, seed: int, draws: int) -> Floats:
-    """Means of `draws` resamples of the examples with replacement, float64[R]."""
+def resampled_means(values: Floats, *, seed: int, draws: int) -> Floats:
+    """Means of `draws` resamples of the examples with replacement, float64[R].
+
+    Args:
+        values: float64[N].
+        seed: of the draws.
+        draws: R.
+    """
     rng = np.random.default_rng([seed, 1])
     n = len(values)
     distinct, count = np.unique(_rounded(values), return_counts=True)
@@ -201,7 +207,8 @@ def _rounded(values: Floats) -> Floats:
     return np.round(values, 12)
 
 
-def _percentiles(means: Floats) -> tuple[float, float]:
+def percentiles(means: Floats) -> tuple[float, float]:
+    """Ends of the 95 % interval of resampled means."""
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(means, [tail, 100 - tail])
     return float(low), float(high)
