@@ -1,13 +1,15 @@
 """PULSE's reasoning, one agent per step (paper 4.1 and 4.2; spec 3.a, 10).
 
 Phase I: `rationale` says why a user takes an item that is known to come next. Phase II: `base_reason` says what a user
-may want next without knowing it, and three agents refine a reason: `specify`, `support`, `check`. `choose` and
-`choose_with_reason` pick the next item among lettered candidates.
+may want next without knowing it, and three agents refine a reason: `specify`, `support`, `check`. Where the tree is
+pruned, `value` judges reasons each on its own and `vote` against each other. `choose` and `choose_with_reason` pick the
+next item among lettered candidates.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -48,11 +50,49 @@ class Reason(Answer):
     ]
 
 
+class Value(Answer):
+    """What one reason is worth."""
+
+    id: Annotated[int, Field(ge=1, le=999, description="the number in square brackets in front of the reasoning")]
+    value: Annotated[int, Field(ge=0, le=100, description="how well the history bears it out and it helps, 0 to 100")]
+
+
+class Values(Answer):
+    """What reasons are worth, each on its own."""
+
+    values: Annotated[tuple[Value, ...], Field(min_length=1, max_length=20, description="one value for every reason")]
+
+
+class Ballot(Answer):
+    """One vote across reasons."""
+
+    best: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=999)], ...],
+        Field(min_length=1, max_length=10, description="the numbers of the best reasons, the best first, each once"),
+    ]
+
+
+def _values_cover(answer: Values, blanks: Mapping[str, Any]) -> str | None:
+    wanted = sorted(r["id"] for r in blanks["reasons"])
+    if sorted(v.id for v in answer.values) == wanted:
+        return None
+    return f"values must have exactly one entry for each of the numbers {', '.join(map(str, wanted))}"
+
+
+def _ballot_holds(answer: Ballot, blanks: Mapping[str, Any]) -> str | None:
+    shown = {r["id"] for r in blanks["reasons"]}
+    if len(set(answer.best)) == len(answer.best) and shown.issuperset(answer.best):
+        return None
+    return f"best names numbers of the reasons block, each once: some of {', '.join(map(str, sorted(shown)))}"
+
+
 rationale = Agent("pulse/rationale", answer=Rationale)
 base_reason = Agent("pulse/base_reason", answer=Reason)
 specify = Agent("pulse/specify_reason", answer=Reason)
 support = Agent("pulse/support_reason", answer=Reason)
 check = Agent("pulse/check_reason", answer=Reason)
+value = Agent("pulse/value_reasons", answer=Values, check=_values_cover)
+vote = Agent("pulse/vote_reasons", answer=Ballot, check=_ballot_holds)
 choose = Chooser("pulse/choose")
 choose_with_reason = Chooser("pulse/choose_with_reason")
 

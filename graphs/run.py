@@ -12,13 +12,12 @@ server that has gone away fail nothing: what is left is left, and the report say
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import Any
 
 import prompts
 from graphs.job import How, Job, RunReport
 from graphs.start import Start
-from graphs.workflow import Source, workflow
+from graphs.workflow import Source, identity_of, workflow
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
@@ -77,7 +76,7 @@ def prepare(
         model=model.name,
         model_revision=model.revision,
         prompts={prompt: prompts.load(prompt).digest for prompt in flow.prompts(inputs.options)},
-        options=dataclasses.asdict(inputs.options),
+        options=identity_of(inputs.options),
     )
     return Job(flow, source, inputs, model, identity, how)
 

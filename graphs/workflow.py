@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -25,6 +26,12 @@ from whyrec.errors import UnknownNameError, UsageError
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 OptionsT = TypeVar("OptionsT")
+
+ADDED: Mapping[str, Any] = MappingProxyType({"added": True})
+"""Metadata of a field of options that came when there were runs already, and whose default means what was done before.
+
+At its default it is no part of a run's identity, so that these runs are found again.
+"""
 
 _WORKFLOWS = {
     "hotpotqa.react": "graphs.hotpotqa.react",
@@ -184,6 +191,25 @@ def read_options(flow: Workflow[Any, OptionsT], given: Mapping[str, str]) -> Opt
             raise UnknownNameError(f"option of {flow.name}", name, hints)
         values[name] = _read(flow.name, name, hints[name], text)
     return flow.options(**values)
+
+
+def recorded_options(flow: Workflow[Any, OptionsT], told: Mapping[str, Any]) -> OptionsT:
+    """Options as a run's identity holds them.
+
+    Raises:
+        UsageError: the run was made with an option that the workflow no longer has.
+    """
+    if gone := sorted(told.keys() - {f.name for f in dataclasses.fields(flow.options)}):  # type: ignore[arg-type]
+        raise UsageError(f"{flow.name} has no option {', '.join(gone)} any more, which this run was made with.")
+    return flow.options(**told)
+
+
+def identity_of(options: Any) -> dict[str, Any]:
+    """Options as they stand in a run's identity: all but those that came later (ADDED) and are at their default."""
+    quiet = {f.name for f in dataclasses.fields(options) if f.metadata.get("added")}
+    told = dataclasses.asdict(options)
+    defaults = {f.name: f.default for f in dataclasses.fields(options)}
+    return {name: value for name, value in told.items() if name not in quiet or value != defaults[name]}
 
 
 def option_help(flow: Workflow[Any, Any]) -> list[tuple[str, str, str]]:

@@ -25,7 +25,7 @@ from agents import pulse as agents
 from agents.ranker import letters
 from graphs.earlier import open_earlier, payload_of
 from graphs.gather import gather
-from graphs.pulse import refine, tree
+from graphs.pulse import refine, tree, trees
 from graphs.pulse.tree import chosen_text
 from graphs.services import Services
 from graphs.users import Users, about_example
@@ -41,7 +41,7 @@ _MOST = 20
 
 
 @dataclass(frozen=True)
-class Options(refine.Options):
+class Options(trees.Options):
     """Options of pulse.choose, beside those of the tree that reasons are made with on the fly.
 
     Attributes:
@@ -53,7 +53,7 @@ class Options(refine.Options):
         placements: 1, or as many as there are candidates: every rotation of their order.
     """
 
-    selector: Literal["space", "embedding", "likelihood", "random", "longest", "base", "none"] = "space"
+    selector: Literal["space", "embedding", "likelihood", "random", "longest", "base", "judged", "none"] = "space"
     reasons: str = ""
     whose: Literal["own", "another"] = "own"
     latest: int = 10
@@ -76,7 +76,7 @@ class State:
         readings: one per placement.
     """
 
-    tree: refine.Task
+    tree: trees.Task
     selector: str
     latest: int
     candidates: tuple[Item, ...]
@@ -154,11 +154,11 @@ class Choices(Users):
         if options.whose == "another" and not (options.reasons and options.selector != NONE):
             raise UsageError("Another user's reason is read from a pulse.refine run: name it (option reasons).")
         self._reasons = open_earlier(source.home, options.reasons, refine.NAME) if options.reasons else None
-        trees = replace(options, selectors=_wanted(options), reasons="" if self._reasons is None else self._reasons.id)
-        self._trees = refine.Trees(source, trees)
-        made = self._trees.options
-        assert isinstance(made, Options)
-        self.options = made
+        made = replace(options, selectors=_wanted(options), reasons="" if self._reasons is None else self._reasons.id)
+        self._trees = trees.Trees(source, made)
+        resolved = self._trees.options
+        assert isinstance(resolved, Options)
+        self.options = resolved
         super().__init__(source, options.split)
 
     def state(self, index: int) -> State:
@@ -205,7 +205,7 @@ def equip(source: Source, options: Options) -> tuple[object, ...]:
     """What a tree needs, where one is made on the fly."""
     if options.selector == NONE or options.reasons:
         return ()
-    return refine.equip(source, replace(options, selectors=_wanted(options)))
+    return trees.equip(source, replace(options, selectors=_wanted(options)))
 
 
 def prompt_names(options: Options) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from whyrec.errors import UnknownNameError, UsageError
 
 SPACE, EMBEDDING, LIKELIHOOD, RANDOM, LONGEST, BASE = "space", "embedding", "likelihood", "random", "longest", "base"
 SELECTORS = (SPACE, EMBEDDING, LIKELIHOOD, RANDOM, LONGEST, BASE)
+JUDGED = "judged"  # by the model that pruned the tree, so only where it is pruned
 SAME = 0.95
 _DEEPEST, _WIDEST, _MOST = 5, 20, 200
 
@@ -57,16 +58,11 @@ def read_selectors(text: str) -> tuple[str, ...]:
     """
     found = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for name in found:
-        if name not in SELECTORS:
-            raise UnknownNameError("selector", name, SELECTORS)
+        if name not in (*SELECTORS, JUDGED):
+            raise UnknownNameError("selector", name, (*SELECTORS, JUDGED))
     if not found:
-        raise UsageError(f"Option selectors names at least one of {', '.join(SELECTORS)}.")
+        raise UsageError(f"Option selectors names at least one of {', '.join((*SELECTORS, JUDGED))}.")
     return found
-
-
-def sizes(widths: Sequence[int]) -> tuple[int, ...]:
-    """Thoughts per level, the base reason first: (1, 3, 9) for widths (3, 3)."""
-    return tuple(math.prod(widths[:level]) for level in range(len(widths) + 1))
 
 
 def level(thoughts: Sequence[Thought], depth: int) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ check is also run with a leak put in on purpose, and must find it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -26,11 +27,20 @@ GROWN = {"widths": "2", "selectors": "space,embedding,random,longest,base"}
 LEAKY = "all-i-know-this-leaks"
 
 
+class Voting(Echo):
+    """An echo that can fill in a ballot: it votes for the second thought."""
+
+    async def complete(self, request):
+        replies = await super().complete(request)
+        ballot = request.about.agent == "pulse/vote_reasons"
+        return [dataclasses.replace(r, text='{"best": [2]}') if ballot else r for r in replies]
+
+
 async def told(name, corpus, how, users=USERS, **given):
     """Every (node, text) that was sent, answered or stored, and the results."""
     flow = workflow(name)
     report = await run(
-        name, corpus=corpus, model=Echo(), options=flow.options(**given), users=users, how=how(cache=False)
+        name, corpus=corpus, model=Voting(), options=flow.options(**given), users=users, how=how(cache=False)
     )
     assert report.exit_code == 0
     stored = open_run(read_settings().home, report.run)
@@ -70,13 +80,26 @@ async def choose_leaks(corpus, split, how, leak_checks):
     return leak_checks.sentinel_places(own + shown + [r["reason"] for r in results], MARK)
 
 
+async def judge_leaks(corpus, split, how, leak_checks):
+    """Both ways of judging thoughts, leaves included."""
+    dirty = leak_checks.poisoned(corpus, split, MARK)
+    found = []
+    for way in ("value", "vote"):
+        given = {"prune": way, "judgements": 1, "selectors": "judged", "widths": "2,2"}
+        texts, results, _ = await told("pulse.refine", dirty, how, split=split, **given)
+        judging = [text for node, text in texts if node == "judge"]
+        assert len(results) == USERS and len(judging) >= USERS
+        found += leak_checks.sentinel_places([t for _, t in texts] + [json.dumps(r) for r in results], MARK)
+    return found
+
+
 @pytest.mark.parametrize("split", ["valid", "test"])
-@pytest.mark.parametrize("leaks", [rationale_leaks, refine_leaks, choose_leaks])
+@pytest.mark.parametrize("leaks", [rationale_leaks, refine_leaks, judge_leaks, choose_leaks])
 async def test_poisoned_targets_appear_nowhere_but_among_the_candidates(leaks, split, world, how, leak_checks):
     assert await leaks(world.corpus, split, how, leak_checks) == []
 
 
-@pytest.mark.parametrize("leaks", [refine_leaks, choose_leaks])
+@pytest.mark.parametrize("leaks", [refine_leaks, judge_leaks, choose_leaks])
 async def test_the_poison_test_finds_a_history_that_shows_too_much(leaks, world, how, leak_checks, monkeypatch):
     leak_checks.show_one_more(monkeypatch)
     assert await leaks(world.corpus, "test", how, leak_checks) != []

@@ -14,7 +14,6 @@ THOUGHTS = (Thought("base"), Thought("a b c", 1, 0), Thought("d", 1, 0), Thought
 
 def test_widths_are_read_and_bounded():
     assert tree.read_widths("3,3") == (3, 3) and tree.read_widths("") == () and tree.read_widths(" 2 ,1") == (2, 1)
-    assert tree.sizes((3, 3)) == (1, 3, 9) and tree.sizes(()) == (1,)
     for wrong in ("3,x", "0", "21", "1,1,1,1,1,1", "3,,3"):
         with pytest.raises(UsageError, match="list of at most 5 numbers"):
             tree.read_widths(wrong)
@@ -23,7 +22,7 @@ def test_widths_are_read_and_bounded():
 
 
 def test_selectors_are_read():
-    assert tree.read_selectors("space, random,space") == ("space", "random")
+    assert tree.read_selectors("space, random,space,judged") == ("space", "random", "judged")
     with pytest.raises(UnknownNameError, match="Did you mean 'longest'"):
         tree.read_selectors("longst")
     with pytest.raises(UsageError, match="at least one"):

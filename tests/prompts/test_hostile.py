@@ -76,7 +76,7 @@ def blanks(name: str, draw: Any) -> dict[str, Any]:
         **{n: lambda: f"told {draw()}" for n in ("profile", "opinion", "thoughts")},  # without any, the block goes
         "above": draw,
         "review": draw,
-        "reviews": lambda: [{"id": i, "text": draw()} for i in range(1, 8)],
+        **{n: lambda: [{"id": i, "text": draw()} for i in range(1, 8)] for n in ("reviews", "reasons")},
         "question": draw,
         "thought": draw,
         "reason": draw,

@@ -123,6 +123,7 @@ def _fill(name: str, view: SplitView, user: str) -> dict[str, Any]:
         "short": said,
         "preference": said,
         "reviews": [{"id": c.index, "text": "(what an earlier step said)"} for c in candidates],
+        "reasons": [{"id": i, "text": "(what an earlier step said)"} for i in (1, 2, 3)],
         "review": "(what an earlier step said)",
         "options": candidates,
         "similar": history[:3],
