@@ -1,7 +1,7 @@
 """Every workflow on real data, killed with -9 and resumed, against its estimate (issue 3, Shows 1 and 7).
 
     python tests/checks/real_runs.py                          # all twelve: 500 examples each, scoter 5,000 users
-    python tests/checks/real_runs.py --only hotpotqa.react rallrec.predict
+    python tests/checks/real_runs.py --only hotpotqa.react rallrec.predict --home /tmp/homes
     python tests/checks/real_runs.py --users 20               # a quick look
 
 Each workflow gets an empty WHYREC_HOME, so that nothing is served from earlier work. First `whyrec estimate --json`
@@ -9,12 +9,14 @@ says what the run will take. Then `whyrec run` is started, killed between its fi
 (scoter.mine has one result, so: between its first and its last call), and started again to the end. It holds when
 
 - the second start exits with 0 and every example has exactly one result,
-- the sorted-result digest is that of an unbroken run in a second empty home (scoter.distil: and so are its steps),
+- the sorted-result digest is that of an unbroken run in a second empty home, for at least one workflow per paper
+  (`--twice all` for every one, which doubles the cost; scoter.distil: and so are its steps),
 - calls and tokens really made, by both starts together, are within 10 % of the estimate. Answers from the cache are not
   counted: what the killed start paid for is counted once, where it paid.
 
 What a workflow needs beforehand (pulse.refine and pulse.choose learn a thought space from a pulse.rationale run) is run
-first and copied into both homes without the call cache. A table is printed, and written to build/real_runs.json.
+first and copied into both homes without the call cache. A table is printed; build/real_runs.json keeps the latest
+outcome of every workflow, so the check can be done in parts.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN = 0.10
+POLL_S = 0.1
+TWICE = ("cot_rec.recommend", "pulse.rationale", "scoter.generate", "rallrec.predict", "hotpotqa.react")
 KILL_AT = 0.4  # of the examples (scoter.mine: of the estimated calls)
 USERS, SCOTER_USERS = 500, 5_000
 KEPT = ("calls", "tokens_in", "tokens_out")
@@ -46,20 +50,13 @@ class Spec:
 
     name: str
     data: str
-    users: int | None = USERS
-    options: tuple[str, ...] = ()
+    users: int = USERS
     given: str = ""
 
     def arguments(self, users: int | None) -> list[str]:
         """Of whyrec run and whyrec estimate."""
-        wanted, options = self.users, self.options
-        if users is not None and wanted is not None:
-            wanted = min(users, wanted)
-        if users is not None and self.name == "scoter.mine":
-            options = (f"sample={2 * users}", f"fresh={users}")
-        limit = [] if wanted is None else ["--users", str(wanted)]
-        chosen = [part for option in options for part in ("-o", option)]
-        return [self.name, "--data", self.data, "--llm", "extractive", *limit, *chosen]
+        limit = self.users if users is None else min(users, self.users)
+        return [self.name, "--data", self.data, "--llm", "extractive", "--users", str(limit)]
 
 
 BEAUTY = "amazon14_beauty"
@@ -70,12 +67,12 @@ SPECS = (
     Spec("pulse.choose", BEAUTY, given="pulse.rationale"),
     Spec("scoter.generate", BEAUTY, SCOTER_USERS),
     Spec("scoter.validate", BEAUTY, SCOTER_USERS),
-    Spec("scoter.mine", BEAUTY, None, (f"sample={SCOTER_USERS}",)),
+    Spec("scoter.mine", BEAUTY, SCOTER_USERS),
     Spec("scoter.distil", BEAUTY, SCOTER_USERS),
     Spec("rallrec.describe", "ml-1m"),
     Spec("rallrec.retrieve", "ml-1m"),
     Spec("rallrec.predict", "ml-1m"),
-    Spec("hotpotqa.react", "hotpotqa", None),
+    Spec("hotpotqa.react", "hotpotqa", 395),
 )
 BY_NAME = {spec.name: spec for spec in SPECS}
 
@@ -89,13 +86,12 @@ class Outcome:
     examples: int = 0
     estimate: dict[str, Any] = field(default_factory=dict)
     made: dict[str, int] = field(default_factory=dict)
-    unbroken: dict[str, int] = field(default_factory=dict)
     killed_at: str = ""
     midway: bool = False
     digests: tuple[str, str] = ("", "")
+    revision: str = ""
     results: int = 0
     failed: int = 0
-    twice: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     wrong: list[str] = field(default_factory=list)
@@ -154,25 +150,40 @@ class Home:
             connection.close()
 
 
-def check(spec: Spec, folder: Path, users: int | None) -> Outcome:
-    """Kill one workflow, resume it, and hold it to account."""
+def check(spec: Spec, folder: Path, users: int | None, *, twice: bool) -> Outcome:
+    """Kill one workflow, resume it, and hold it to account; with `twice` beside an unbroken run."""
     began, arguments = time.time(), spec.arguments(users)
-    outcome = Outcome(spec.name, f"whyrec run {' '.join(arguments)}")
-    broken, whole = (Home(folder / spec.name / which) for which in ("killed", "unbroken"))
+    outcome = Outcome(spec.name, f"whyrec run {' '.join(arguments)}", revision=revision())
+    broken = Home(folder / spec.name / "killed")
     if spec.given:
-        given = folder / spec.given / "unbroken"
-        if not given.exists():
-            Home(given).run(BY_NAME[spec.given].arguments(users))
-        for home in (broken, whole):
-            shutil.copytree(given / "runs", home.folder / "runs")
+        given(folder, spec.given, users, broken)
     outcome.estimate = broken.estimate(arguments)
     kill(spec, broken, arguments, outcome)
     broken.run(arguments)
-    whole.run(arguments)
-    account(spec, broken, whole, outcome)
+    outcome.cpu_seconds = broken.cpu_seconds
+    account(spec, broken, outcome)
+    if twice:
+        whole = Home(folder / spec.name / "unbroken")
+        if spec.given:
+            given(folder, spec.given, users, whole)
+        whole.run(arguments)
+        compare(spec, broken, whole, outcome)
     outcome.seconds = time.time() - began
-    outcome.cpu_seconds = broken.cpu_seconds + whole.cpu_seconds
     return outcome
+
+
+def given(folder: Path, name: str, users: int | None, home: Home) -> None:
+    """Put a run that a workflow needs into its home, made once."""
+    made = folder / name / "killed"
+    if not made.exists():
+        Home(made).run(BY_NAME[name].arguments(users))
+    shutil.copytree(made / "runs", home.folder / "runs")
+
+
+def revision() -> str:
+    """Of the code that runs."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--abbrev=7"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def kill(spec: Spec, home: Home, arguments: list[str], outcome: Outcome) -> None:
@@ -181,7 +192,7 @@ def kill(spec: Spec, home: Home, arguments: list[str], outcome: Outcome) -> None
     total = int(outcome.estimate["calls" if table == "call" else "examples"])
     process = home.whyrec("run", *arguments, "--yes", "--quiet", stdout=subprocess.DEVNULL)
     while (seen := home.count(spec.name, table)) < KILL_AT * total and process.poll() is None:
-        time.sleep(0.02)
+        time.sleep(POLL_S)
     alive = process.poll() is None
     process.send_signal(signal.SIGKILL)
     home.waited(process)
@@ -190,52 +201,51 @@ def kill(spec: Spec, home: Home, arguments: list[str], outcome: Outcome) -> None
     outcome.midway = alive and 0 < seen < total
 
 
-def account(spec: Spec, broken: Home, whole: Home, outcome: Outcome) -> None:
-    """Compare the two homes, and what was made with what was expected."""
-    sys.path.insert(0, str(ROOT))
+def run_of(spec: Spec, home: Home) -> Any:
+    """The workflow's run, open for reading."""
     from whyrec.runs import list_runs, open_run
 
-    found = []
-    for home in (broken, whole):
-        (info,) = [info for info in list_runs(home.folder) if info.graph == spec.name]
-        run = open_run(home.folder, info.id)
-        try:
-            found.append((run.digest(), info.counts, run.folder))
-        finally:
-            run.close()
-    (first, counts, one), (second, other, two) = found
-    outcome.digests = (first, second)
+    (info,) = [info for info in list_runs(home.folder) if info.graph == spec.name]
+    return open_run(home.folder, info.id)
+
+
+def account(spec: Spec, broken: Home, outcome: Outcome) -> None:
+    """Hold what was made against what was expected."""
+    run = run_of(spec, broken)
+    counts, outcome.digests = run.counts(), (run.digest(), "")
+    run.close()
     outcome.examples = int(outcome.estimate["examples"])
     outcome.results, outcome.failed = counts.done + counts.failed, counts.failed
     outcome.made = {"calls": counts.asked, "tokens_in": counts.tokens_in, "tokens_out": counts.tokens_out}
-    outcome.unbroken = {"calls": other.asked, "tokens_in": other.tokens_in, "tokens_out": other.tokens_out}
-    outcome.twice = counts.asked - other.asked
     if not outcome.midway:
         outcome.wrong.append("it was not killed between its first and its last result")
-    if first != second:
-        outcome.wrong.append("its results are not those of an unbroken run")
     if outcome.results != outcome.examples or outcome.failed:
         outcome.wrong.append(f"{outcome.results} results, {outcome.failed} of them failed")
-    if spec.name == "scoter.distil" and not same_steps(broken.folder, one, two):
-        outcome.wrong.append("its steps are not those of an unbroken run")
     for what in KEPT:
         if abs(outcome.off(what)) > WITHIN:
             outcome.wrong.append(f"{what} were estimated {outcome.off(what):+.0%}")
 
 
-def same_steps(home: Path, one: Path, two: Path) -> bool:
+def compare(spec: Spec, broken: Home, whole: Home, outcome: Outcome) -> None:
+    """Hold the run that was killed against the unbroken one."""
+    one, two = run_of(spec, broken), run_of(spec, whole)
+    outcome.digests = (one.digest(), two.digest())
+    if outcome.digests[0] != outcome.digests[1]:
+        outcome.wrong.append("its results are not those of an unbroken run")
+    if spec.name == "scoter.distil" and not same_steps(one, two):
+        outcome.wrong.append("its steps are not those of an unbroken run")
+    one.close()
+    two.close()
+
+
+def same_steps(one: Any, two: Any) -> bool:
     """Whether two runs of scoter.distil stored the same vectors for every prefix."""
     import numpy as np
 
     from graphs.scoter.step_store import StepStore
-    from whyrec.runs import open_run
 
-    stores = [StepStore.open(folder / "steps") for folder in (one, two)]
-    run = open_run(home, one.name)
-    try:
-        keys = [(result.key, result.payload["prefix"]) for result in run.results("done") if result.payload]
-    finally:
-        run.close()
+    stores = [StepStore.open(run.folder / "steps") for run in (one, two)]
+    keys = [(result.key, result.payload["prefix"]) for result in one.results("done")]
     pairs = [[store.of(*key) for store in stores] for key in keys]
     return len(stores[0]) == len(stores[1]) and all(
         a is not None and b is not None and np.array_equal(a[0], b[0]) and np.array_equal(a[1], b[1]) for a, b in pairs
@@ -250,34 +260,43 @@ def table(outcomes: list[Outcome]) -> str:
     ]
     for o in outcomes:
         said = [f"{int(o.estimate[what]):,} / {o.made[what]:,} ({o.off(what):+.1%})" for what in KEPT]
-        same = o.digests[0] if o.digests[0] == o.digests[1] else f"{o.digests[0]} not {o.digests[1]}"
+        same = o.digests[0] + {"": "", o.digests[0]: ", as unbroken"}.get(o.digests[1], f", unbroken {o.digests[1]}")
         cells = (o.name, f"{o.examples:,}", o.killed_at, same, *said, f"{o.cpu_seconds:.0f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def keep(out: Path, outcome: Outcome) -> list[Outcome]:
+    """Write an outcome beside those of other workflows; all of them, in the order of `SPECS`."""
+    there = json.loads(out.read_text()) if out.exists() else []
+    kept = {one["name"]: one for one in there} | {outcome.name: asdict(outcome)}
+    ordered = [kept[name] for name in BY_NAME if name in kept]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(ordered, indent=1) + "\n")
+    return [Outcome(**one) for one in ordered]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Every workflow on real data: killed, resumed, against its estimate.")
     parser.add_argument("--only", nargs="+", choices=list(BY_NAME), default=list(BY_NAME))
-    parser.add_argument("--users", type=int, help="fewer examples than 500 (scoter 5,000)")
-    parser.add_argument("--home", type=Path, help="a folder for the homes; default: a temporary one")
-    parser.add_argument("--keep", action="store_true", help="leave the homes there")
+    parser.add_argument("--twice", nargs="+", choices=[*BY_NAME, "all"], default=list(TWICE))
+    parser.add_argument("--users", type=int, help="fewer examples than 500 (scoter 5,000, hotpotqa 395)")
+    parser.add_argument("--home", type=Path, help="a folder for the homes, which stay there; default: a temporary one")
     parser.add_argument("--out", type=Path, default=ROOT / "build/real_runs.json")
-    given = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="real-runs-", dir=given.home))
-    outcomes = []
+    chosen = parser.parse_args()
+    sys.path.insert(0, str(ROOT))
+    folder = chosen.home or Path(tempfile.mkdtemp(prefix="real-runs-"))
+    outcomes: list[Outcome] = []
     try:
-        for name in given.only:
-            outcome = check(BY_NAME[name], folder, given.users)
-            outcomes.append(outcome)
+        for name in chosen.only:
+            twice = bool({name, "all"} & set(chosen.twice))
+            shutil.rmtree(folder / name, ignore_errors=True)
+            outcome = check(BY_NAME[name], folder, chosen.users, twice=twice)
+            outcomes = keep(chosen.out, outcome)
             print(f"{name}: {'; '.join(outcome.wrong) or 'holds'} ({outcome.seconds:.0f} s)", flush=True)
     finally:
-        if given.keep:
-            print(f"homes: {folder}")
-        else:
+        if chosen.home is None:
             shutil.rmtree(folder)
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
     print(table(outcomes))
     holds = not any(outcome.wrong for outcome in outcomes)
     print("holds" if holds else "does NOT hold")

@@ -81,8 +81,8 @@ class Lsa:
             return np.zeros((0, self.width), dtype=np.float32)
         weights = self._vectorizer.transform(texts)
         # scipy copies the dense side as float64: of the few terms that occur, not of all 60,000
-        used, weights.indices = np.unique(weights.indices, return_inverse=True)
-        few = type(weights)((weights.data, weights.indices, weights.indptr), shape=(len(texts), len(used)))
+        used, places = np.unique(weights.indices, return_inverse=True)
+        few = type(weights)((weights.data, places, weights.indptr), shape=(len(texts), len(used)))
         return unit_rows(np.asarray(few @ self._terms_TD[used]))
 
     def _save(self, file: Path) -> None:
