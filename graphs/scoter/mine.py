@@ -237,12 +237,13 @@ def _check(options: Options) -> None:
 def result(state: State) -> dict[str, Any]:
     """What is kept: clusters with their quality, the templates, and how they did on fresh users."""
     clusters: Mapping[str, Any] = read(Path(state.clusters))
-    kept = {name: value for name, value in clusters.items() if name not in ("exemplars", "top_k")}
+    kept = {name: value for name, value in clusters.items() if name not in ("exemplars", TOP_K)}
     return {
         "data": state.data,
         "split": state.options.split,
         "run": state.run,
         **kept,
+        "exemplars": {"mined": clusters["exemplars"], TOP_K: clusters[TOP_K]},
         "templates": read(Path(state.templates)),
         **read(Path(state.comparison)),
     }

@@ -15,7 +15,7 @@ mask says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from whyrec.embed import Vectors
 from whyrec.errors import LeakageError, UsageError
 
 _ABOUT, _INDEX, _STEPS = "about.json", "index.jsonl", "steps.f16"
+_AT_ONCE = 8192  # rows looked at together
 Half = npt.NDArray[np.float16]
 
 
@@ -146,6 +147,32 @@ class StepStore:
         mask = np.ones(self.shape[0], dtype=bool)
         mask[list(self._missing[row])] = False
         return np.asarray(self.matrices[row]), mask
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """Key of an example -> digest of the prefix its chain was made from, in the order written."""
+        return dict(self._digest_of)
+
+    def nearest(self, prefix: str, step: int, k: int) -> list[tuple[str, float]]:
+        """The k other prefixes whose step is nearest to this prefix's, by exact cosine: (prefix, cosine).
+
+        Args:
+            prefix: one of the store.
+            step: its place from 0.
+            k: at most this many; prefixes whose step is missing are not near anything.
+        """
+        own, matrices = self._rows[prefix], self.matrices
+        query_D = matrices[own, step].astype(np.float32)
+        cosines = np.full(len(matrices), -np.inf, dtype=np.float32)
+        for at in range(0, len(matrices), _AT_ONCE):
+            some_RD = matrices[at : at + _AT_ONCE, step].astype(np.float32)
+            lengths_R = np.linalg.norm(some_RD, axis=1) * np.linalg.norm(query_D)
+            there = lengths_R > 0
+            cosines[at : at + _AT_ONCE][there] = (some_RD @ query_D)[there] / lengths_R[there]
+        cosines[own] = -np.inf
+        prefixes = list(self._rows)
+        order = np.argsort(-cosines, kind="stable")[:k]
+        return [(prefixes[row], float(cosines[row])) for row in order if np.isfinite(cosines[row])]
 
     @property
     def matrices(self) -> Half:

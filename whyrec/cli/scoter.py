@@ -74,6 +74,7 @@ def index(
     """Put the steps of a run's chains into Chroma, in a collection named after the run."""
     from rich.console import Console
 
+    from graphs.said import said
     from whyrec.data import load
     from whyrec.data.text import captions
     from whyrec.embed import open_embedder
@@ -83,20 +84,44 @@ def index(
     settings, console = read_settings(), Console(highlight=False)
     stored, options = _distilled(settings, run)
     try:
-        ids, texts = _steps(stored)
+        found = said(stored)
     finally:
         stored.close()
     fit_on = captions(load(data, settings=settings))
     embedder = open_embedder(str(options["embedder"]), fit_on=fit_on, cache=settings.home / "embedders")
-    name = collection_name(f"steps-{stored.id}", data, embedder.name)
+    name = collection_name(f"{found.what}-{stored.id}", data, embedder.name)
     vectors = VectorStore(store or settings.home / "vectors")
     try:
-        new = vectors.put(name, ids=ids, texts=texts, embedder=embedder)
-        console.print(f"{len(ids)} steps in collection {name}, {new} of them new.", soft_wrap=True, markup=False)
+        about = f"{found.what} of {stored.id}"
+        new = vectors.put(name, ids=found.ids, texts=found.texts, embedder=embedder, about=about)
+        console.print(f"{len(found.ids)} steps in collection {name}, {new} of them new.", soft_wrap=True, markup=False)
         for hit in vectors.search(name, search, embedder=embedder, k=k) if search else ():
             console.print(f"{hit.similarity:.3f}  {hit.id}  {hit.text}", soft_wrap=True, markup=False)
     finally:
         vectors.close()
+
+
+@app.command()
+def steps(
+    run: str = typer.Argument(help="A scoter.distil run."),
+    key: str = typer.Argument("", help="Key of an example, such as train/u1, or a prefix digest; default: the first."),
+    k: int = typer.Option(3, "-k", min=0, max=100, help="How many of the nearest steps of other prefixes to show."),
+) -> None:
+    """Show the step matrix of a prefix: its shape, each step's header and text, and the nearest steps elsewhere."""
+    from rich.console import Console
+
+    from graphs.earlier import open_earlier
+    from graphs.scoter.look import look
+    from whyrec.settings import read_settings
+
+    console = Console(highlight=False)
+    stored = open_earlier(read_settings().home, run, "scoter.distil")
+    try:
+        lines = look(stored, key, nearest=k)
+    finally:
+        stored.close()
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -145,8 +170,9 @@ def _weighed(found: Weighed, rationales: str) -> None:
     console = Console(highlight=False)
     for leak in found.leaks:
         console.print(f"LEAKS: {leak}", markup=False, soft_wrap=True)
-    said = f"{len(found.chains):,} chains of {found.users:,} users in the space of {rationales}"
-    table = Table("measure", "mean", "95 % interval", title=said, title_justify="left", box=None, pad_edge=False)
+    of = f"{len(found.chains):,} chains of {found.users:,} users in the space of {rationales}"
+    console.print(of, markup=False, soft_wrap=True)
+    table = Table("measure", "mean", "95 % interval", box=None, pad_edge=False)
     own, other = found.by_user(lambda c: c.cosine), found.by_user(lambda c: c.other)
     ranks = found.by_user(lambda c: 1.0 / c.rank)
     rows = {"cosine with the own behaviour": own, "with the next user's": other, "MRR of the own behaviour": ranks}
@@ -172,17 +198,6 @@ def _distilled(settings: Settings, run: str) -> tuple[RunReader, dict[str, Any]]
     stored = open_earlier(settings.home, run, "scoter.distil")
     options: dict[str, Any] = json.loads(stored.info()["settings"])["options"]
     return stored, options
-
-
-def _steps(run: RunReader) -> tuple[list[str], list[str]]:
-    """(id "PREFIX/STEP", text) of every step that is there; of equal prefixes the first."""
-    found: dict[str, str] = {}
-    for result in run.results("done"):
-        payload = result.payload or {}
-        for place, section in enumerate(payload["sections"], 1):
-            if section:
-                found.setdefault(f"{payload['prefix']}/{place}", section)
-    return list(found), list(found.values())
 
 
 def _numbers(template: Template, kept: dict[str, Any]) -> dict[str, Any]:
@@ -231,6 +246,8 @@ def _show(name: str, home: Path) -> None:
     told = kept["templates"]["top_k" if template.kind == "top-K" else "mined"]
     for part in ("core_logic", "strengths", "limits", "rationale"):
         console.print(f"{part.replace('_', ' ')}: {told[part]}", markup=False, soft_wrap=True)
+    for path in kept.get("exemplars", {}).get("top_k" if template.kind == "top-K" else "mined", ()):
+        console.print(f"abstracted from: {path}", markup=False, soft_wrap=True)
     clusters = Table("rank", "chains", "hits", "recall@20", "percentile", "nearest path", title="clusters", box=None)
     for rank, row in enumerate(kept["clusters"], 1):
         means = (f"{row['recall@20']['mean']:.4f}", f"{row['percentile']['mean']:.3f}")

@@ -1,4 +1,4 @@
-"""`whyrec search TEXT`: the nearest items and users of a data set."""
+"""`whyrec search TEXT`: the nearest items, users, and texts that runs have left: reasons, chains, steps, and so on."""
 
 from __future__ import annotations
 
@@ -6,58 +6,77 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whyrec.errors import UsageError
+from whyrec.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from whyrec.data import Corpus
-    from whyrec.runs import RunReader
+    from whyrec.embed import Embedder
+    from whyrec.embed.store import VectorStore
     from whyrec.settings import Settings
 
-KINDS = ("items", "users", "both")
+    Texts = tuple[str, list[str], list[str], str]  # collection's label, ids, texts, what they are in words
+
+CORPUS_KINDS = ("items", "users", "both")
 
 
 def command(
-    text: str = typer.Argument(help="What to look for, in words."),
-    data: str = typer.Option(..., "--data", help="The data set."),
+    text: str = typer.Argument("", help="What to look for, in words."),
+    data: str = typer.Option("", "--data", help="The data set."),
     embedder: str = typer.Option("lsa", help="lsa[:WIDTH], hf:FOLDER, openai:MODEL[@URL] or hashed."),
     k: int = typer.Option(10, "-k", min=1, max=1000, help="How many of each."),
-    kind: str = typer.Option("both", help="items, users or both."),
-    run: str = typer.Option("", help="A finished cot_rec.preference run: users are searched by its preferences."),
+    kind: str = typer.Option(
+        "", "--in", "--kind", help="items, users, both (default), or reasons, rationales, preferences, chains, steps, …"
+    ),
+    run: str = typer.Option("", help="The run whose texts are searched; default with --in: the latest that has some."),
     store: str = typer.Option("", help="A folder or a Chroma server's URL; default: $WHYREC_HOME/vectors."),
+    collections: bool = typer.Option(False, "--collections", help="List the collections and what they hold."),
     json_: bool = typer.Option(False, "--json", help="Print JSON."),
 ) -> None:
-    """Show the items and users nearest to a text. Vectors are made at the first search and kept in Chroma."""
+    """Show what is nearest to a text. Vectors are made at the first search and kept in Chroma."""
+    from whyrec.embed.store import VectorStore
+    from whyrec.settings import read_settings
+
+    if not collections and not (text and data):
+        raise UsageError("whyrec search needs a text and --data, as in: whyrec search 'warm socks' --data world.")
+    settings = read_settings()
+    if collections:
+        vectors = VectorStore(store or settings.home / "vectors")
+        try:
+            _list(vectors, json_=json_)
+        finally:
+            vectors.close()
+        return
+    from whyrec.data import load
+    from whyrec.data.text import captions
+    from whyrec.embed import open_embedder
+
+    corpus = load(data, settings=settings)
+    wanted = _wanted(corpus, kind, run, settings)
+    model = open_embedder(embedder, fit_on=captions(corpus), cache=settings.home / "embedders")
+    vectors = VectorStore(store or settings.home / "vectors")
+    try:
+        _show(vectors, wanted, text, model, data=data, k=k, json_=json_)
+    finally:
+        vectors.close()
+
+
+def _show(
+    vectors: VectorStore, wanted: dict[str, Texts], text: str, model: Embedder, *, data: str, k: int, json_: bool
+) -> None:
+    """Put what is missing into the store, search, print."""
     import json
 
     from rich.console import Console
 
-    from whyrec.data import load
-    from whyrec.data.text import captions
-    from whyrec.embed import open_embedder
-    from whyrec.embed.store import VectorStore, collection_name
-    from whyrec.settings import read_settings
+    from whyrec.embed.store import collection_name
 
-    if kind not in KINDS:
-        raise UsageError(f"--kind {kind!r} is none of {', '.join(KINDS)}.")
-    settings, console = read_settings(), Console()
-    corpus = load(data, settings=settings)
-    catalogue = captions(corpus)
-    model = open_embedder(embedder, fit_on=catalogue, cache=settings.home / "embedders")
-    vectors = VectorStore(store or settings.home / "vectors")
-    found = {}
-    try:
-        for what in ("items", "users") if kind == "both" else (kind,):
-            if what == "items":
-                label, ids, texts = "items", corpus.catalogue["id"].to_list(), catalogue
-            else:
-                label, ids, texts = _users(corpus, run, settings)
-            name = collection_name(label, data, model.name)
-            new = vectors.put(name, ids=ids, texts=texts, embedder=model)
-            if new and not json_:
-                console.print(f"[dim]{new:,} {label} embedded into collection {name}[/dim]")
-            found[what] = vectors.search(name, text, embedder=model, k=k)
-    finally:
-        vectors.close()
+    console, found = Console(), {}
+    for what, (label, ids, texts, about) in wanted.items():
+        name = collection_name(label, data, model.name)
+        new = vectors.put(name, ids=ids, texts=texts, embedder=model, about=about)
+        if new and not json_:
+            console.print(f"{new:,} {what} embedded into collection {name}", style="dim", markup=False, soft_wrap=True)
+        found[what] = vectors.search(name, text, embedder=model, k=k)
     if json_:
         rows = {
             w: [{"id": h.id, "similarity": h.similarity, "text": h.text} for h in hits] for w, hits in found.items()
@@ -68,31 +87,91 @@ def command(
         console.print(_table(what, text, [(f"{h.similarity:.3f}", h.id, h.text) for h in hits]))
 
 
-def _users(corpus: Corpus, run: str, settings: Settings) -> tuple[str, list[str], list[str]]:
-    """(collection label, user ids, texts): preferences of a run, or what each user met, targets not shown."""
+def _wanted(corpus: Corpus, kind: str, run: str, settings: Settings) -> dict[str, Texts]:
+    """What is to be searched, by name.
+
+    Raises:
+        UnknownNameError: there is no such kind of text.
+        UsageError: no run has any, or the run's texts are of another kind or about other data.
+    """
+    from graphs.said import kinds
+
+    if kind and kind not in (*CORPUS_KINDS, *kinds()):
+        raise UnknownNameError("kind of text", kind, [*CORPUS_KINDS, *kinds()])
+    if run or kind in kinds():
+        return _of_run(corpus, kind, run or _latest(corpus, kind, settings), settings)
+    found = {}
+    for what in ("items", "users") if kind in ("", "both") else (kind,):
+        found[what] = _items(corpus) if what == "items" else _users(corpus)
+    return found
+
+
+def _items(corpus: Corpus) -> Texts:
+    from whyrec.data.text import captions
+
+    return "items", corpus.catalogue["id"].to_list(), captions(corpus), f"items of {corpus.name}"
+
+
+def _users(corpus: Corpus) -> Texts:
+    """What each user met; targets are not shown."""
     from whyrec.data import SplitView
     from whyrec.data.text import histories
+
+    view = SplitView(corpus, "valid")
+    ids = [corpus.user_ids[int(u)] for u in view.users]
+    return "users", ids, histories(view), f"what users of {corpus.name} met before the validation target"
+
+
+def _of_run(corpus: Corpus, kind: str, run: str, settings: Settings) -> dict[str, Texts]:
+    from graphs.said import said
     from whyrec.runs import open_run
 
-    if not run:
-        view = SplitView(corpus, "valid")
-        return "users", [corpus.user_ids[int(u)] for u in view.users], histories(view)
-    ids, texts = _preferences(open_run(settings.home, run))
-    if not ids:
-        raise UsageError(
-            f"The run {run!r} holds no preference; name a finished cot_rec.preference run (whyrec runs ls)."
-        )
-    return f"preferences-{run}", ids, texts
+    stored = open_run(settings.home, run)
+    try:
+        info, found = stored.info(), said(stored)
+        if info["data_digest"] != corpus.digest:
+            raise UsageError(
+                f"Run {stored.id} is about {info['data']}, not about {corpus.name}: give --data of the run."
+            )
+        if kind not in ("", found.what):
+            raise UsageError(f"Run {stored.id} holds {found.what}, not {kind}.")
+        about = f"{found.what} of {stored.id} by {info['model']}"
+        return {found.what: (f"{found.what}-{stored.id}", list(found.ids), list(found.texts), about)}
+    finally:
+        stored.close()
 
 
-def _preferences(run: RunReader) -> tuple[list[str], list[str]]:
-    ids, texts = [], []
-    for result in run.results(status="done"):
-        payload = result.payload or {}
-        if payload.get("text"):
-            ids.append(result.user)
-            texts.append(str(payload["text"]))
-    return ids, texts
+def _latest(corpus: Corpus, kind: str, settings: Settings) -> str:
+    """The latest run over this data with texts of a kind."""
+    from graphs.said import kinds
+    from whyrec.runs import list_runs
+
+    graphs = kinds()[kind]
+    for info in list_runs(settings.home):
+        if info.graph in graphs and info.data == corpus.name and info.counts.done:
+            return info.id
+    raise UsageError(
+        f"No run over {corpus.name} holds {kind}. Run this first: whyrec run {graphs[0]} --data {corpus.name} "
+        "--llm MODEL."
+    )
+
+
+def _list(vectors: VectorStore, *, json_: bool) -> None:
+    """The collections, each with its size and what it holds."""
+    import json
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    found = vectors.listed()
+    if json_:
+        typer.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=1))
+        return
+    console = Console(highlight=False)
+    if not found:
+        console.print(f"No collections in {vectors.place}: whyrec search and whyrec scoter index make them.")
+    for one in found:
+        console.print(f"{one.name}\n  {one.rows:,} rows: {one.about}", markup=False, soft_wrap=True)
 
 
 def _table(what: str, text: str, rows: list[tuple[str, str, str]]) -> object:

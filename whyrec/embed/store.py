@@ -24,6 +24,7 @@ from whyrec.embed.embedder import Embedder
 from whyrec.errors import LockedError, UnknownNameError, UsageError
 
 EF_SEARCH = 100
+_BATCH = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,16 @@ class Hit:
     id: str
     text: str
     similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A collection as `VectorStore.listed` shows it; `about` says in words what it holds."""
+
+    name: str
+    rows: int
+    embedder: str
+    about: str
 
 
 def collection_name(kind: str, data: str, embedder: str) -> str:
@@ -91,19 +102,19 @@ class VectorStore:
             ) from None
         self._client = chromadb.PersistentClient(path=str(folder), settings=quiet)
 
-    def put(self, name: str, *, ids: Sequence[str], texts: Sequence[str], embedder: Embedder, batch: int = 2048) -> int:
+    def put(self, name: str, *, ids: Sequence[str], texts: Sequence[str], embedder: Embedder, about: str = "") -> int:
         """Make the collection hold these texts; returns how many had to be embedded.
 
-        Rows whose text did not change are left alone; ids not given stay.
+        Rows whose text did not change are left alone; ids not given stay. `about` says in words what they are.
         """
         assert len(ids) == len(texts)
         collection = self._client.get_or_create_collection(
             name,
             embedding_function=None,
             configuration={"hnsw": {"space": "cosine", "ef_search": EF_SEARCH}},
-            metadata={"embedder": embedder.name, "width": embedder.width},
+            metadata={"embedder": embedder.name, "width": embedder.width, "about": about},
         )
-        embedded, step = 0, min(batch, self._client.get_max_batch_size())
+        embedded, step = 0, min(_BATCH, self._client.get_max_batch_size())
         for start in range(0, len(ids), step):
             some_ids, some = list(ids[start : start + step]), list(texts[start : start + step])
             digests = [hashlib.blake2b(t.encode(), digest_size=8).hexdigest() for t in some]
@@ -146,6 +157,14 @@ class VectorStore:
     def collections(self) -> list[str]:
         """Names of all collections."""
         return sorted(c.name for c in self._client.list_collections())
+
+    def listed(self) -> list[Collection]:
+        """All collections, by name."""
+        found = []
+        for one in self._client.list_collections():
+            kept = one.metadata or {}
+            found.append(Collection(one.name, int(one.count()), kept.get("embedder", ""), kept.get("about", "")))
+        return sorted(found, key=lambda one: one.name)
 
     def close(self) -> None:
         """Let another process in. Idempotent."""
