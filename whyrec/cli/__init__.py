@@ -18,6 +18,7 @@ _NOUNS = {
     "runs": "app",
     "eval": "command",
     "dial": "command",
+    "ablate": "command",
     "scoter": "app",
     "search": "command",
     "demo": "command",
