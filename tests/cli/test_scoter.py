@@ -36,7 +36,7 @@ def test_templates_are_listed_and_a_mined_one_is_shown_with_its_clusters():
     assert [row["name"] for row in listed][7:] == [mined, f"{mined}/top_k"]
     assert listed[7]["comparison"]["n"] == 4 and listed[7]["accepted"] in (True, False)
     shown = whyrec("scoter", "templates", "--show", mined).output
-    assert "core logic" in shown and "clusters" in shown and "fresh users" in shown
+    assert "abstracted from: " in shown and "core logic" in shown and "clusters" in shown and "fresh users" in shown
     assert "Feature prediction" in whyrec("scoter", "templates", "--show", "yelp").output
     assert "yelp" in whyrec("scoter", "templates").output
     with pytest.raises(UnknownNameError, match="beauty"):
@@ -51,8 +51,33 @@ def test_pairs_and_steps_of_a_run(tmp_path):
     indexed = whyrec("scoter", "index", chains, "--data", DATA).output
     assert "24 steps in collection steps-scoter.distil" in indexed and "24 of them new" in indexed
     assert "0 of them new" in whyrec("scoter", "index", chains, "--data", DATA, "--search", "garden hose").output
+    held = json.loads(whyrec("search", "--collections", "--json").output)
+    assert [(one["rows"], one["about"]) for one in held] == [(24, f"steps of {chains}")]
     with pytest.raises(UsageError, match="other data"):
         whyrec("scoter", "pairs", chains, "--data", "world:users=61,items=80", "--out", str(out))
     later = run_id("scoter.distil", "-o", "template=two_step", "-o", "split=test")
     with pytest.raises(LeakageError, match="no train prefix"):
         whyrec("scoter", "pairs", later, "--data", DATA, "--out", str(out))
+
+
+def test_a_step_matrix_is_shown_with_its_headers_and_the_nearest_steps():
+    from graphs.scoter.step_store import StepStore
+    from whyrec.runs import open_run
+    from whyrec.settings import read_settings
+
+    run = run_id("scoter.distil", "-o", "template=two_step", "-o", "mode=subsample", "-o", "per_user=2")
+    store = StepStore.open(open_run(read_settings().home, run).folder / "steps")
+    key, prefix = next(iter(store.keys.items()))
+    user = key.partition("/")[2].partition("@")[0]
+    for asked in ((), (user,), (key,), (prefix,)):
+        shown = whyrec("scoter", "steps", run, *asked, "-k", "1").output.splitlines()
+        assert shown[0].startswith(f"{run}: {len(store)} prefixes along two_step")
+        assert f"{key}: prefix {prefix}, H float16 [2, {store.shape[1]}]" in shown
+        headers = [line for line in shown if line.startswith(("  1. ", "  2. "))]
+        assert [h.partition(" (length 1.00: ")[0] for h in headers] == [
+            "  1. User Interest Mining",
+            "  2. Item Tag Prediction & Recommendation",
+        ]
+    assert any(line.startswith("also: ") for line in whyrec("scoter", "steps", run, user).output.splitlines())
+    with pytest.raises(UsageError, match=f"such as {key}"):
+        whyrec("scoter", "steps", run, "nobody")

@@ -370,6 +370,21 @@ def test_a_store_survives_a_kill_and_joins_no_other_prefix(tmp_path):
         StepStore.create(tmp_path, About(("a",), 3, "made", "t", "d"))
 
 
+def test_the_nearest_steps_of_other_prefixes_are_those_of_exact_cosine(tmp_path, monkeypatch):
+    monkeypatch.setattr("graphs.scoter.step_store._AT_ONCE", 7)
+    store = StepStore.create(tmp_path, About(("a", "b"), 5, "made", "t", "d"))
+    steps = np.random.default_rng(0).normal(size=(20, 2, 5)).astype(np.float32) * np.arange(1, 21)[:, None, None]
+    for row in range(20):
+        store.put(f"train/u{row}@2", f"p{row}", steps[row], missing=[1] if row == 4 else [])
+    unit = steps[:, 1] / np.linalg.norm(steps[:, 1], axis=1, keepdims=True)
+    cosines = unit @ unit[9]
+    cosines[[4, 9]] = -2.0  # one has no such step, the other is the one asked about
+    found = store.nearest("p9", 1, 30)
+    assert len(found) == 18 and [p for p, _ in found[:5]] == [f"p{r}" for r in np.argsort(-cosines)[:5]]
+    assert found[0][1] == pytest.approx(float(cosines.max()), abs=1e-2)
+    assert store.nearest("p4", 1, 3) == [], "a missing step is near nothing"
+
+
 async def test_options_that_make_no_sense_are_refused(world, how):
     flow = workflow("scoter.distil")
     for name, options, error, sentence in (

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from whyrec.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -44,7 +46,10 @@ def ls() -> None:
 
 
 @app.command("show")
-def show(run: str = typer.Argument(help="Its id, or an unmistakable beginning of it.")) -> None:
+def show(
+    run: str = typer.Argument(help="Its id, or an unmistakable beginning of it."),
+    example: str = typer.Argument("", help="Show this example in full and nothing else: a key, such as test/u1."),
+) -> None:
     """Show a run: what it was of, its numbers, why examples failed, some results."""
     import json
     from collections import Counter
@@ -61,6 +66,9 @@ def show(run: str = typer.Argument(help="Its id, or an unmistakable beginning of
     console = Console(highlight=False)
     found = open_run(read_settings().home, run)
     try:
+        if example:
+            _example(found, example)
+            return
         table = Table("", "", box=None, show_header=False)
         table.columns[0].style, table.columns[1].overflow = "dim", "fold"
         for name, value in {**found.info(), **asdict(found.counts())}.items():
@@ -73,6 +81,18 @@ def show(run: str = typer.Argument(help="Its id, or an unmistakable beginning of
             console.print(f"{result.key}: {json.dumps(result.payload, ensure_ascii=False)}", markup=False)
     finally:
         found.close()
+
+
+def _example(run: RunReader, key: str) -> None:
+    """One result as JSON, or why there is none."""
+    import json
+
+    result = run.result(key)
+    if result is None:
+        some = next((one.key for one in run.results()), "")
+        known = f"It has keys such as {some}." if some else "It has no results yet."
+        raise UsageError(f"Run {run.id} has nothing for {key!r}. {known}")
+    typer.echo(result.reason or json.dumps(result.payload, ensure_ascii=False, indent=1))
 
 
 @app.command("diff")

@@ -104,7 +104,7 @@ def index(
 @app.command()
 def steps(
     run: str = typer.Argument(help="A scoter.distil run."),
-    key: str = typer.Argument("", help="Key of an example, such as train/u1, or a prefix digest; default: the first."),
+    key: str = typer.Argument("", help="A user, the key of an example or a prefix digest; default: the first."),
     k: int = typer.Option(3, "-k", min=0, max=100, help="How many of the nearest steps of other prefixes to show."),
 ) -> None:
     """Show the step matrix of a prefix: its shape, each step's header and text, and the nearest steps elsewhere."""
