@@ -1,6 +1,8 @@
 """CoT-Rec's Table 2: does a language model rank a recommender's ten items better, and does it look at their places?
 
-The grid is retriever {item-CF, SASRec} x ranker {None, LLM, LLM+, LLM++}. NDCG@10 is over all users: whoever's target
+The grid is retriever {item-CF, SASRec, SASRec++} x ranker {None, LLM, LLM+, LLM++}. SASRec++ is the paper's CRM++: its
+tables start from the descriptions and the preferences (of s[:-2]) that the same model wrote, as in Table 1, so there is
+one for each model. NDCG@10 is over all users: whoever's target
 was not retrieved counts 0 whatever the ranker does, so no model is asked about them (`only=hits`). A number of this
 table means nothing without three anchors (spec 9.1), which stand in it: the retriever's own order (ranker None), a
 random order of the ten (in expectation) and all hits first, which is the retriever's recall@10.
@@ -24,6 +26,7 @@ from evals.experiment import Cell, CellFunction, Claim, Context, Experiment, Tol
 from evals.metrics import Floats, metric, sample_bias
 from evals.published import Published, published
 from evals.registry import Options
+from evals.training import popularity as most_popular
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
 from whyrec.records import Failure, Outcome, Ranking
@@ -34,13 +37,17 @@ GRAPH = "cot_rec.recommend"
 SHOWN = 10
 AMONG_HITS, BIAS, LESS_BIAS = "N@10 of hits", "MAPB", "Δ MAPB to LLM"
 
-RETRIEVERS = {"item-CF": "item_cf", "SASRec": "sasrec"}
+RETRIEVERS = {"item-CF": "item_cf", "SASRec": "sasrec", "SASRec++": "sasrec_texts"}
+WITH_TEXTS = "SASRec++"
+_PRINTED = {"SASRec": "CRM", WITH_TEXTS: "CRM++"}
 RANKERS = {"LLM": "titles", "LLM+": "preference", "LLM++": "perception"}
 _READS_NOTHING = "extractive"  # the model named by runs that only retrieve
 
+TEXTS = "texts retrieve better"
 ANY, LIKES, SEES = "a ranker helps", "preference helps", "perception helps"
 NO_GUESS, REASONS = "better than a random order", "better models rank better"
 SAYS = {
+    TEXTS: "paper Table 2: a recommender started from texts (CRM++) retrieves better than one without (CRM)",
     ANY: "paper 5.2.2: an LLM ranks the retrieved items better than the retriever did (theirs is tuned, ours is not)",
     LIKES: "README: told the user's preference, it ranks better than by titles alone",
     SEES: "paper 5.2.2: told also what the user sees in each item, it ranks better still",
@@ -57,7 +64,7 @@ def table_2(corpus: Corpus, options: Options = Options()) -> Experiment:
         name=NAME,
         title="CoT-Rec Table 2, LLM-as-Ranker",
         protocol=_protocol(options),
-        cells=tuple(cell for retriever in RETRIEVERS for cell in _rows(retriever, options)),
+        cells=(_popularity(options), *(cell for pair in _retrievers(options) for cell in _rows(*pair, options))),
         metrics=("ndcg@10", "recall@10"),
         claims=claims,
         says={name: says for name, says in SAYS.items() if name in names},
@@ -67,30 +74,59 @@ def table_2(corpus: Corpus, options: Options = Options()) -> Experiment:
 
 
 def name_of(retriever: str, ranker: str, llm: str = "") -> str:
-    """Name of a cell: "SASRec, LLM++ @extractive"."""
+    """Name of a cell: "SASRec, LLM++ @extractive"; of SASRec++ the model that wrote its texts is named too."""
     return f"{retriever}, {ranker}{f' @{llm}' if llm else ''}"
 
 
-def retrieved(retriever: str, options: Options) -> Asked:
+def retrieved(retriever: str, options: Options, writer: str = "") -> Asked:
     """The run that only retrieves: every user's ten items, best first, without a call."""
-    return Asked(GRAPH, _READS_NOTHING, (("mode", "none"), ("retriever", RETRIEVERS[retriever])), options.users)
+    chosen = (("mode", "none"), ("retriever", RETRIEVERS[retriever]), *_texts(writer, options))
+    return Asked(GRAPH, _READS_NOTHING, chosen, options.users)
 
 
 def ranked(retriever: str, ranker: str, llm: str, options: Options) -> Asked:
     """The run that ranks the hits, once in each of the ten rotations."""
     chosen = {"mode": RANKERS[ranker], "retriever": RETRIEVERS[retriever], "only": "hits", "placements": str(SHOWN)}
-    return Asked(GRAPH, llm, tuple(chosen.items()), options.users)
+    texts = _texts(llm if retriever == WITH_TEXTS else "", options)
+    return Asked(GRAPH, llm, (*chosen.items(), *texts), options.users)
 
 
-def _rows(retriever: str, options: Options) -> Iterator[Cell]:
-    lists = retrieved(retriever, options)
-    base = name_of(retriever, "None")
+def _texts(writer: str, options: Options) -> tuple[tuple[str, str | Asked], ...]:
+    """What the tables of SASRec++ start from: the runs of Table 1, over all items and all users."""
+    if not writer:
+        return ()
+    batch, overlap = options.folds[0]
+    items = Asked("cot_rec.describe", writer)
+    fold = (("split", "valid"), ("batch", str(batch)), ("overlap", str(overlap)), ("descriptions", items))
+    users = Asked("cot_rec.preference", writer, fold)
+    return ("item_texts", items), ("user_texts", users), ("embedder", options.how.embedder)
+
+
+def _retrievers(options: Options) -> list[tuple[str, str]]:
+    """(retriever, model that wrote its texts), one for each model where it has any."""
+    plain = [(name, "") for name in RETRIEVERS if name != WITH_TEXTS]
+    return [*plain, *((WITH_TEXTS, llm) for llm in options.llms)]
+
+
+def _popularity(options: Options) -> Cell:
+    """The most popular items over the whole catalogue; item-CF's own numbers are those of its row without a ranker."""
+    whole = most_popular()
+
+    def cell(context: Context, seed: int) -> Told:
+        return Told(whole(context, seed).test[: options.users])
+
+    return Cell("popularity", cell, settings={"users": options.users}, anchor=True, seeded=False)
+
+
+def _rows(retriever: str, writer: str, options: Options) -> Iterator[Cell]:
+    lists = retrieved(retriever, options, writer)
+    base = name_of(retriever, "None", writer)
     anchors = {"None": "retriever's order", "random order": "random order", "hits first": "hits first"}
     for ranker, order in anchors.items():
         yield Cell(
-            name_of(retriever, ranker),
+            name_of(retriever, ranker, writer),
             _anchor(lists, order),
-            axes={"retriever": retriever, "ranker": ranker},
+            axes={"retriever": retriever, "ranker": ranker, **({"llm": writer} if writer else {})},
             settings={"order": order},
             needs=(lists,),
             base="" if ranker == "None" else base,
@@ -98,7 +134,7 @@ def _rows(retriever: str, options: Options) -> Iterator[Cell]:
             seeded=False,
             published=_printed(retriever, ranker),
         )
-    for llm in options.llms:
+    for llm in (writer,) if writer else options.llms:
         for ranker in RANKERS:
             asked, plain = ranked(retriever, ranker, llm, options), ranked(retriever, "LLM", llm, options)
             yield Cell(
@@ -116,9 +152,12 @@ def _rows(retriever: str, options: Options) -> Iterator[Cell]:
 def _claims(retriever: str, options: Options) -> Iterator[Claim]:
     for llm in options.llms:
         names = {ranker: name_of(retriever, ranker, llm) for ranker in RANKERS}
+        writer = llm if retriever == WITH_TEXTS else ""
+        if writer:
+            yield Claim(TEXTS, name_of(retriever, "None", writer), name_of("SASRec", "None"))
         for ranker in RANKERS:
-            yield Claim(ANY, names[ranker], name_of(retriever, "None"))
-            yield Claim(NO_GUESS, names[ranker], name_of(retriever, "random order"))
+            yield Claim(ANY, names[ranker], name_of(retriever, "None", writer))
+            yield Claim(NO_GUESS, names[ranker], name_of(retriever, "random order", writer))
         yield Claim(LIKES, names["LLM+"], names["LLM"])
         yield Claim(SEES, names["LLM++"], names["LLM+"])
     for worse, better in pairwise(options.llms):
@@ -233,12 +272,12 @@ def _difference(users: Retrieved, bias: dict[int, float], plain: Sequence[Result
 
 
 def _printed(retriever: str, ranker: str) -> dict[str, dict[str, float]]:
-    """What was printed for the ranker on a recommender without texts ("CRM"), beside our SASRec."""
-    if retriever != "SASRec":
+    """What was printed for the ranker on a recommender without texts ("CRM") and with them ("CRM++")."""
+    if retriever not in _PRINTED:
         return {}
     found: dict[str, dict[str, float]] = {}
     for row in _published_rows():
-        if row.method == f"CRM,{ranker}" and row.value is not None:
+        if row.method == f"{_PRINTED[retriever]},{ranker}" and row.value is not None:
             found.setdefault(_column(row), {})[row.our_metric] = row.value
     return found
 
@@ -262,5 +301,6 @@ def _protocol(options: Options) -> str:
         "the probabilities of their letters in one seeded shuffle, equals in expected order; NDCG over all users, 0 "
         "where the target was not retrieved; the rankers are not tuned, preferences are made from s[:-1]; "
         f"{BIAS} over users whose target was retrieved, ten rotations each (0: places are ignored, 2.33: random, 2.5: "
-        f"only letters are read); published recommenders are CRM, without texts.{users}"
+        "only letters are read); published rows are those of CRM beside SASRec and of CRM++ beside SASRec++, whose "
+        f"users start from preferences of s[:-2].{users}"
     )

@@ -19,6 +19,7 @@ from evals.artefacts import Asked, Need, Source, Texts, of_the_data
 from evals.workflow_runs import WorkflowRuns, brought_to_its_end, estimated
 from graphs.catalogue import Options as CatalogueOptions
 from graphs.cot_rec import describe, preference
+from graphs.cot_rec.written import item_text, user_text
 from graphs.estimate import Estimate
 from graphs.run import How, RunReport, prepare
 from whyrec.data.corpus import Corpus
@@ -122,7 +123,7 @@ class GraphArtefacts:
         for result in self._results(report):
             if result.payload is not None:
                 place = int(result.payload["index"]) - 1
-                texts[place] = ". ".join(t for t in (captions[place], str(result.payload["text"])) if t)
+                texts[place] = item_text(captions[place], result.payload)
                 failed.discard(place)
         note = {"run": report.run, "items": len(texts), "without": len(failed)}
         return Texts(tuple(texts), tuple(sorted(failed)), note)
@@ -134,8 +135,7 @@ class GraphArtefacts:
         texts, merges = [""] * self._corpus.n_users, []
         for result in self._results(report):
             if result.payload is not None:
-                words = ", ".join(result.payload["keywords"])
-                texts[self._corpus.user_index[result.user]] = ". ".join(t for t in (result.payload["text"], words) if t)
+                texts[self._corpus.user_index[result.user]] = user_text(result.payload)
                 merges.append(int(result.payload["merges"]))
         asked = SplitView(self._corpus, "valid").users
         failed = tuple(int(u) for u in asked if not texts[int(u)])

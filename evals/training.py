@@ -26,7 +26,7 @@ from rec_models.popularity import Popularity
 from rec_models.rank import rank
 from rec_models.sasrec import SASRec, SASRecSettings
 from rec_models.tables import UserToken
-from rec_models.text_init import encode_and_map, norm_matched
+from rec_models.text_init import norm_matched, text_rows
 from whyrec.data.split import SplitView
 from whyrec.embed import Vectors, open_embedder
 
@@ -164,12 +164,7 @@ def starting_tables(
 
 
 def _rows(vectors: Vectors, texts: Texts, *, how: EncodeAndMap, width: int, fit_on: Vectors) -> Vectors:
-    """Map to the recommender's width; empty texts get the mean of the others."""
-    mapped = encode_and_map(vectors, width, method=how.method, norm=how.norm, fit_on=fit_on)
-    missing = np.array([not text.strip() for text in texts.texts])
-    if missing.any() and not missing.all():
-        mapped[missing] = mapped[~missing].mean(axis=0)
-    return mapped
+    return text_rows(vectors, texts.texts, width, method=how.method, norm=how.norm, fit_on=fit_on)
 
 
 def _rows_of_norm(count: int, width: int, norm: float) -> Vectors:

@@ -9,6 +9,7 @@ so "text beats random" mixes what a row says with how long it is; `norm_matched`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -66,6 +67,23 @@ def encode_and_map(
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
         rows = np.divide(rows * norm, lengths, out=np.zeros_like(rows), where=lengths > 0)
     return rows.astype(np.float32)
+
+
+def text_rows(
+    vectors_ND: Vectors, texts: Sequence[str], width: int, *, method: Method, norm: float, fit_on: Vectors
+) -> Vectors:
+    """float32 [N, width] rows of texts; one without a text starts from the mean row of the others.
+
+    Args:
+        vectors_ND: one per text.
+        texts: which of them are empty.
+        width, method, norm, fit_on: as in `encode_and_map`.
+    """
+    mapped = encode_and_map(vectors_ND, width, method=method, norm=norm, fit_on=fit_on)
+    missing = np.array([not text.strip() for text in texts])
+    if missing.any() and not missing.all():
+        mapped[missing] = mapped[~missing].mean(axis=0)
+    return mapped
 
 
 def norm_matched(rows: Vectors, *, seed: int = 0) -> Vectors:

@@ -19,7 +19,7 @@ code never adds; ours shows them for the options and promises nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -31,14 +31,14 @@ from typing_extensions import TypedDict
 from agents import cot_rec as agents
 from agents.ranker import letters
 from graphs.cot_rec import histories as shared
-from graphs.cot_rec import perception
+from graphs.cot_rec import perception, written
 from graphs.cot_rec import preference as fold
 from graphs.cot_rec.histories import NO_HISTORY, Histories, Preference, Task
 from graphs.earlier import open_earlier, payload_of
 from graphs.gather import gather
 from graphs.retriever import Name, Retriever, retriever
 from graphs.services import Services
-from graphs.workflow import MissingInput, Source, Workflow
+from graphs.workflow import ADDED, MissingInput, Source, Workflow
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 from whyrec.llm.labels import LabelReading
@@ -56,20 +56,27 @@ class Options(shared.Options):
 
     Attributes:
         mode: what the ranker is told; "none" asks nobody.
-        retriever: item-CF, SASRec with the preset, or the frozen 1 + N candidates with the target unmarked among them.
+        retriever: item-CF, SASRec with the preset, the same started from texts (the paper's CRM++), or the frozen 1 + N
+            candidates with the target unmarked among them.
         only: all users, or only those whose target was retrieved (a choice of the evaluation; see the module).
         placements: 1, or as many as there are candidates: every rotation of the order shown.
         preferences: id of a cot_rec.preference run of the same split; "" to make preferences on the fly.
         perceptions: id of a cot_rec.recommend or cot_rec.perception run of the same split that has perceptions of the
             same candidates; "" to make them on the fly.
+        item_texts, user_texts: ids of the runs that sasrec_texts starts from, of cot_rec.describe and, made from s[:-2]
+            (split=valid), of cot_rec.preference.
+        embedder: of these texts.
     """
 
     mode: Literal["none", "titles", "preference", "perception"] = "perception"
-    retriever: Literal["item_cf", "sasrec", "frozen"] = "item_cf"
+    retriever: Literal["item_cf", "sasrec", "sasrec_texts", "frozen"] = "item_cf"
     only: Literal["all", "hits"] = "all"
     placements: int = 1
     preferences: str = ""
     perceptions: str = ""
+    item_texts: str = field(default="", metadata=ADDED)
+    user_texts: str = field(default="", metadata=ADDED)
+    embedder: str = field(default="lsa", metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -186,6 +193,11 @@ class Ranked(Histories[Options]):
                 f"Option placements is 1 or all {options.candidates} rotations of the candidates, not "
                 f"{options.placements}."
             )
+        if options.retriever == "sasrec_texts":
+            items, users = written.resolved(source, options.item_texts, options.user_texts)
+            self.options = options = replace(self.options, item_texts=items, user_texts=users)
+        elif options.item_texts or options.user_texts:
+            raise UsageError("Options item_texts and user_texts are what retriever=sasrec_texts starts from: add that.")
         home = source.home
         self._preferences = open_earlier(home, options.preferences, fold.NAME) if options.preferences else None
         self._perceptions = (
@@ -261,7 +273,8 @@ class Ranked(Histories[Options]):
 def lists(source: Source, options: Options, view: SplitView) -> Retriever:
     """What the retriever of these options gives every user of a split."""
     name: Name = options.retriever
-    return retriever(source, view, name=name, n=options.candidates, seed=options.seed)
+    texts = written.table_texts(source, options.item_texts, options.user_texts, options.embedder)
+    return retriever(source, view, name=name, n=options.candidates, seed=options.seed, texts=texts)
 
 
 def equip(source: Source, options: Options) -> tuple[Retriever]:

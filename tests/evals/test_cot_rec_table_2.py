@@ -7,6 +7,7 @@ import pytest
 
 from evals import cot_rec_table_2 as table_2
 from evals.artefacts import Asked
+from evals.artefacts import Source as Texts
 from evals.evaluate import Place
 from evals.graph_artefacts import GraphArtefacts
 from evals.metrics import metric
@@ -16,8 +17,12 @@ from evals.session import Choice, Session
 from graphs.retriever import retriever
 from graphs.run import How
 from graphs.workflow import Source
+from rec_models import presets
+from rec_models.fit import FitSettings
+from rec_models.sasrec import SASRecSettings
 from whyrec.data.split import SplitView
 from whyrec.data.world import World, make
+from whyrec.runs import list_runs
 from whyrec.settings import read_settings
 
 
@@ -56,8 +61,12 @@ def mean(table: Results, ranker: str, name: str = "ndcg@10") -> float:
 def test_it_is_listed_with_every_retriever_and_ranker() -> None:
     assert "cot_rec.table_2" in about()
     experiment = table_2.table_2(make(users=30, items=40).corpus, Options(llms=("a", "b")))
-    assert len(experiment.cells) == 2 * (3 + 2 * 3)
-    assert {c.axes["ranker"] for c in experiment.cells} == {
+    assert len(experiment.cells) == 1 + 2 * (3 + 2 * 3) + 2 * (3 + 3), "of SASRec++ there is one for each model's texts"
+    assert {c.axes.get("retriever", "") for c in experiment.cells} == {"", *table_2.RETRIEVERS}
+    names = {c.name for c in experiment.cells}
+    assert {claim.better for claim in experiment.claims} | {claim.worse for claim in experiment.claims} <= names
+    assert {c.base for c in experiment.cells if c.base} <= names
+    assert {c.axes["ranker"] for c in experiment.cells if "ranker" in c.axes} == {
         "None",
         "random order",
         "hits first",
@@ -90,7 +99,7 @@ def test_a_ranker_that_reads_only_letters_has_the_bias_of_uniform_ranks(world: W
     assert row.test["recall@10"].mean == pytest.approx(share) and row.unscored == 0 and row.n == 120
     more = table.rows["item-CF, LLM++ @echo"].runs[0]
     assert more.measures["Δ MAPB to LLM"].mean == 0.0 and "Δ MAPB to LLM" not in row.measures
-    assert {v.claim for v in table.verdicts} == set(table.claims)
+    assert {v.claim for v in table.verdicts} == set(table.claims) - {table_2.TEXTS}, "whose cells were not chosen"
     notes = [name for name in table.notes if "mode=titles" in name]
     assert len(notes) == 1 and "examples" in table.notes[notes[0]] and "run cot_rec.recommend-" in table.notes[notes[0]]
 
@@ -130,4 +139,21 @@ def test_printed_values_stand_beside_our_recommender_without_texts() -> None:
     assert printed["SASRec, LLM+ @extractive"]["CoT-Rec Yelp BERT4Rec"]["MAPB"] == 1.1010
     assert "CoT-Rec MIND" not in printed["SASRec, LLM+ @extractive"], "the paper does not print it"
     assert printed["SASRec, None"]["CoT-Rec Food"] == {"ndcg@10": 0.0096}
+    assert printed["SASRec++, None @extractive"]["CoT-Rec MIND"] == {"ndcg@10": 0.0836}
+    assert printed["SASRec++, LLM++ @extractive"]["CoT-Rec Yelp"] == {"ndcg@10": 0.0174, "MAPB": 1.1964}
     assert not printed["item-CF, LLM @extractive"]
+
+
+def test_a_retriever_started_from_texts_reads_the_runs_that_table_1_makes(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = SASRecSettings(width=8, blocks=1, heads=1, max_length=10)
+    monkeypatch.setattr(presets, "settings", lambda name, corpus: (small, FitSettings(epochs=1, users_per_step=16)))
+    s = session(world, tmp_path, llm="extractive", cells="SASRec++, None*; SASRec++, LLM @*")
+    table = made(s)
+    row, ranker = (table.rows[f"SASRec++, {n} @extractive"].runs[0] for n in ("None", "LLM"))
+    assert row.n == ranker.n == 120 and row.test["recall@10"].mean == ranker.test["recall@10"].mean > 0
+    before = {info.id for info in list_runs(tmp_path)}
+    for source in (Texts("description", "extractive"), Texts("preference", "extractive")):
+        assert s.artefacts.texts(source).texts
+    assert {info.id for info in list_runs(tmp_path)} == before, "nothing had to be made for Table 1's texts"
