@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +51,12 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.users)
+
+    def of(self, rows: Ints) -> Pairs:
+        """Some of the pairs."""
+        columns = (self.rationales, self.behaviours, self.told)
+        texts = (tuple(column[int(row)] for row in rows) if column else () for column in columns)
+        return Pairs(self.users[rows], self.targets[rows], *texts)
 
     def same(self) -> npt.NDArray[np.bool_]:
         """bool[N, N]: pairs that must not be each other's negatives: same user, target, rationale or behaviour."""
@@ -242,7 +247,7 @@ class _Loop:
     def _same(self, rows: Tensor) -> Tensor:
         if self.same is not None:
             return self.same[rows][:, rows]
-        return torch.from_numpy(_some(self.pairs, rows.numpy()).same())
+        return torch.from_numpy(self.pairs.of(rows.numpy()).same())
 
     def mrr(self) -> float:
         """Held-out retrieval MRR of the weights as they are."""
@@ -257,18 +262,11 @@ class _Loop:
                     tower(prepared, torch.from_numpy(self.held[at : at + 64])) for at in range(0, len(self.held), 64)
                 ]
                 points.append(torch.cat(parts).float().cpu().numpy())
-        return retrieval_mrr(points[0] @ points[1].T, _some(self.pairs, self.held).same())
+        return retrieval_mrr(points[0] @ points[1].T, self.pairs.of(self.held).same())
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the weights."""
         return {name: t.detach().clone() for name, t in self.space.state_dict().items()}
-
-
-def _some(pairs: Pairs, rows: Ints) -> Pairs:
-    def of(texts: Sequence[str]) -> tuple[str, ...]:
-        return tuple(texts[int(row)] for row in rows)
-
-    return Pairs(pairs.users[rows], pairs.targets[rows], of(pairs.rationales), of(pairs.behaviours))
 
 
 def _warm_cosine(steps: int, warmup: float) -> _Schedule:

@@ -96,9 +96,37 @@ def test_the_figures_numbers_are_known_for_known_points(tmp_path):
     assert [r.better for r in missed.rankings()] == [1] * 4 and all(r.candidates == 4 for r in missed.rankings())
 
 
-def test_figure_3_trains_measures_and_draws(tmp_path):
+def test_figure_3_trains_measures_and_draws(tmp_path, monkeypatch):
+    seen = []
+    fit = pulse_figure.fit_space
+
+    def fitted(space, pairs, **given):
+        seen.append(set(pairs.users.tolist()))
+        return fit(space, pairs, **given)
+
+    monkeypatch.setattr(pulse_figure, "fit_space", fitted)
     options = Options(cache=tmp_path / "embedders")
     experiment = build(pulse_figure.NAME, WORLD.corpus, options)
     rows = table(experiment, tmp_path).rows
     assert set(rows) == {"before @extractive", "after @extractive"}
-    assert len(list((tmp_path / "figures").glob("*.png"))) == 2
+    (picture,) = (tmp_path / "figures").glob("*.png")
+    assert (
+        picture.read_bytes().startswith(b"\x89PNG")
+        and picture.name == f"pulse.figure_3.{WORLD.corpus.name}.extractive.seed1.png"
+    )
+    run = rows["after @extractive"].runs[0]
+    assert "CPU seconds" in run.about["below"] and run.about["picture"] == str(picture)
+    (learners,) = seen
+    measured = set(range(60)) - learners
+    assert len(measured) == run.about["measured"] == 6, "a tenth of the users, whom training does not see"
+
+
+def test_the_picture_gathers_users(tmp_path):
+    """No dot stands for one user, and dots stand where their users are."""
+    from evals.pulse_picture import _gathered
+
+    behaviours = np.array([[0.01, 0.01], [0.02, 0.03], [0.5, 0.5], [0.99, 1.0], [1.0, 0.99]])
+    rationales = behaviours[::-1].copy()
+    found = _gathered(behaviours, rationales)
+    assert [size for size, _, _ in found] == [2, 2]
+    assert found[0][1] == pytest.approx([0.015, 0.02]) and found[0][2] == pytest.approx([0.995, 0.995])
