@@ -92,4 +92,3 @@ def _stratified(worlds: Sequence[Floats]) -> Floats:
     for at, values in enumerate(worlds):
         drawn += len(values) / total * resampled_means(values, seed=at, draws=DRAWS)
     return drawn
-
