@@ -23,6 +23,8 @@ from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.errors import UnknownNameError
 from whyrec.records import Outcome
 
+BELOW = "below"
+
 # Raised when the meaning of stored cells changes although their settings do not.
 GENERATION = 1
 
@@ -36,7 +38,8 @@ class Told:
         valid: one outcome per validation user; empty where the cell has none.
         measures: numbers that only exist over a set of test users (MAPB, AUC), each with its interval; the experiment
             names them.
-        about: a JSON-able note for the table (epochs, best epoch, users without a preference).
+        about: a JSON-able note for the table (epochs, best epoch, users without a preference); a sentence under
+            `BELOW` is shown below the table.
     """
 
     test: Sequence[Outcome]
@@ -132,12 +135,14 @@ class Claim:
         better: cell said to be better.
         worse: cell said to be worse.
         metric: judged by this one, chosen before looking.
+        uninformative: why the comparison can say nothing of the claim, whatever its numbers; "" where it can.
     """
 
     name: str
     better: str
     worse: str
     metric: str = "ndcg@10"
+    uninformative: str = ""
 
 
 @dataclass(frozen=True)

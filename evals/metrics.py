@@ -61,6 +61,11 @@ class Metric:
         """Whether it measures answers."""
         return self.name in _MATCHED
 
+    @property
+    def examples(self) -> str:
+        """What it is a mean over, for people."""
+        return "questions" if self.of_matches else "users" if self.of_rankings else "rows"
+
     def rankings(self, better: npt.ArrayLike, ties: npt.ArrayLike) -> Floats:
         """Expected value per ranking over a random order of its ties, float64[N].
 

@@ -93,7 +93,7 @@ def table_6(corpus: Corpus, options: Options = Options()) -> Experiment:
         name="rallrec.table_6",
         title="RALLRec+ Table 6 and Figure 8, what is retrieved",
         protocol=_protocol(options),
-        cells=tuple(_retrievals(corpus, options)),
+        cells=(*_guesses(options), *_retrievals(corpus, options)),
         metrics=METRICS,
         columns=columns(corpus, "T6"),
         measures=(AUC,),
@@ -140,6 +140,21 @@ def _anchors(corpus: Corpus, options: Options) -> Iterator[Cell]:
             anchor=True,
             seeded=False,
             published=printed(corpus, ("T4", "RALLRec")) if name == "expert alone" else {},
+        )
+
+
+def _guesses(options: Options) -> Iterator[Cell]:
+    """Rows that look at nothing of the history: the base rate, and the item's own rate."""
+    nothing = asked("at once", _READS_NOTHING, options, retrieval="recent")
+    for name, say in {"base rate": always_base, "item's liked rate": item_rate}.items():
+        yield Cell(
+            name,
+            cell_of(nothing, say),
+            settings={"says": name},
+            needs=(nothing,),
+            base="expert, recent",
+            anchor=True,
+            seeded=False,
         )
 
 

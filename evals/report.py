@@ -20,6 +20,7 @@ Published numbers stand beside ours with the data set and the protocol they were
 ours, the columns may be compared in their *order*, not in their values. A claim is *supported* when the paired
 difference is positive, its p-value over users (permutation test, Holm-adjusted for all pairs of the claim) is below
 .05 and no seed says the opposite; *contradicted* when the same holds of the opposite sign; otherwise *not supported*.
+A comparison that cannot speak for or against its claim is *uninformative*, and the reason stands with it.
 Examples without an outcome are counted as unscored and enter no mean.
 """
 

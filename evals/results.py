@@ -22,7 +22,7 @@ from evals.outcomes import atomic_write
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
 
-Kind = Literal["supported", "not supported", "contradicted"]
+Kind = Literal["supported", "not supported", "contradicted", "uninformative"]
 
 
 class _Record(BaseModel):
@@ -131,8 +131,9 @@ class Verdict(_Record):
         claim: the claim's name.
         difference: better minus worse.
         p: the permutation p-value adjusted for the number of pairs tested of the claim (Holm).
-        verdict: "supported", "contradicted" or "not supported".
+        verdict: "supported", "contradicted", "not supported" or "uninformative".
         sentence: the same in words, with the numbers.
+        why: of an uninformative one.
     """
 
     claim: str
@@ -140,6 +141,7 @@ class Verdict(_Record):
     p: float
     verdict: Kind
     sentence: str
+    why: str = ""
 
 
 class DataNote(_Record):

@@ -19,16 +19,20 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from evals.aggregate import summarise
 from evals.artefacts import Asked
-from evals.experiment import Cell, CellFunction, Claim, Context, Experiment, Told
+from evals.experiment import BELOW, Cell, CellFunction, Claim, Context, Experiment, Told
 from evals.published import Published, published
 from evals.registry import Options
 from evals.training import item_cf
 from evals.training import popularity as most_popular
-from graphs.scoter.judge import Catalogue, Mapping
+from graphs.scoter.judge import Catalogue, Judge, Mapping
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
 from whyrec.records import Failure, Outcome, Ranking
+from whyrec.runs import Result
 from whyrec.settings import read_settings
 
 GENERATE, MINE = "scoter.generate", "scoter.mine"
@@ -36,6 +40,9 @@ FREE, MINED, TOP_K, PLACEBO = "free path", "mined", "top-K", "another user's cha
 MANUAL = {"Two-step": "two_step", "Three-step": "three_step", "Five-step": "five_step"}
 PUBLISHED = {"Beauty": "beauty", "Sports": "sports", "Instruments": "instruments", "Yelp": "yelp"}
 METRICS = ("recall@20", "ndcg@20")
+DENSE = "target's percentile"  # the dense surrogate of graphs/scoter/judge.py
+READS_NO_INSTRUCTIONS = "extractive"
+WHY = "the answers of extractive hardly depend on instructions"
 
 BEATS_MANUAL, BEATS_FREE = "mined beats manual", "mined beats no template"
 NO_PLACEBO, NO_CHANCE, ITEM_CF = "it is about this user", "better than chance", "better than item-CF"
@@ -58,8 +65,8 @@ def table_11(corpus: Corpus, options: Options = Options()) -> Experiment:
     claims: list[Claim] = []
     for llm in options.llms:
         name = _names(llm)
-        claims += [Claim(BEATS_MANUAL, name(MINED), name(row), "recall@20") for row in MANUAL]
-        claims.append(Claim(BEATS_FREE, name(MINED), name(FREE), "recall@20"))
+        claims += [_of_templates(BEATS_MANUAL, llm, row) for row in MANUAL]
+        claims.append(_of_templates(BEATS_FREE, llm, FREE))
         claims.append(Claim(NO_PLACEBO, name(MINED), name(PLACEBO), "recall@20"))
         claims.append(Claim(NO_CHANCE, name(MINED), "chance", "recall@20"))
         claims.append(Claim(ITEM_CF, name(MINED), "item-CF", "recall@20"))
@@ -76,7 +83,7 @@ def table_11(corpus: Corpus, options: Options = Options()) -> Experiment:
 
 def table_2(corpus: Corpus, options: Options = Options()) -> Experiment:
     """SCoTER Table 2's templates on this data, without a recommender."""
-    claims = [Claim(CLUSTERS, _names(llm)(MINED), _names(llm)(TOP_K), "recall@20") for llm in options.llms]
+    claims = [_of_templates(CLUSTERS, llm, TOP_K) for llm in options.llms]
     printed = {
         MINED: _printed("SCoTER.T2", "Clustering", by="dataset"),
         TOP_K: _printed("SCoTER.T2", "Top-K", by="dataset"),
@@ -88,7 +95,7 @@ def table_2(corpus: Corpus, options: Options = Options()) -> Experiment:
 def table_3(corpus: Corpus, options: Options = Options()) -> Experiment:
     """SCoTER Table 3's templates on this data, without a recommender."""
     claims = [
-        Claim(OWN, _names(llm)(MINED), _names(llm)(f"{source} template"), "recall@20")
+        _of_templates(OWN, llm, f"{source} template")
         for llm in options.llms
         for source in PUBLISHED
         if f"{source} template" not in _own(corpus)
@@ -127,16 +134,23 @@ def _experiment(
         protocol=(
             "Leave-one-out, test split, the last 20 events before the target in the prompt; twenty descriptions, each "
             f"mapped to its nearest caption by {options.how.embedder} (exact cosine, no item of the history), distinct "
-            f"items in the order of the descriptions; a target not among them counts 0. {_asked_of(options)} Templates "
-            "are mined on train targets by the model that follows them. Under extractive, comparing templates says "
-            "nothing: its answers hardly depend on instructions."
+            f"items in the order of the descriptions; a target not among them counts 0. {DENSE}: share of the other "
+            "items of the catalogue that are less like the twenty descriptions than the target is (chance .5). "
+            f"{_asked_of(options)} Templates are mined on train targets by the model that follows them."
         ),
         cells=tuple(cells),
         metrics=(*METRICS, "recall@10", "ndcg@10") if at_10 else METRICS,
         claims=tuple(claims),
         says={name: SAYS[name] for name in dict.fromkeys(claim.name for claim in claims)},
         columns={column: _columns(name)[column] for column in sorted(columns)},
+        measures=(DENSE,),
     )
+
+
+def _of_templates(name: str, llm: str, worse: str) -> Claim:
+    """The claim that a model finds more along the mined template than otherwise."""
+    why = WHY if llm == READS_NO_INSTRUCTIONS else ""
+    return Claim(name, _names(llm)(MINED), _names(llm)(worse), "recall@20", uninformative=why)
 
 
 def _asked_of(options: Options) -> str:
@@ -191,8 +205,10 @@ def _recommended(asked: Asked, options: Options, *, shift: int) -> CellFunction:
         corpus, view = context.corpus, SplitView(context.corpus, "test")
         cache = options.cache or read_settings().home / "embedders"
         catalogue = Catalogue(corpus, options.how.embedder, cache=cache)
+        judge = Judge(catalogue, view, Mapping())
         results = context.artefacts.results(asked)
         rows: list[Outcome] = []
+        percentiles: list[float] = []
         found = 0
         for place, result in enumerate(results):
             user = int(corpus.user_index[result.user])
@@ -200,13 +216,37 @@ def _recommended(asked: Asked, options: Options, *, shift: int) -> CellFunction:
             if given.payload is None:
                 rows.append(Failure(user, given.reason))
                 continue
-            near_RI = catalogue.near(given.payload["chains"][0]["recommendations"])
-            items = catalogue.map(near_RI, view.history(user), Mapping())
-            rows.append(ranking(user, items, view.target(user), corpus.n_items))
-            found += len(items)
-        return Told(rows, about={"items per user": round(found / max(1, len(rows)), 2)})
+            verdict = judge.verdict(user, given.payload["chains"][0]["recommendations"])
+            rows.append(ranking(user, verdict.items, view.target(user), corpus.n_items))
+            percentiles.append(verdict.percentile)
+            found += len(verdict.items)
+        about: dict[str, Any] = {"items per user": round(found / max(1, len(rows)), 2)}
+        if (mining := dict(asked.options).get("template")) and isinstance(mining, Asked) and not shift:
+            about[BELOW] = _mined_from(context.artefacts.results(mining))
+        dense = {DENSE: summarise(np.array(percentiles), unscored=len(rows) - len(percentiles))} if percentiles else {}
+        return Told(rows, about=about, measures=dense)
 
     return cell
+
+
+def _mined_from(results: Sequence[Result]) -> str:
+    """What scoter.mine saw on the train targets: hits and the dense surrogate, per cluster."""
+    (payload,) = [dict(result.payload or {}) for result in results]
+    if not payload:
+        return f"mining failed: {results[0].reason}"
+    clusters = [
+        f"{c['chains']:,} chains, {c['hits']} hits, R@20 {_spread(c['recall@20'])}, percentile "
+        f"{_spread(c['percentile'])}{'' if c['eligible'] else ', too small to be chosen'}"
+        for c in payload["clusters"]
+    ]
+    return (
+        f"mined from {payload['chains']:,} chains with {payload['paths']} different paths in {payload['k']} clusters, "
+        f"best first: ({'); ('.join(clusters)})"
+    )
+
+
+def _spread(kept: Any) -> str:
+    return f"{kept['mean']:.4f} [{kept['low']:.4f}, {kept['high']:.4f}]"
 
 
 def ranking(user: int, items: Sequence[int], target: int, n_items: int) -> Ranking:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evals.aggregate import LEVEL, Summary
+from evals.experiment import BELOW
+from evals.metrics import metric
 from evals.results import Difference, Results, Row
 from evals.verdicts import summary_of_claim
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+CHANCE = "chance"
 _SHORT = {"recall": "R", "ndcg": "N", "hit": "Hit", "hr": "HR", "mrr": "MRR", "em": "EM", "f1": "F1"}
 
 
@@ -54,8 +57,10 @@ def grid(results: Results) -> Grid:
     headings = ["", *(f"{short(m)} [{LEVEL:.0%}]" for m in shown), f"Δ {short(judged_metric(results))} (p)"]
     headings += [f"{short(judged_metric(results))} over seeds"] if several else []
     headings += ["n", *results.columns]
-    rows = [_chance(results, several), *(_cells(results, row, several) for row in results.rows.values())]
-    dim = {0} | {i + 1 for i, row in enumerate(results.rows.values()) if row.anchor}
+    chance = _chance(results, several)
+    rows = [*chance, *(_cells(results, row, several) for row in results.rows.values())]
+    anchors = {i + len(chance) for i, row in enumerate(results.rows.values()) if row.anchor}
+    dim = {*range(len(chance)), *anchors}
     return Grid(tuple(headings), tuple(tuple(r) for r in rows), frozenset(dim))
 
 
@@ -148,13 +153,16 @@ def footing(results: Results) -> list[str]:
     """What has to be read with the table: protocol, intervals, published columns, notes, provenance."""
     base = sorted({row.base for row in results.rows.values() if row.base and row.delta})
     lines = [f"Protocol: {results.protocol}"]
-    lines += [f"[{LEVEL:.0%}]: percentile bootstrap over users (of each user's mean over the seeds)."]
-    if any(len(row.runs) > 1 for row in results.rows.values()):
+    unit, several = metric(judged_metric(results)).examples, any(len(row.runs) > 1 for row in results.rows.values())
+    mean = " (of each one's mean over the seeds)" if several else ""
+    lines += [f"[{LEVEL:.0%}]: percentile bootstrap over {unit}{mean}."]
+    if several:
         lines += ["Over seeds: Student's t interval over the seeds' means, the noise of training."]
     if base:
-        lines += [f"Δ (p): against {', '.join(base)}; paired permutation test over users, not adjusted."]
+        lines += [f"Δ (p): against {', '.join(base)}; paired permutation test over {unit}, not adjusted."]
     lines += [f"{column}: published, {where}." for column, where in results.columns.items()]
     lines += [f"{name}: {text}" for name, text in results.notes.items()]
+    lines += [f"{row.name}: {row.runs[0].about[BELOW]}" for row in results.rows.values() if BELOW in row.runs[0].about]
     return [*lines, _provenance(results)]
 
 
@@ -191,18 +199,14 @@ def _cells(results: Results, row: Row, several: bool) -> list[str]:
     return cells + [_published(row, column, (*results.metrics, *results.measures)) for column in results.columns]
 
 
-def _chance(results: Results, several: bool) -> list[str]:
+def _chance(results: Results, several: bool) -> list[list[str]]:
+    """A row above the others, unless chance is a cell of the experiment or no guess is worth a number."""
+    if CHANCE in results.rows:
+        return []
     runs = [run for row in results.rows.values() for run in row.runs if run.chance]
     values = [number(runs[0].chance[m]) if runs and m in runs[0].chance else "" for m in results.metrics]
-    return [
-        "chance",
-        *values,
-        *("" for _ in results.measures),
-        "",
-        *([""] if several else []),
-        "",
-        *("" for _ in results.columns),
-    ]
+    blank = ["" for _ in (*results.measures, "delta", *(["seeds"] if several else []), "n", *results.columns)]
+    return [[CHANCE, *values, *blank]] if any(values) else []
 
 
 def _published(row: Row, column: str, metrics: Sequence[str]) -> str:

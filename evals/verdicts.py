@@ -35,22 +35,31 @@ def judged(experiment: Experiment, table: Results, load: Loader) -> Results:
     rows = {name: _with_intervals(row, table.metrics, load) for name, row in table.rows.items()}
     rows = {name: _with_delta(row, rows, table.metrics, load) for name, row in rows.items()}
     found = {_key(v.claim, v.difference): v.difference for v in table.verdicts}
+    why = {_key(v.claim, v.difference): v.why for v in table.verdicts}
     for claim in experiment.claims:
         if claim.better in rows and claim.worse in rows:
             old = found.get((claim.name, claim.better, claim.worse, claim.metric))
             new = difference(rows[claim.better], rows[claim.worse], claim.metric, load=load, old=old)
             if new is not None:
                 found[_key(claim.name, new)] = new
+                why[_key(claim.name, new)] = claim.uninformative
     verdicts: list[Verdict] = []
     for name in dict.fromkeys(key[0] for key in found):
-        pairs = [d for key, d in found.items() if key[0] == name]
-        adjusted = holm([d.users.p for d in pairs])
-        verdicts += [verdict(name, d, p) for d, p in zip(pairs, adjusted, strict=True)]
+        pairs = {key: d for key, d in found.items() if key[0] == name}
+        tested = [key for key in pairs if not why[key]]
+        adjusted = dict(zip(tested, holm([pairs[key].users.p for key in tested]), strict=True))
+        verdicts += [
+            verdict(name, d, adjusted.get(key, d.users.p), why=why[key], trained=_is_trained(d, rows))
+            for key, d in pairs.items()
+        ]
     return table.model_copy(update={"rows": rows, "verdicts": tuple(verdicts)})
 
 
-def verdict(claim: str, found: Difference, p: float) -> Verdict:
-    """Judge one pair by its adjusted p-value and its seeds."""
+def verdict(claim: str, found: Difference, p: float, *, why: str = "", trained: bool = True) -> Verdict:
+    """Judge one pair by its adjusted p-value and its seeds; not at all where a reason says why it is uninformative."""
+    if why:
+        sentence = f"{_difference_in_words(found)}: uninformative, {why}."
+        return Verdict(claim=claim, difference=found, p=p, verdict="uninformative", sentence=sentence, why=why)
     up = metric(found.metric).higher_is_better
     sign = 1.0 if up else -1.0
     kind: Kind = "not supported"
@@ -58,17 +67,16 @@ def verdict(claim: str, found: Difference, p: float) -> Verdict:
         kind = "supported"
     elif p < ALPHA and sign * found.users.difference < 0 and all(sign * d <= 0 for d in found.seeds):
         kind = "contradicted"
-    return Verdict(claim=claim, difference=found, p=p, verdict=kind, sentence=_sentence(found, p, kind))
+    return Verdict(claim=claim, difference=found, p=p, verdict=kind, sentence=_sentence(found, p, kind, trained))
 
 
 def summary_of_claim(verdicts: Sequence[Verdict]) -> str:
     """One sentence for all pairs of one claim."""
-    total = len(verdicts)
-    counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in ("supported", "contradicted")}
-    if counts["supported"] == total:
-        return f"Supported in all {total} comparisons." if total > 1 else "Supported."
-    if counts["contradicted"] == total:
-        return f"Contradicted in all {total} comparisons." if total > 1 else "Contradicted."
+    total, kinds = len(verdicts), ("supported", "contradicted", "uninformative")
+    counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in kinds}
+    for kind in kinds:
+        if counts[kind] == total:
+            return f"{kind.capitalize()} in all {total} comparisons." if total > 1 else f"{kind.capitalize()}."
     if not any(counts.values()):
         return f"Not supported in any of {total} comparisons." if total > 1 else "Not supported."
     rest = total - sum(counts.values())
@@ -163,18 +171,28 @@ def _aligned(runs: Sequence[_Values]) -> _Values:
     return _Values(users, np.stack(rows))
 
 
-def _sentence(found: Difference, p: float, kind: Kind) -> str:
-    test = found.users
-    text = (
-        f"{found.better} minus {found.worse}: {found.metric} {test.difference:+.4f} "
-        f"[{test.low:+.4f}, {test.high:+.4f}], permutation p = {_p(test.p)} ({_p(p)} after Holm) over {test.n:,} users"
-    )
+def _sentence(found: Difference, p: float, kind: Kind, trained: bool) -> str:
+    test, unit = found.users, metric(found.metric).examples
+    text = f"{_difference_in_words(found)}, permutation p = {_p(test.p)} ({_p(p)} after Holm) over {test.n:,} {unit}"
     if len(found.seeds) > 1:
         agree = sum(np.sign(d) == np.sign(test.difference) for d in found.seeds)
         text += f"; {agree} of {len(found.seeds)} seeds agree (sign test p = {_p(found.sign_p)})"
-    else:
+    elif trained:
         text += "; one seed, so the noise of training is not in it"
     return f"{text}: {kind}."
+
+
+def _difference_in_words(found: Difference) -> str:
+    test = found.users
+    return (
+        f"{found.better} minus {found.worse}: {found.metric} {test.difference:+.4f} [{test.low:+.4f}, {test.high:+.4f}]"
+    )
+
+
+def _is_trained(found: Difference, rows: dict[str, Row]) -> bool:
+    """Whether a seed had a part in one of the two (cells without one run with seed 0)."""
+    sides = [rows[name] for name in (found.better, found.worse) if name in rows]
+    return len(sides) < 2 or any(run.seed for row in sides for run in row.runs)
 
 
 def _p(p: float) -> str:

@@ -31,8 +31,8 @@ from whyrec.llm.prices import Price, price_of
 from whyrec.llm.wrapper import Wrapper
 from whyrec.runs import RunReader, list_runs, open_run
 
-SAMPLE = 50  # examples of the dry run, fewer when they take long
-_PATIENCE_S = 2.0
+SAMPLE = 64  # examples of the dry run, fewer when they take long
+_PATIENCE_CPU_S, _PATIENCE_S = 3.0, 20.0  # of this process, so that a busy machine does not make a smaller sample
 _LATENCY_S = 1.5  # assumed for a server nobody has asked yet
 _IN_PROCESS = ("extractive", "simulated", "echo", "scripted", "replay")
 _CHUNK = 256
@@ -225,7 +225,7 @@ async def _dry_run(job: Job) -> _DryRun:
     parts = await asyncio.to_thread(lambda: job.parts)
     services, graph = Services(dict.fromkeys(flow.roles, model), parts), flow.build()
     places = np.unique(np.linspace(0, len(inputs.indices) - 1, SAMPLE).astype(np.int64))
-    began = time.perf_counter()
+    began, began_cpu = time.perf_counter(), time.process_time()
     per_example: list[Mapping[str, int]] = []
     order = inputs.indices[np.random.default_rng(0).permutation(places)]
     for index in order:
@@ -236,7 +236,7 @@ async def _dry_run(job: Job) -> _DryRun:
         except (AnswerError, MissingInput):
             pass
         per_example.append({name: tally.calls - before.get(name, 0) for name, tally in model.nodes.items()})
-        if time.perf_counter() - began > _PATIENCE_S:
+        if time.process_time() - began_cpu > _PATIENCE_CPU_S or time.perf_counter() - began > _PATIENCE_S:
             break
     return _DryRun(model.nodes, np.sort(order[: len(per_example)]), tuple(per_example), time.perf_counter() - began)
 

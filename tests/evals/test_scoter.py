@@ -9,7 +9,7 @@ import pytest
 
 from evals import scoter
 from evals.artefacts import Asked
-from evals.experiment import Context
+from evals.experiment import BELOW, Context
 from evals.metrics import metric
 from evals.registry import Options, builder
 from whyrec.data.split import SplitView
@@ -24,6 +24,11 @@ def corpus():
     return make("easy", users=40, items=80).corpus
 
 
+SPREAD = {"mean": 0.25, "low": 0.1, "high": 0.5, "n": 4}
+CLUSTER = {"chains": 4, "hits": 1, "recall@20": SPREAD, "percentile": SPREAD, "eligible": False}
+MINED = Result("data", "", "train", "done", payload={"chains": 9, "paths": 3, "k": 1, "clusters": [CLUSTER]})
+
+
 class Chains:
     """Runs made up on the spot: every user's chain recommends what `says` says of the user."""
 
@@ -31,6 +36,8 @@ class Chains:
         self.corpus, self.says, self.asked = corpus, says, []
 
     def results(self, asked):
+        if asked.graph == scoter.MINE:
+            return (MINED,)
         self.asked.append(asked)
         users = SplitView(self.corpus, "test").users[: asked.users]
         return tuple(self._result(int(user)) for user in users)
@@ -61,6 +68,26 @@ def test_an_oracle_finds_all_and_another_users_chains_do_not(corpus, tmp_path):
         assert len(rows) == len(view.users) and isinstance(asked[0], Asked)
         mean[row] = np.mean([metric("recall@20").score(r) for r in rows])
     assert mean[f"{scoter.MINED} @extractive"] > 0.8 > 0.3 > mean[f"{scoter.PLACEBO} @extractive"]
+
+
+def test_the_dense_surrogate_and_the_clusters_stand_in_the_table(corpus, tmp_path):
+    view, texts = SplitView(corpus, "test"), captions(corpus)
+    cell = next(c for c in scoter.table_2(corpus, Options(cache=tmp_path)).cells if c.name == "mined @extractive")
+    chains = Chains(corpus, lambda user: [texts[view.target(user) - 1] or "qqqq"] * 20)
+    told = cell.function(Context(corpus, chains, Path(tmp_path), say=lambda _line: None), 0)
+    dense = told.measures[scoter.DENSE]
+    assert dense.n == len(view.users) and 0.9 < dense.mean <= 1.0
+    chains = Chains(corpus, lambda user: ["qqqq"] * 20)
+    lost = cell.function(Context(corpus, chains, Path(tmp_path), say=lambda _line: None), 0).measures[scoter.DENSE]
+    assert lost.mean == 0.5, "descriptions without a known word are like no item, and so like all of them"
+    assert "mined from 9 chains with 3 different paths in 1 clusters" in told.about[BELOW]
+    assert "4 chains, 1 hits, R@20 0.2500 [0.1000, 0.5000]" in told.about[BELOW] and "too small" in told.about[BELOW]
+
+
+def test_comparing_templates_says_nothing_under_extractive_alone(corpus):
+    claims = builder("scoter.table_11")(corpus, Options(llms=("extractive", "simulated:1"))).claims
+    silent = {(c.name, c.better) for c in claims if c.uninformative}
+    assert silent == {(name, "mined @extractive") for name in (scoter.BEATS_MANUAL, scoter.BEATS_FREE)}
 
 
 def test_failed_users_are_failures_and_the_rest_is_last(corpus, tmp_path):

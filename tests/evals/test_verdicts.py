@@ -97,6 +97,27 @@ def test_a_table_filled_in_parts_keeps_earlier_verdicts(bench: Build) -> None:
     assert {v.claim for v in table.verdicts} == {"strong wins", "plain wins", "anything beats popularity"}
 
 
+def test_a_pair_that_can_say_nothing_is_not_judged_and_costs_the_others_nothing(bench: Build) -> None:
+    b = bench()
+    pairs = [("strong", "plain"), ("same", "plain")]
+    claims = (Claim("twice", *pairs[0]), Claim("twice", *pairs[1], uninformative="both are the same model"))
+    experiment = replace(b.experiment, claims=claims, says={"twice": ""})
+    table = evaluate(experiment, b.context, b.place, jobs=plan(experiment, b.context, b.place, seeds=(1,)))
+    strong, same = table.verdicts
+    assert (strong.verdict, same.verdict, same.why) == ("supported", "uninformative", "both are the same model")
+    assert strong.p == strong.difference.users.p, "the only pair tested"
+    assert same.sentence.endswith(": uninformative, both are the same model.") and "permutation" not in same.sentence
+    assert summary_of_claim([same]) == "Uninformative."
+    assert summary_of_claim([strong, same]) == "Mixed: of 2 comparisons 1 supported, 1 uninformative."
+    again = evaluate(replace(experiment, claims=(), says={}), b.context, b.place, jobs=[])
+    assert again.verdicts == table.verdicts, "kept where only another part of the table is computed"
+
+
+def test_what_was_not_trained_has_no_noise_of_training() -> None:
+    words = verdict("c", found(0.01, (0.01,)), 0.01, trained=False).sentence
+    assert "training" not in words and words.endswith("users: supported.")
+
+
 def test_one_sentence_for_several_pairs() -> None:
     good, bad = verdict("c", found(0.01, (0.01,)), 0.01), verdict("c", found(-0.01, (-0.01,)), 0.01)
     open_ = verdict("c", found(0.01, (0.01,)), 0.5)
