@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FIXED = ("key", "user", "split", "status", "reason", "generation")
 _ROWS = 250  # read at a time: the sink holds a few dozen of such pieces
-_GROUP = 2_000  # rows of a row group: what is known of each is kept until the end
+_GROUP = 8_000  # rows of a row group: of each, some hundred kilobytes stay until the end
 
 
 def write_parquet(run: RunReader, path: Path) -> int:
