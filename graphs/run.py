@@ -69,12 +69,14 @@ def prepare(
     inputs = flow.inputs(source, flow.options() if options is None else options)
     if isinstance(model, str):
         model = open_provider(model, settings=how.settings, world=how.world)
+    going_on = getattr(model, "prefix_revision", "") if flow.continues(inputs.options) else ""
+    revision = "/".join(filter(None, (model.revision, going_on)))
     identity = Identity(
         graph=flow.name,
         data=corpus.name,
         data_digest=corpus.digest,
         model=model.name,
-        model_revision=model.revision,
+        model_revision=revision,
         prompts={prompt: prompts.load(prompt).digest for prompt in flow.prompts(inputs.options)},
         options=identity_of(inputs.options),
     )

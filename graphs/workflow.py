@@ -144,6 +144,7 @@ class Workflow(Generic[S, OptionsT]):
         roles: roles of the models it asks.
         equip: makes what its nodes reach through `Services.part`, once, before the first example (also before an
             estimate's dry run): an embedder, something trained. What it makes must follow from data and options alone.
+        continues: whether models are asked to go on with an assistant's turn, so that their revision for that counts.
     """
 
     name: str
@@ -157,6 +158,7 @@ class Workflow(Generic[S, OptionsT]):
     prompts: Callable[[OptionsT], tuple[str, ...]]
     roles: tuple[str, ...] = ("writer",)
     equip: Callable[[Source, OptionsT], tuple[object, ...]] = lambda source, options: ()
+    continues: Callable[[OptionsT], bool] = lambda options: False
 
 
 def names() -> list[str]:

@@ -368,4 +368,5 @@ WORKFLOW = Workflow(
     steps=lambda state: 8,
     prompts=_prompts,
     equip=_equip,
+    continues=lambda options: options.mode == "reason" and options.readout == "continue",
 )

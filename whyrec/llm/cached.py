@@ -188,6 +188,7 @@ class Cached(Wrapper):
 
     def _key(self, digest: bytes, request: Request) -> bytes:
         who = [getattr(request.about, name) for name in self.about_in_key]  # only the simulated model's depend on it
+        who += [self.prefix_revision] if request.prefix and self.prefix_revision else []
         told = _encode(who).encode("ascii") if who else b""
         return hashlib.blake2b(digest + self._model + told, digest_size=16).digest()
 

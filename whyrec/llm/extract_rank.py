@@ -2,17 +2,18 @@
 
 A phrase is an entry of a list (a category, a keyword) or a run of words between stop words; it weighs more in a list,
 deeper in a category path, in a title, in a later line, and in a line its user rated well. Everything that depends on
-a line alone is kept, so a call adds up what its lines' parts already know.
+a line alone is kept, so a call adds up what its lines' parts already know; only long texts, which are nobody's line a
+second time, are taken apart anew.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from whyrec.llm.blocks import Block, Line, Text, sentences, tokens
 
@@ -32,7 +33,9 @@ STOP: Final = frozenset(_STOP_TEXT.split())
 _PATHS: Final = ("categories", "category", "path", "genres")
 _RATINGS: Final = ("rated", "rating", "stars")
 _WORD: Final = re.compile(r"[^\W_]+(?:['’\-&][^\W_]+)*")
+_THINK: Final = re.compile(r"</?think>")
 _LIST_ENTRY, _TITLE, _PROSE = 1.5, 1.0, 0.45
+_LONG: Final = 1_000  # characters of a text that is not kept
 
 
 @lru_cache(maxsize=65_536)
@@ -85,7 +88,7 @@ def _add_entries(found: list[tuple[Key, str, float]], text: str, *, is_path: boo
 def line_stems(text: Text) -> tuple[tuple[str, float], ...]:
     """Stem -> weight of a line: the longest evidence it gives for each, as pairs."""
     weights: dict[str, float] = {}
-    for key, _, weight in phrases(text):
+    for key, _, weight in _of(phrases, text):
         for one in key:
             weights[one] = max(weights.get(one, 0.0), weight)
     return tuple(weights.items())
@@ -138,6 +141,18 @@ def _runs(text: str) -> Iterable[list[tuple[int, int]]]:
         yield run
 
 
+def said_before(prefix: str) -> Block | None:
+    """What the assistant's turn already holds, without its tags, as one more line of text; None if it says nothing."""
+    text = " ".join(_THINK.sub(" ", prefix).split())
+    return Block("", (Line("", False, Text(text)),)) if text else None
+
+
+def _of(taken_apart: Callable[[Text], Any], text: Text) -> Any:
+    """A kept function of a text, but for texts too long to be worth keeping."""
+    whole: Callable[[Text], Any] = getattr(taken_apart, "__wrapped__", taken_apart)
+    return taken_apart(text) if len(text.head) <= _LONG else whole(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Ranked:
     """What some lines talk about.
@@ -185,12 +200,12 @@ def rank(blocks: Sequence[Block]) -> Ranked:
         n = len(block.lines)
         for place, line in enumerate(block.lines):
             weight = 0.9**age * _line_weight(line, (place + 1) / n if block.is_listed else 1.0)
-            for key, text, part in phrases(line.text):
+            for key, text, part in _of(phrases, line.text):
                 scores[key] = scores.get(key, 0.0) + weight * part * (0.7 + 0.3 * len(key))
                 written.setdefault(key, text)
-            for one, part in line_stems(line.text):
+            for one, part in _of(line_stems, line.text):
                 weights[one] = weights.get(one, 0.0) + weight * part
-            for quote in quotable(line.text):
+            for quote in _of(quotable, line.text):
                 quotes[quote] = max(quotes.get(quote, 0.0), weight)
     ranked = sorted(scores.items(), key=lambda kv: (-round(kv[1], 9), kv[0]))
     best = sorted(quotes, key=lambda q: (-round(quotes[q] * _centrality(q, weights), 9), q))

@@ -4,7 +4,8 @@ It reads the prompt's blocks (blocks.py), ranks the phrases and sentences in the
 requested JSON schema with them (extract_write.py). It knows no prompt by name, adds no word that was not shown, and
 is the baseline that a real model has to beat. Sample i is the i-th best answer that differs from the better ones.
 Log-probabilities of option labels follow the options' likeness to the rest of the prompt; those of other texts, the
-prompt's own word frequencies.
+prompt's own word frequencies. Where it has to choose, what the assistant's turn already holds (reasoning to be read
+out) is one more text of the prompt, the last; whether it says yes or no is not understood.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whyrec.errors import UsageError
 from whyrec.llm.blocks import read_blocks, tokens
-from whyrec.llm.extract_rank import STOP
+from whyrec.llm.extract_rank import STOP, said_before
 from whyrec.llm.extract_write import Reading, Writer, option_scores
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import FinishReason, Reply, Request, TokenLogprob, TokenScores, Usage
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from whyrec.data.world import World
 
 REVISION: Final = "1"  # part of every cache key: raise it whenever an answer may change
+PREFIX_REVISION: Final = "2"  # the same for answers that go on with an assistant's turn, which others do not depend on
 _SHARPNESS: Final = 8.0  # log-odds between an option that is everything shown and one that is nothing of it
 _FEW: Final = 12  # variants tried per sample before an answer may repeat
 
@@ -38,10 +40,13 @@ class Extractive:
 
     name = "extractive"
     revision = REVISION
+    prefix_revision = PREFIX_REVISION
 
     async def complete(self, request: Request) -> list[Reply]:
         """The samples asked for, best first by index."""
         reading = read(request)
+        if choices_of(request.format) or _letters(request, reading):
+            reading = after(reading, request.prefix)
         texts = best_answers(lambda v: self._answer(request, reading, v), max(request.samples, default=0) + 1)
         prompt = sum(map(count_tokens, (m.content for m in request.messages)))
         shown = self._logprobs(request, reading) if request.top_logprobs else None
@@ -60,7 +65,7 @@ class Extractive:
 
         What one continuation gets does not depend on the others asked with it.
         """
-        reading = read(request)
+        reading = after(read(request), request.prefix)
         likely = _word_model(request)
         found = []
         for text in continuations:
@@ -109,6 +114,12 @@ def open_(rest: str, *, settings: Settings, world: World | None) -> Extractive:
 def read(request: Request) -> Reading:
     """The request's prompt, with the words of its schema."""
     return Reading(read_blocks(request.messages), _schema_words(request.format.schema))
+
+
+def after(reading: Reading, prefix: str) -> Reading:
+    """A reading for a choice, with what the assistant's turn already holds."""
+    said = said_before(prefix)
+    return reading if said is None else Reading((*reading.blocks, said), reading.schema_words)
 
 
 def write(request: Request, writer: Callable[[Mapping[str, Any]], Writer]) -> str:

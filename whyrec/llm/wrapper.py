@@ -13,7 +13,8 @@ class Wrapper:
 
     `score` exists on an instance only where the wrapped model has it, so `isinstance(model, Scorer)` stays true to
     the model at the core. So is `about_in_key`: the fields of `About` that a model's answers depend on beside the
-    messages, empty for all that only read what they are asked.
+    messages, empty for all that only read what they are asked; and `prefix_revision`, which changes when only those
+    answers may that go on with a given beginning.
     """
 
     score: Callable[[Request, Sequence[str]], Coroutine[Any, Any, list[TokenScores]]]
@@ -22,6 +23,7 @@ class Wrapper:
         self.inner = inner
         self.name, self.revision = inner.name, inner.revision
         self.about_in_key: tuple[str, ...] = getattr(inner, "about_in_key", ())
+        self.prefix_revision: str = getattr(inner, "prefix_revision", "")
         if isinstance(inner, Scorer):
             self._inner_score = inner.score
             self.score = self._score
