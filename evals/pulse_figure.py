@@ -22,7 +22,7 @@ import numpy as np
 
 from evals.aggregate import Summary, summarise
 from evals.artefacts import Asked
-from evals.experiment import Cell, Claim, Context, Experiment, Told
+from evals.experiment import BELOW, Cell, Claim, Context, Experiment, Told
 from evals.metrics import Floats
 from evals.pulse import rationales
 from evals.pulse_picture import draw
@@ -101,14 +101,16 @@ def _measured(context: Context, seed: int, *, asked: Asked, options: Options, wh
         report = fit_space(space, pairs.of(learners), seed=seed)
         shown = Shown.of(space, pairs, measured)
         about |= {"best epoch": report.best_epoch, "fit seconds": round(report.seconds, 2)}
-        about["below"] = (
+        about[BELOW] = (
             f"seed {seed} learnt from {report.pairs:,} users and stopped by {report.held_out:,} others, best epoch "
             f"{report.best_epoch} of {len(report.losses)}: {report.seconds:.1f} CPU seconds, "
             f"{time.perf_counter() - began:.1f} by the clock, embedding included."
         )
         if options.cache is not None:
             name = f"{NAME}.{Path(context.corpus.name).name}.{asked.llm}.seed{seed}.png"
-            about["picture"] = str(draw(before, shown, options.cache.parent / "figures" / name))
+            title = f"{context.corpus.name}, rationales by {asked.llm}: users that training did not see"
+            path = options.cache.parent / "figures" / name
+            about["picture"] = str(draw(before, shown, path, title=title))
     return Told(shown.rankings(), about=about, measures=shown.measures(seed))
 
 

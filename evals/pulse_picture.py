@@ -26,28 +26,32 @@ _BEHAVIOUR, _OWN, _OTHERS, _GREY = "#2e7d32", "#1f5fa8", "#c0392b", "#8a8a8a"
 Floats = npt.NDArray[np.float64]
 
 
-def draw(before: Shown, after: Shown, path: Path) -> Path:
+def draw(before: Shown, after: Shown, path: Path, *, title: str) -> Path:
     """Write the picture.
 
     Args:
         before: points of the users measured, untrained.
         after: points of the same users, trained.
         path: file, made with its folder.
+        title: above it.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
 
     figure = Figure(figsize=(8.4, 7.0), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, 2, height_ratios=(1.7, 1.0), sharex="row", sharey="row")
-    lowest = min(float((one.behaviours @ one.rationales.T).min()) for one in (before, after))
-    edges = np.linspace(min(-0.2, lowest), 1.0, 49)
+    cosines = [one.behaviours @ one.rationales.T for one in (before, after)]
+    edges = np.linspace(min(float(c.min()) for c in cosines), max(float(c.max()) for c in cosines), 41)
     for column, (shown, when) in enumerate(((before, "before training"), (after, "after training"))):
         _plane(axes[0, column], shown)
         _cosines(axes[1, column], shown, edges)
         mrr = retrieval_mrr(shown.behaviours @ shown.rationales.T, shown.same)
         axes[0, column].set_title(f"{when}: MRR {mrr:.3f} among {len(shown.users):,}", fontsize=10, loc="left")
     axes[1, 0].set_ylabel("share of pairs", fontsize=9)
+    axes[1, 0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     figure.legend(*_legend(axes), loc="outside lower center", ncols=2, fontsize=8.5, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
