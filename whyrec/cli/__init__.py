@@ -16,6 +16,7 @@ _NOUNS = {
     "run": "command",
     "estimate": "command",
     "runs": "app",
+    "trace": "app",
     "eval": "command",
     "dial": "command",
     "ablate": "command",

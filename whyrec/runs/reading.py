@@ -24,11 +24,12 @@ class RunReader:
     Attributes:
         id: name of the folder.
         folder: where it lives.
+        path: its file.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.id, self.folder = folder.name, folder
-        self._read = connect(folder / FILE_NAME, read_only=True)
+        self.id, self.folder, self.path = folder.name, folder, folder / FILE_NAME
+        self._read = connect(self.path, read_only=True)
 
     def info(self) -> dict[str, Any]:
         """The row of table `run`, by column."""
@@ -104,10 +105,29 @@ class RunReader:
         cursor = self._read.execute(f"SELECT * FROM call WHERE {conditions} ORDER BY id", tuple(given.values()))
         columns = [c[0] for c in cursor.description]
         for row in cursor:
-            call = dict(zip(columns, row, strict=True))
-            for column in ("settings", "blanks", "messages", "answer", "reasoning", "logprobs"):
-                call[column] = "" if call[column] is None else self.text(call[column])
-            yield call
+            yield self._with_texts(dict(zip(columns, row, strict=True)))
+
+    def call(self, number: int) -> dict[str, Any] | None:
+        """One call by its number, as `calls` gives it; None where there is none."""
+        self._settle()
+        cursor = self._read.execute("SELECT * FROM call WHERE id=?", (number,))
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        return self._with_texts(dict(zip((c[0] for c in cursor.description), row, strict=True)))
+
+    def numbers(self, request_digest: bytes, *, example: str = "") -> list[int]:
+        """Numbers of the calls that asked this; those of the example where it asked, else all."""
+        self._settle()
+        rows = self._read.execute(
+            "SELECT id,example FROM call WHERE request=? ORDER BY id", (request_digest,)
+        ).fetchall()
+        return [number for number, of in rows if of == example] or [number for number, _ in rows]
+
+    def prompt(self, digest: str) -> tuple[str, str] | None:
+        """(name, source text) of a version of a prompt that was used; None where it was not."""
+        row = self._read.execute("SELECT name,text FROM prompt WHERE digest=?", (digest,)).fetchone()
+        return None if row is None else (row[0], row[1])
 
     def reply_for(self, request_digest: bytes, *, example: str = "") -> Reply | None:
         """The first answer recorded for a request and sample (`whyrec.llm.cached.request_digest`), or None.
@@ -159,6 +179,11 @@ class RunReader:
     def close(self) -> None:
         """Close the file. Idempotent."""
         self._read.close()
+
+    def _with_texts(self, call: dict[str, Any]) -> dict[str, Any]:
+        for column in ("settings", "blanks", "messages", "answer", "reasoning", "logprobs"):
+            call[column] = "" if call[column] is None else self.text(call[column])
+        return call
 
     def _settle(self) -> None:
         """Make everything recorded so far visible to a read; a finished run has nothing to do."""

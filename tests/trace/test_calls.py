@@ -1,0 +1,134 @@
+"""Finding calls: every condition, alone and together; orders; full text with words, phrases and beginnings."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from graphs.run import How, run
+from whyrec.data import open_data
+from whyrec.errors import UnknownNameError, UsageError
+from whyrec.runs import Run, RunReader, open_run
+from whyrec.settings import read_settings
+from whyrec.trace import Calls, Wanted
+from whyrec.trace.search import FILE_NAME, Query, words
+
+DATA = "world:users=30,items=80,seed=3"
+
+
+@pytest.fixture
+def made() -> RunReader:
+    settings = read_settings()
+    opened = open_data(DATA, settings=settings)
+    how = How(settings=settings, world=opened.world)
+    report = asyncio.run(run("cot_rec.preference", corpus=opened.data, model="simulated:1", how=how))
+    return open_run(settings.home, report.run)
+
+
+def by_hand(run: RunReader, **same: object) -> list[int]:
+    return [call["id"] for call in run.calls() if all(call[name] == value for name, value in same.items())]
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"user": "u3"}, {"node": "merge"}, {"example": "test/u3"}, {"user": "u3", "node": "merge"}]
+)
+def test_conditions_find_what_reading_every_call_finds(made, wanted):
+    with Calls(made) as calls:
+        found = [line.id for line in calls.find(Wanted(**wanted), limit=10_000)]
+        assert found == by_hand(made, **wanted)
+        assert calls.count(Wanted(**wanted)) == len(found)
+        assert calls.find(Wanted(**wanted), limit=1, offset=1) == calls.find(Wanted(**wanted), limit=2)[1:]
+
+
+def test_prompt_version_status_and_cost(made):
+    with Calls(made) as calls:
+        digest = calls.find(Wanted(node="merge"), limit=1)[0].prompt_digest
+        assert [c.node for c in calls.find(Wanted(version=digest[:6]), limit=10_000)] == ["merge"] * len(
+            by_hand(made, node="merge")
+        )
+        assert calls.count(Wanted(status="error")) == 0 and calls.count(Wanted(status="ok")) == calls.count(Wanted())
+        assert calls.count(Wanted(cached=True)) == 0 and calls.count(Wanted(cached=False)) == calls.count(Wanted())
+        assert calls.count(Wanted(repaired=True)) == 0
+        assert calls.count(Wanted(dearer=0.01)) == 0 and calls.count(Wanted(slower=0.0)) == calls.count(Wanted())
+        assert calls.count(Wanted(model="simulated:0")) == 0
+        assert calls.values("node") == ["merge", "summarise"]
+        assert calls.values("prompt") == ["cot_rec/merge_preference", "cot_rec/summarise_batch"]
+
+
+def test_orders_sort_and_unknown_ones_are_listed(made):
+    with Calls(made) as calls:
+        most = calls.find(Wanted(), order="tokens", descending=True, limit=5)
+        tokens = [line.tokens_in + line.tokens_out for line in most]
+        assert tokens == sorted((c["tokens_in"] + c["tokens_out"] for c in made.calls()), reverse=True)[:5]
+        with pytest.raises(UnknownNameError, match=r"order.*tokenz.*tokens"):
+            calls.find(Wanted(), order="tokenz")
+        with pytest.raises(UnknownNameError, match=r"node in the run.*'merg'.*Did you mean 'merge'"):
+            calls.find(Wanted(node="merg"))
+
+
+def test_a_user_nobody_knows_has_neighbours(made):
+    with Calls(made) as calls:
+        assert calls.find(Wanted(user="u2x")) == []
+        assert "u3" in calls.near(Wanted(user="u2x"))
+
+
+def test_words_phrases_and_beginnings(made):
+    everything = {c["id"]: words(" ".join((c["blanks"], c["answer"]))) for c in made.calls()}
+    answer = next(made.calls())["answer"]
+    one, two = words(answer)[2:4]
+    with Calls(made) as calls:
+        both = {line.id for line in calls.find(Wanted(text=f"{one.upper()} {two}"), limit=10_000)}
+        assert both == {n for n, told in everything.items() if one in told and two in told} and both
+        following = {line.id for line in calls.find(Wanted(text=f'"{one} {two}"'), limit=10_000)}
+        assert following <= both and 1 in following
+        backwards = {line.id for line in calls.find(Wanted(text=f'"{two} {one}"'), limit=10_000)}
+        assert 1 not in backwards or (two, one) in zip(words(answer), words(answer)[1:], strict=False)
+        assert calls.count(Wanted(text=f'"{one} {two}"')) == len(following)
+        begin = {line.id for line in calls.find(Wanted(text=f"{one[:4]}*"), limit=10_000)}
+        assert begin == {n for n, told in everything.items() if any(w.startswith(one[:4]) for w in told)}
+        few = calls.find(Wanted(text=one, user="u3"), limit=10_000)
+        assert [line.id for line in few] == [n for n in by_hand(made, user="u3") if one in everything[n]]
+        assert calls.find(Wanted(text="zzzyyyxxx")) == []
+
+
+def test_the_index_grows_with_the_run_and_survives_being_deleted(made):
+    told: list[tuple[int, int]] = []
+    with Calls(made, progress=lambda done, whole: told.append((done, whole))) as calls:
+        assert calls.find(Wanted(text="matter"), limit=1)
+    whole = made.counts().calls
+    assert told == [(whole, whole)]
+    settings = read_settings()
+    opened = open_data("world:users=30,items=80,seed=3", settings=settings)
+    how = How(settings=settings, world=opened.world, retry_failed=True)
+    asyncio.run(run("cot_rec.preference", corpus=opened.data, model="simulated:1", how=how))
+    (made.folder / FILE_NAME).unlink()
+    with Calls(made) as calls:
+        assert calls.find(Wanted(text="matter"), limit=1)
+
+
+def test_queries_are_words_and_nothing_of_fts_syntax_gets_through():
+    assert Query.of("") == Query()
+    assert Query.of('NEAR(a b) OR "x" -y col:z').match == '"near" "a" "b" "or" "x" "y" "col" "z"'
+    assert Query.of("don't").phrases == (("don", "t"),)
+    assert Query.of("Crème brûl*").match == '"creme" "brul"*'
+    with pytest.raises(UsageError, match="no word"):
+        Query.of("--- ***")
+
+
+def test_a_run_that_is_being_written_can_be_searched(made):
+    settings = read_settings()
+    assert isinstance(made, RunReader) and not isinstance(made, Run)
+    opened = open_data(DATA, settings=settings)
+    seen: list[int] = []
+
+    def look(snapshot) -> None:
+        if snapshot.done and not seen:
+            reader = open_run(settings.home, snapshot.run)
+            with Calls(reader) as calls:
+                seen.append(calls.count(Wanted(text="matter")))
+            reader.close()
+
+    how = How(settings=settings, world=opened.world, new=True, cache=False, progress=look)
+    asyncio.run(run("cot_rec.preference", corpus=opened.data, model="simulated:1", how=how))
+    assert seen

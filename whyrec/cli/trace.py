@@ -1,0 +1,167 @@
+"""`whyrec trace`: find the call, read what was sent and answered, follow a user through the graph, compare two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from whyrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, help="Find, read, compare and send again what a run asked of models.")
+
+_PIPED = 200
+_FORMATS = ("table", "json", "csv")
+
+
+@app.command("ls")
+def ls(
+    run: str = typer.Argument("latest", help="The run: its id, a beginning of it, or latest."),
+    text: str = typer.Argument("", help='Words the call must hold; "quoted words" follow one another, word* begins.'),
+    user: str = typer.Option("", help="Whose call."),
+    item: str = typer.Option("", help="About which item."),
+    example: str = typer.Option("", help="Of which example, such as test/A1."),
+    graph: str = typer.Option("", help="Of which graph."),
+    node: str = typer.Option("", help="Of which node."),
+    prompt: str = typer.Option("", help="With which prompt."),
+    version: str = typer.Option("", help="In which version of the prompt: the beginning of its digest."),
+    model: str = typer.Option("", help="Asked of which model."),
+    status: str = typer.Option("", help="ok or error."),
+    repaired: bool | None = typer.Option(None, "--repairs/--no-repairs", help="Only repairs, or none of them."),
+    cached: bool | None = typer.Option(None, "--cached/--not-cached", help="Only answers from the cache, or none."),
+    slower: float | None = typer.Option(None, min=0.0, help="At least so many seconds on the wire."),
+    dearer: float | None = typer.Option(None, min=0.0, help="At least so many US dollars."),
+    sort: str = typer.Option("call", help="call, time, seconds, waiting, tokens, cost or attempts."),
+    descending: bool = typer.Option(False, "--desc", help="The largest first."),
+    limit: int = typer.Option(30, min=1, help="So many calls."),
+    offset: int = typer.Option(0, min=0, help="After so many."),
+    output: str = typer.Option("table", "--format", help="table, json or csv."),
+) -> None:
+    """List the calls of a run that meet all conditions."""
+    given = dict(locals())
+    from rich.console import Console
+
+    from whyrec.cli.trace_text import as_csv, as_json, as_table
+    from whyrec.settings import read_settings
+    from whyrec.trace import Calls, Wanted
+    from whyrec.trace.address import find_run
+
+    if output not in _FORMATS:
+        raise UsageError(f"--format {output!r} is none of {', '.join(_FORMATS)}.")
+    if status not in ("", "ok", "error"):
+        raise UsageError(f"--status {status!r} is neither ok nor error.")
+    wanted = Wanted(**{name: given[name] for name in Wanted.__slots__})
+    found = find_run(read_settings().home, run)
+    console = _console()
+    try:
+        with Calls(found, progress=_Building(Console(stderr=True))) as calls:
+            lines = calls.find(wanted, order=sort, descending=descending, limit=limit, offset=offset)
+            if output != "table":
+                typer.echo(as_json(found, lines) if output == "json" else as_csv(lines), nl=False)
+                return
+            if not lines:
+                _nothing(console, found.id, calls.near(wanted), wanted)
+                return
+            console.print(as_table(found, lines, console.width))
+            total = calls.count(wanted)
+    finally:
+        found.close()
+    shown = f"{offset + 1:,} to {offset + len(lines):,} of {total:,} calls of {found.id}"
+    console.print(f"[dim]{shown}. Read one: whyrec trace show {found.id}:{lines[0].id}[/dim]", soft_wrap=True)
+
+
+@app.command("show")
+def show(
+    call: str = typer.Argument(help="RUN:NUMBER, or a number of the latest run."),
+    state: bool = typer.Option(False, "--state", help="Also the node's state before and after, made again."),
+) -> None:
+    """Show one call: the messages as sent, the answer, its reading, its numbers."""
+    from whyrec.cli.trace_text import of_call, of_steps
+    from whyrec.settings import read_settings
+    from whyrec.trace.address import find_call
+    from whyrec.workbench.asked import asked
+    from whyrec.workbench.path import Workplace
+
+    settings, console = read_settings(), _console()
+    run, number = find_call(settings.home, call)
+    try:
+        found = asked(run, number)
+        console.print(of_call(found))
+        if state:
+            key = str(found.call["example"])
+            if not key:
+                raise UsageError(f"Call {number} of {run.id} belongs to no example, so no state goes with it.")
+            path = Workplace(run, settings).path(key)
+            console.print(of_steps(path, only=number))
+    finally:
+        run.close()
+
+
+@app.command("example")
+def example(
+    run: str = typer.Argument(help="The run: its id, a beginning of it, or latest."),
+    user: str = typer.Argument(help="A user, an item, or the key of an example."),
+    states: bool = typer.Option(False, "--states", help="Also what every node changed in the state."),
+) -> None:
+    """Follow one example through the graph: every node in order with its calls, and what came out."""
+    from whyrec.cli.trace_text import of_path
+    from whyrec.settings import read_settings
+    from whyrec.trace.address import find_run
+    from whyrec.workbench.path import Workplace
+
+    settings = read_settings()
+    found = find_run(settings.home, run)
+    try:
+        place = Workplace(found, settings)
+        _console().print(of_path(found, place.path(place.key(user)), states=states))
+    finally:
+        found.close()
+
+
+@app.command("diff")
+def diff(
+    a: str = typer.Argument(help="A call (RUN:NUMBER), or RUN/USER for all of a user's calls in a run."),
+    b: str = typer.Argument(help="Another."),
+) -> None:
+    """Compare two calls, or one user in two runs, word by word."""
+    from whyrec.cli.trace_text import of_difference
+    from whyrec.settings import read_settings
+    from whyrec.workbench.difference import calls_of, difference
+
+    home, console = read_settings().home, _console()
+    for pair in difference(calls_of(home, a), calls_of(home, b)):
+        console.print(of_difference(pair, colour=console.color_system is not None))
+
+
+class _Building:
+    """Says on stderr how far the search index is."""
+
+    def __init__(self, console: Console) -> None:
+        self._console, self._told = console, -1
+
+    def __call__(self, done: int, whole: int) -> None:
+        percent = 100 * done // max(whole, 1)
+        if whole > 20_000 and percent // 5 > self._told:
+            self._told = percent // 5
+            self._console.print(f"[dim]building the search index, once: {done:,} of {whole:,} calls[/dim]")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PIPED)
+    return console
+
+
+def _nothing(console: Console, run: str, near: list[str], wanted: Any) -> None:
+    """Say that nothing was found, and what there is instead."""
+    console.print(f"No call of {run} meets all of that.", markup=False)
+    if near:
+        column = next(name for name in ("example", "user", "item") if getattr(wanted, name))
+        console.print(f"Its nearest {column}s: {', '.join(near)}", markup=False)
+    raise typer.Exit(1)

@@ -1,0 +1,264 @@
+"""What `whyrec trace` prints: calls as a list, one call as it was sent and answered, a path, a comparison.
+
+Everything that comes from data or a model goes into `rich.text.Text`, which never reads it as markup, and control
+characters are shown, not sent to the terminal.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from whyrec.trace import Line
+from whyrec.trace.words import Piece
+
+if TYPE_CHECKING:
+    from whyrec.runs import RunReader
+    from whyrec.workbench.asked import Asked
+    from whyrec.workbench.difference import Pair, Side
+    from whyrec.workbench.path import Path
+
+_TAG = re.compile(r"</?[a-z][a-z0-9_]*>")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_STYLES = {"same": "", "old": "red strike", "new": "green"}
+_SNIPPET = 24
+_TAKEN = 110  # columns that a list needs without the answers
+_LONG = 300
+
+
+def as_table(run: RunReader, lines: Sequence[Line], width: int) -> Table:
+    """Calls as a table; the beginning of the answer fills what is left of the line."""
+    table = Table("call", "for", "node", "prompt", "status", "tokens", "seconds", "cost", "answer", box=None)
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    for name in (5, 6, 7):
+        table.columns[name].justify = "right"
+    table.columns[-1].no_wrap = True
+    room = max(width - _TAKEN, _SNIPPET)
+    for line in lines:
+        call = run.call(line.id)
+        assert call is not None
+        said = " ".join(str(call["error"] or call["answer"]).split())
+        status = Text(line.status, style="red" if line.error_kind else "yellow" if line.turn else "")
+        whom = " ".join(filter(None, (line.user or line.example, line.item)))
+        tokens = f"{line.tokens_in}→{line.tokens_out}"
+        prompt = line.prompt.partition("/")[2] or line.prompt
+        row = (str(line.id), plain(whom), line.node, prompt, status, tokens, f"{line.service_s:.2f}", money(line.cost))
+        table.add_row(*row, plain(said if len(said) <= room else f"{said[: room - 1]}…"))
+    return table
+
+
+def as_json(run: RunReader, lines: Sequence[Line]) -> str:
+    """Calls as JSON, one object per line, texts included."""
+    told = []
+    for line in lines:
+        call = run.call(line.id)
+        assert call is not None
+        told.append(json.dumps({**call, "request": call["request"].hex()}, ensure_ascii=False) + "\n")
+    return "".join(told)
+
+
+def as_csv(lines: Sequence[Line]) -> str:
+    """Calls as CSV without their texts."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([f.name for f in dataclasses.fields(Line)])
+    writer.writerows(dataclasses.astuple(line) for line in lines)
+    return out.getvalue()
+
+
+def of_call(found: Asked) -> RenderableType:
+    """One call from top to bottom."""
+    from whyrec.workbench.answer import parsed
+
+    call, request = found.call, found.request
+    parts: list[RenderableType] = [_facts(found)]
+    if not found.faithful:
+        warning = "What was sent cannot be rendered again to the byte (the filters of prompts/ have changed since)."
+        parts.append(Text(warning, style="bold yellow"))
+    for message in request.messages:
+        parts += [_rule(message.role), Padding(fenced(message.content), (0, 2))]
+    if request.prefix:
+        parts += [_rule("assistant, begun for the model"), Padding(plain(request.prefix), (0, 2))]
+    if call["reasoning"]:
+        parts += [_rule("reasoning"), Padding(Text(visible(call["reasoning"]), style="italic"), (0, 2))]
+    if call["error"]:
+        parts += [_rule(f"no answer: {call['error_kind']}"), Padding(Text(visible(call["error"]), style="red"), (0, 2))]
+    else:
+        parts += [_rule("answer"), Padding(plain(call["answer"]), (0, 2))]
+    if found.continuations or call["error"]:
+        return Group(*parts)
+    fields, problem = parsed(request.format, call["answer"])
+    parts.append(_rule(f"as {request.format.name or request.format.kind}"))
+    parts.append(Padding(_fields(fields) if fields is not None else Text(problem, style="yellow"), (0, 2)))
+    return Group(*parts)
+
+
+def of_steps(path: Path, *, only: int | None = None) -> RenderableType:
+    """The state before and after the node that made a call, or every node of the path."""
+    parts: list[RenderableType] = []
+    for stop in path.stops:
+        if only is not None and only not in stop.calls:
+            continue
+        step = stop.step
+        before = dataclasses.asdict(step.before) if dataclasses.is_dataclass(step.before) else {}  # type: ignore[arg-type]
+        table = Table("field", "before", "after", box=None)
+        for name, value in step.update.items():
+            table.add_row(name, plain(brief(before.get(name))), plain(brief(value)))
+        parts += [_rule(f"state: step {step.number}, {step.node}"), Padding(table, (0, 2))]
+    return Group(*parts, *_verdict(path))
+
+
+def of_path(run: RunReader, path: Path, *, states: bool) -> RenderableType:
+    """The whole way of an example, drawn."""
+    stored = path.stored
+    status = stored.status if stored else "not settled"
+    tree = Tree(Text(f"{path.key}: {status}", style="bold"))
+    for stop in path.stops:
+        step = stop.step
+        branch = tree.add(Text(f"{step.number}. {step.node}", style="cyan"))
+        for number in stop.calls:
+            call = run.call(number)
+            assert call is not None
+            said = " ".join(str(call["error"] or call["answer"]).split())
+            line = Text.assemble(
+                (f"call {number} ", "bold"),
+                f"{call['prompt']}  {call['tokens_in']}→{call['tokens_out']} tokens, {call['service_s']:.2f} s  ",
+            )
+            branch.add(Group(line, plain(said[:_LONG])))
+        changed = ", ".join(step.update) or "nothing"
+        branch.add(Text(f"changed {changed}", style="dim"))
+        if states:
+            for name, value in step.update.items():
+                branch.add(Text.assemble((f"{name} = ", "dim"), visible(brief(value, most=2000))))
+    if stored is not None:
+        told = brief(stored.payload, most=2000) if stored.payload is not None else stored.reason
+        tree.add(Group(Text("result", style="cyan"), plain(told)))
+    return Group(tree, *_verdict(path))
+
+
+def of_difference(pair: Pair, *, colour: bool) -> RenderableType:
+    """Two calls side by side where they differ in numbers, one text with both where they differ in words."""
+    head = Table("", _name(pair.old), _name(pair.new), box=None)
+    for name, old, new in pair.settings:
+        head.add_row(name, plain(old), plain(new))
+    parts: list[RenderableType] = [head if pair.settings else Text(f"{_name(pair.old)} and {_name(pair.new)}")]
+    for title, pieces in (("messages", pair.prompt), ("answer", pair.answer)):
+        same = all(piece.kind == "same" for piece in pieces)
+        parts.append(_rule(f"{title}: the same" if same else title))
+        if not same:
+            parts.append(Padding(marked(pieces, colour=colour), (0, 2)))
+    results = [side.result if side else None for side in (pair.old, pair.new)]
+    if any(results):
+        table = Table("", "old", "new", box=None)
+        told = [brief(r.payload or r.reason, most=1000) if r else "" for r in results]
+        table.add_row("came to", *map(plain, told))
+        parts += [_rule("the example"), Padding(table, (0, 2))]
+    return Group(*parts)
+
+
+def marked(pieces: Sequence[Piece], *, colour: bool, around: int = 120) -> Text:
+    """Pieces in colour, or between [-old-] and {+new+}; of a long stretch that both have, the middle is left out."""
+    text = Text()
+    marks = {"same": ("", ""), "old": ("[-", "-]"), "new": ("{+", "+}")}
+    for at, piece in enumerate(pieces):
+        said = visible(piece.text)
+        if piece.kind == "same" and len(said) > 2 * around + 20:
+            first = said[:around] if at else ""
+            last = said[-around:] if at + 1 < len(pieces) else ""
+            said = f"{first} … {last}"
+        before, after = ("", "") if colour else marks[piece.kind]
+        text.append(f"{before}{said}{after}", style=_STYLES[piece.kind])
+    return text
+
+
+def fenced(content: str) -> Text:
+    """A message with its tags, which fence the data, in colour."""
+    text = Text(visible(content))
+    text.highlight_regex(_TAG, "magenta")
+    return text
+
+
+def plain(text: Any) -> Text:
+    """Text that is never markup."""
+    return Text(visible(str(text)))
+
+
+def visible(text: str) -> str:
+    """Control characters as their pictures."""
+    return _CONTROL.sub(lambda found: chr(0x2400 + ord(found[0])) if ord(found[0]) < 0x20 else "␦", text)
+
+
+def brief(value: Any, *, most: int = _LONG) -> str:
+    """A value of a state in one line."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    elif hasattr(value, "model_dump"):
+        value = value.model_dump(mode="json")
+    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return said if len(said) <= most else f"{said[:most]} … ({len(said):,} characters)"
+
+
+def money(cost: float | None) -> str:
+    """US dollars; "?" where the price is not known."""
+    return "?" if cost is None else f"${cost:.5f}" if cost else ""
+
+
+def _facts(found: Asked) -> Table:
+    call, sampling = found.call, found.request.sampling
+    told: Mapping[str, Any] = {
+        "call": f"{found.request.about.run}:{call['id']}",
+        "for": " ".join(filter(None, (call["example"], call["item"]))),
+        "by": f"{call['graph']} · {call['node']} · {call['prompt']} ({call['prompt_digest'][:8]})"
+        + (f" · repair {call['turn']}" if call["turn"] else ""),
+        "model": call["model"] + (f" ({call['answered_by']})" if call["answered_by"] != call["model"] else ""),
+        "asked with": f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}, at most "
+        f"{sampling.max_tokens} tokens, seed {sampling.seed}, sample {call['sample']}, retry {call['retry']}",
+        "tokens": f"{call['tokens_in']} in ({call['tokens_cached']} cached), {call['tokens_out']} out",
+        "time": f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(call['at']))}, waited {call['queue_s']:.2f} s, "
+        f"{call['service_s']:.2f} s on the wire, sent {call['attempts']} times, cache {call['cache']}",
+        "ended": f"{call['finish']}" + (f", {money(call['cost'])}" if call["cost"] else ""),
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in told.items():
+        table.add_row(Text(name, style="dim"), plain(value))
+    return table
+
+
+def _fields(fields: Mapping[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, value in fields.items():
+        table.add_row(Text(name, style="dim"), plain(brief(value, most=4000)))
+    return table
+
+
+def _verdict(path: Path) -> list[RenderableType]:
+    if path.ended:
+        return [Text(f"It ended here: {path.ended}", style="yellow")]
+    if path.differs:
+        said = "What comes out now is not what the run has stored: code, prompts or an earlier run changed since."
+        return [Text(said, style="bold yellow")]
+    if path.stored is not None:
+        return [Text("Made again from the recorded calls; what comes out is what the run has stored.", style="dim")]
+    return []
+
+
+def _name(side: Side | None) -> str:
+    return side.address if side else "(no such call)"
+
+
+def _rule(title: str) -> Rule:
+    return Rule(Text(title, style="bold"), align="left", style="dim")

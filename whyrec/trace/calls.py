@@ -1,0 +1,257 @@
+"""Calls of a run, found by whom they were for, who asked, how they went, and what their texts hold.
+
+Every condition is one of `Wanted`'s fields and all of them hold together. User, item, example and node are look-ups in
+an index of the run's file; what has none (slow, costly) reads the calls in order until enough are found. The texts of
+a call are read only when one call is opened (`Calls.one`).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from types import TracebackType
+from typing import Any, Literal
+
+from whyrec.errors import UnknownNameError, UsageError
+from whyrec.runs import RunReader
+from whyrec.sqlite import connect
+from whyrec.trace.search import Query, TextIndex
+
+Progress = Callable[[int, int], None]
+
+ORDERS: Mapping[str, str] = {
+    "call": "c.id",
+    "time": "c.at",
+    "seconds": "c.service_s",
+    "waiting": "c.queue_s",
+    "tokens": "c.tokens_in + c.tokens_out",
+    "cost": "c.cost",
+    "attempts": "c.attempts",
+}
+_INDEXED = ("example", "user", "item")
+_NAMED = ("node", "prompt")
+_CAP = 100_000
+_NEAR = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which calls. Empty fields ask for nothing.
+
+    Attributes:
+        user, item, example: for whom: original ids, and the example's key ("valid/A1").
+        graph, node, prompt, model: who asked, and whom.
+        version: beginning of the prompt's digest.
+        status: "ok" answered, "error" not.
+        repaired: True: only repairs (turn > 0); False: only first questions.
+        cached: True: answered by the cache or by the flight of an identical call; False: by the model.
+        slower: at least so many seconds on the wire.
+        dearer: at least so many US dollars.
+        text: words that all stand in the call's texts; "quoted words" stand there one after the other, word* begins
+            a word.
+    """
+
+    user: str = ""
+    item: str = ""
+    example: str = ""
+    graph: str = ""
+    node: str = ""
+    prompt: str = ""
+    version: str = ""
+    model: str = ""
+    status: Literal["", "ok", "error"] = ""
+    repaired: bool | None = None
+    cached: bool | None = None
+    slower: float | None = None
+    dearer: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A call without its texts; the columns are those of docs/runs.md."""
+
+    id: int
+    at: float
+    kind: str
+    example: str
+    user: str
+    item: str
+    split: str
+    graph: str
+    node: str
+    prompt: str
+    prompt_digest: str
+    turn: int
+    retry: int
+    sample: int
+    model: str
+    finish: str
+    attempts: int
+    tokens_in: int
+    tokens_out: int
+    tokens_cached: int
+    cost: float | None
+    queue_s: float
+    service_s: float
+    cache: str
+    error_kind: str
+    error: str
+
+    @property
+    def status(self) -> str:
+        """ "ok", "repair", "cached" or the kind of the error, for a list."""
+        if self.error_kind:
+            return self.error_kind
+        return "repair" if self.turn else "ok" if self.cache == "miss" else "cached"
+
+
+_COLUMNS = ",".join(f"c.{f.name}" for f in fields(Line))
+
+
+class Calls:
+    """The calls of one run. A context manager; opened read-only, so a run may be looked at while it is written.
+
+    Args:
+        run: the run.
+        progress: told (done, all) while a full-text index is being built, which the first search does.
+    """
+
+    def __init__(self, run: RunReader, *, progress: Progress | None = None) -> None:
+        self.run = run
+        self._read = connect(run.path, read_only=True)
+        self._index = TextIndex(run)
+        self._progress = progress
+
+    def find(
+        self, wanted: Wanted, *, order: str = "call", descending: bool = False, limit: int = 50, offset: int = 0
+    ) -> list[Line]:
+        """The calls wanted, in an order of `ORDERS`, `limit` of them after the first `offset`.
+
+        Raises:
+            UnknownNameError: no such order; or the run knows no node or prompt of that name.
+            UsageError: a search text without a word.
+        """
+        if order not in ORDERS:
+            raise UnknownNameError("order", order, ORDERS)
+        lines = self._matching(wanted, f"{ORDERS[order]} {'DESC' if descending else 'ASC'}")
+        found: list[Line] = []
+        for position, line in enumerate(lines):
+            if len(found) == limit:
+                break
+            if position >= offset:
+                found.append(line)
+        return found
+
+    def count(self, wanted: Wanted, *, cap: int = _CAP) -> int:
+        """How many calls are wanted; `cap` where there are at least so many, which is as far as is counted."""
+        if wanted == Wanted():
+            return int(self._read.execute("SELECT count(*) FROM call").fetchone()[0])
+        if Query.of(wanted.text).phrases:
+            return sum(1 for _, _ in zip(range(cap), self._matching(wanted, "c.id ASC"), strict=False))
+        tables, where, values = self._sql(wanted)
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {tables} WHERE {where} LIMIT ?)"
+        return int(self._read.execute(sql, (*values, cap)).fetchone()[0])
+
+    def one(self, call: int) -> dict[str, Any]:
+        """A call by its number, with its texts, as `RunReader.calls` gives it.
+
+        Raises:
+            UsageError: the run has no such call.
+        """
+        found = self.run.call(call)
+        if found is None:
+            last = self._read.execute("SELECT max(id) FROM call").fetchone()[0] or 0
+            raise UsageError(f"The run {self.run.id} has no call {call}; its calls are numbered 1 to {last:,}.")
+        return found
+
+    def values(self, column: Literal["node", "prompt"]) -> list[str]:
+        """Every node, or every prompt, of the run, sorted."""
+        if column == "prompt":
+            rows = self._read.execute("SELECT DISTINCT name FROM prompt ORDER BY name").fetchall()
+            return [name for (name,) in rows]
+        # a leap through the index from name to name, however many calls there are
+        leap = (
+            "WITH RECURSIVE t(v) AS (SELECT min(node) FROM call UNION ALL"
+            " SELECT (SELECT min(node) FROM call WHERE node > t.v) FROM t WHERE t.v IS NOT NULL)"
+            " SELECT v FROM t WHERE v IS NOT NULL"
+        )
+        return [name for (name,) in self._read.execute(leap).fetchall()]
+
+    def near(self, wanted: Wanted) -> list[str]:
+        """Keys like the one asked for, where nothing was found: the next ones in the index, and the likest spelling."""
+        for column in _INDEXED:
+            given = getattr(wanted, column)
+            if given:
+                sql = f"SELECT DISTINCT {column} FROM call WHERE {column}<>'' AND {column}>=? ORDER BY {column} LIMIT ?"
+                after = [row[0] for row in self._read.execute(sql, (given, 200)).fetchall()]
+                first = [name for name in after if name.startswith(given)]
+                alike = difflib.get_close_matches(given, after, n=_NEAR)
+                return list(dict.fromkeys((*first, *alike, *after)))[:_NEAR]
+        return []
+
+    def close(self) -> None:
+        """Close the files; the run stays open. Idempotent."""
+        self._index.close()
+        self._read.close()
+
+    def __enter__(self) -> Calls:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _matching(self, wanted: Wanted, order: str) -> Iterator[Line]:
+        tables, where, values = self._sql(wanted)
+        phrases = Query.of(wanted.text).phrases
+        sql = f"SELECT {_COLUMNS} FROM {tables} WHERE {where} ORDER BY {order}"
+        for row in self._read.execute(sql, values):
+            line = Line(*row)
+            if not phrases or self._index.holds(line.id, phrases):
+                yield line
+
+    def _sql(self, wanted: Wanted) -> tuple[str, str, tuple[Any, ...]]:
+        """(tables, condition, values); the search index is brought up to date and attached where text is wanted."""
+        self._known(wanted)
+        conditions = list(_conditions(wanted))
+        tables = "call c"
+        if match := Query.of(wanted.text).match:
+            self._index.update(self._progress)
+            self._index.attach(self._read)
+            conditions.append(("t.call_text MATCH ?", (match,)))
+            one_of_few = any(getattr(wanted, column) for column in _INDEXED)
+            first, second = ("call c", "x.call_text t") if one_of_few else ("x.call_text t", "call c")
+            tables = f"{first} CROSS JOIN {second} ON c.id = t.rowid"
+        where = " AND ".join(sql for sql, _ in conditions) or "1"
+        return tables, where, tuple(value for _, values in conditions for value in values)
+
+    def _known(self, wanted: Wanted) -> None:
+        """A node or prompt that the run does not know is a typo, not an empty list."""
+        for column in _NAMED:
+            given = getattr(wanted, column)
+            if given and given not in (known := self.values(column)):  # type: ignore[arg-type]
+                raise UnknownNameError(f"{column} in the run {self.run.id}", given, known)
+
+
+def _conditions(wanted: Wanted) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """(SQL, its values) for every field that asks for something, text aside."""
+    for column in (*_INDEXED, "graph", "node", "prompt", "model"):
+        given = getattr(wanted, column)
+        if given:
+            # the <> '' lets SQLite use the partial indexes
+            yield f"c.{column}=?" + (f" AND c.{column}<>''" if column in _INDEXED else ""), (given,)
+    if wanted.version:
+        yield "substr(c.prompt_digest, 1, ?)=?", (len(wanted.version), wanted.version)
+    if wanted.status:
+        yield ("c.error_kind=''" if wanted.status == "ok" else "c.error_kind<>''"), ()
+    if wanted.repaired is not None:
+        yield ("c.turn>0" if wanted.repaired else "c.turn=0"), ()
+    if wanted.cached is not None:
+        yield ("c.cache<>'miss'" if wanted.cached else "c.cache='miss'"), ()
+    if wanted.slower is not None:
+        yield "c.service_s>=?", (wanted.slower,)
+    if wanted.dearer is not None:
+        yield "c.cost>=?", (wanted.dearer,)

@@ -1,0 +1,190 @@
+"""Full text over a run's calls: blanks, repairs, answers, reasoning and errors, found by the words they hold.
+
+The index is a file of its own beside the run's (`search.sqlite`), built at the first search and brought up to date at
+every later one, so writing a run costs nothing for it; deleting it loses nothing. It is a contentless FTS5 table that
+knows which call holds which word but not where, which keeps it at a tenth of the texts; so words that must follow one
+another are looked for in the texts of the calls that hold them all. The static text of a prompt is not in it: look
+for the prompt's name instead.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from filelock import FileLock
+
+from whyrec.errors import UsageError
+from whyrec.runs import RunReader
+from whyrec.runs.rows import unpack
+from whyrec.sqlite import connect, readable
+
+FILE_NAME = "search.sqlite"
+_PIECE = 10_000  # calls per transaction: what an interrupted build loses at most
+_TEXTS = ("blanks", "messages", "answer", "reasoning")
+_WORD = re.compile(r"[^\W_]+")
+_ASKED = re.compile(r'"([^"]*)"|(\S+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for.
+
+    Attributes:
+        match: for FTS5: every word, quoted.
+        phrases: words that must follow one another.
+    """
+
+    match: str = ""
+    phrases: tuple[tuple[str, ...], ...] = ()
+
+    @classmethod
+    def of(cls, text: str) -> Query:
+        """Read what a person typed.
+
+        Raises:
+            UsageError: it has no word in it.
+        """
+        if not text.strip():
+            return cls()
+        asked: list[str] = []
+        phrases: list[tuple[str, ...]] = []
+        for quoted, bare in _ASKED.findall(text):
+            found = words(quoted or bare)
+            asked += [f'"{word}"' for word in found]
+            if found and not quoted and bare.endswith("*"):
+                asked[-1] += "*"
+            if len(found) > 1:
+                phrases.append(tuple(found))
+        if not asked:
+            raise UsageError(f"There is no word in the search text {text!r}. Words are letters and digits.")
+        return cls(" ".join(dict.fromkeys(asked)), tuple(phrases))
+
+
+class TextIndex:
+    """The full-text index of one run.
+
+    Args:
+        run: the run.
+    """
+
+    def __init__(self, run: RunReader) -> None:
+        self._run, self._path = run, run.folder / FILE_NAME
+        self._attached: sqlite3.Connection | None = None
+
+    def update(self, progress: Callable[[int, int], None] | None = None) -> int:
+        """Index the calls that came since; returns how many.
+
+        Raises:
+            UsageError: the folder cannot be written, or there is no space.
+        """
+        try:
+            with FileLock(f"{self._path}.lock"):
+                return self._grow(progress)
+        except OSError as error:
+            raise UsageError(f"The search index {self._path} cannot be written ({error}).") from None
+        except sqlite3.Error as error:
+            raise readable(self._path, error) from error
+
+    def attach(self, connection: sqlite3.Connection) -> None:
+        """Make the index visible to a connection as schema `x`. Once per index."""
+        if self._attached is None:
+            connection.execute("ATTACH ? AS x", (f"{self._path.absolute().as_uri()}?mode=ro",))
+            self._attached = connection
+
+    def holds(self, call: int, phrases: tuple[tuple[str, ...], ...]) -> bool:
+        """Whether all these words follow one another in the call's texts."""
+        found = self._run.call(call)
+        assert found is not None, "an index knows only calls of its run"
+        texts = [words(text) for text in _strings([found[column] for column in _TEXTS] + [found["error"]])]
+        return all(any(_within(phrase, text) for text in texts) for phrase in phrases)
+
+    def close(self) -> None:
+        """Forget the connection it was attached to."""
+        self._attached = None
+
+    def _grow(self, progress: Callable[[int, int], None] | None) -> int:
+        index = connect(self._path)
+        read = connect(self._run.path, read_only=True)
+        try:
+            index.execute(
+                "CREATE VIRTUAL TABLE IF NOT EXISTS call_text USING fts5"
+                "(body, content='', detail=none, tokenize='unicode61 remove_diacritics 2')"
+            )
+            index.execute("CREATE TABLE IF NOT EXISTS upto (id INTEGER NOT NULL)")
+            start = done = int(index.execute("SELECT coalesce(max(id), 0) FROM upto").fetchone()[0])
+            last = int(read.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0])
+            while done < last:
+                until = min(done + _PIECE, last)
+                index.execute("BEGIN IMMEDIATE")
+                index.executemany(
+                    "INSERT INTO call_text(rowid, body) VALUES (?, ?)", self._bodies(read, after=done, until=until)
+                )
+                index.execute("DELETE FROM upto")
+                index.execute("INSERT INTO upto VALUES (?)", (until,))
+                index.execute("COMMIT")
+                done = until
+                if progress is not None:
+                    progress(done - start, last - start)
+            return last - start
+        finally:
+            read.close()
+            index.close()
+
+    def _bodies(self, read: sqlite3.Connection, *, after: int, until: int) -> Iterator[tuple[int, str]]:
+        """(number, all words) of each call; a text that many calls share is unpacked once in a while, not each time."""
+        known: dict[int, str] = {}
+        for number, error, *digests in read.execute(
+            f"SELECT id, error, {','.join(_TEXTS)} FROM call WHERE id > ? AND id <= ? ORDER BY id", (after, until)
+        ):
+            parts = words(error) if error else []
+            for digest in digests:
+                if digest is None:
+                    continue
+                if digest not in known:
+                    size, body = read.execute("SELECT size, body FROM text WHERE digest=?", (digest,)).fetchone()
+                    known[digest] = " ".join(words("\n".join(_strings([unpack(size, body)]))))
+                parts.append(known[digest])
+            yield number, " ".join(parts)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text as the index sees them: lower case, without accents, letters and digits only."""
+    if not text.isascii():
+        plain = unicodedata.normalize("NFKD", text)
+        text = "".join([c for c in plain if not unicodedata.combining(c)])
+    return _WORD.findall(text.lower())
+
+
+def _strings(texts: list[str]) -> Iterator[str]:
+    """Every string in texts that may be JSON; numbers and names of fields are left out."""
+    for text in texts:
+        if text[:1] in '{["':
+            try:
+                yield from _leaves(json.loads(text))
+            except ValueError:
+                yield text
+        elif text:
+            yield text
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner)
+
+
+def _within(phrase: tuple[str, ...], text: list[str]) -> bool:
+    """Whether the words of the phrase follow one another in the text."""
+    size = len(phrase)
+    return any(tuple(text[i : i + size]) == phrase for i, word in enumerate(text) if word == phrase[0])

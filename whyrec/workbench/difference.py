@@ -1,0 +1,134 @@
+"""Two calls, or the calls of one user in two runs, set side by side: what was said to the model, and what it answered.
+
+Calls of two runs are matched by node, turn and order. What each example came to stands with its last call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from whyrec.errors import UnknownNameError
+from whyrec.runs import Result
+from whyrec.trace import Calls, Wanted
+from whyrec.trace.address import find_call, find_run
+from whyrec.trace.words import Piece, compare
+from whyrec.workbench.asked import Asked, asked
+
+_MOST = 200  # calls of one example
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: a call, where it is, and what its example came to."""
+
+    address: str
+    asked: Asked
+    result: Result | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two calls that belong together, or one without its like.
+
+    Attributes:
+        old, new: the two; None where one side has no such call.
+        settings: (name, old, new) of what was asked differently besides the messages.
+        prompt: the messages, word by word.
+        answer: the answers, word by word.
+    """
+
+    old: Side | None
+    new: Side | None
+    settings: tuple[tuple[str, str, str], ...]
+    prompt: tuple[Piece, ...]
+    answer: tuple[Piece, ...]
+
+
+def calls_of(home: Path, address: str) -> list[Side]:
+    """The call RUN:NUMBER, or all calls of RUN/USER in order.
+
+    Raises:
+        UsageError, UnknownNameError: there is no such run, call or user.
+    """
+    name, slash, user = address.partition("/")
+    if not slash:
+        run, number = find_call(home, address)
+        try:
+            return [_side(run.id, asked(run, number), run.result)]
+        finally:
+            run.close()
+    run = find_run(home, name)
+    try:
+        with Calls(run) as calls:
+            wanted = Wanted(example=user) if "/" in user else Wanted(user=user)
+            lines = calls.find(wanted, limit=_MOST)
+            if not lines:
+                raise UnknownNameError(f"user in the run {run.id}", user, calls.near(wanted))
+        return [_side(run.id, asked(run, line.id), run.result) for line in lines]
+    finally:
+        run.close()
+
+
+def difference(old: Sequence[Side], new: Sequence[Side]) -> list[Pair]:
+    """The calls of both, matched.
+
+    Raises:
+        UsageError: a single call is compared with all calls of a user.
+    """
+    if len(old) == len(new) == 1:
+        return [_pair(old[0], new[0])]
+    left, right = _by_place(old), _by_place(new)
+    return [_pair(left.get(place), right.get(place)) for place in dict.fromkeys((*left, *right))]
+
+
+def said(side: Asked) -> str:
+    """All messages as one text."""
+    prefix = f"\n--- assistant, begun\n{side.request.prefix}" if side.request.prefix else ""
+    return "\n".join(f"--- {message.role}\n{message.content}" for message in side.request.messages) + prefix
+
+
+def _side(run: str, found: Asked, result_of: Callable[[str], Result | None]) -> Side:
+    key = str(found.call["example"])
+    return Side(f"{run}:{found.call['id']}", found, result_of(key) if key else None)
+
+
+def _by_place(sides: Sequence[Side]) -> dict[tuple[object, ...], Side]:
+    found: dict[tuple[object, ...], Side] = {}
+    for side in sides:
+        call = side.asked.call
+        place = (call["node"], call["item"], call["turn"], call["sample"])
+        found[(*place, sum(known[:-1] == place for known in found))] = side
+    return found
+
+
+def _pair(old: Side | None, new: Side | None) -> Pair:
+    before, after = (_told(side) for side in (old, new))
+    names = dict.fromkeys((*before, *after))
+    changed = tuple((n, before.get(n, ""), after.get(n, "")) for n in names if before.get(n, "") != after.get(n, ""))
+    texts = [said(side.asked) if side else "" for side in (old, new)]
+    answers = [str(side.asked.call["answer"] or side.asked.call["error"]) if side else "" for side in (old, new)]
+    return Pair(old, new, changed, tuple(compare(*texts)), tuple(compare(*answers)))
+
+
+def _told(side: Side | None) -> dict[str, str]:
+    """What was asked besides the messages, and by which version of the prompt."""
+    if side is None:
+        return {}
+    call, request = side.asked.call, side.asked.request
+    sampling = request.sampling
+    told = {
+        "model": call["model"],
+        "prompt": f"{call['prompt']} {call['prompt_digest'][:8]}".strip(),
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "max_tokens": sampling.max_tokens,
+        "seed": sampling.seed,
+        "stop": ", ".join(sampling.stop),
+        "answer type": request.format.name,
+        "tokens in": call["tokens_in"],
+        "tokens out": call["tokens_out"],
+        "finish": call["finish"],
+    }
+    return {name: str(value) for name, value in told.items()}
