@@ -53,8 +53,9 @@ def test_pairs_and_steps_of_a_run(tmp_path):
     assert "0 of them new" in whyrec("scoter", "index", chains, "--data", DATA, "--search", "garden hose").output
     held = json.loads(whyrec("search", "--collections", "--json").output)
     assert [(one["rows"], one["about"]) for one in held] == [(24, f"steps of {chains}")]
-    with pytest.raises(UsageError, match="other data"):
-        whyrec("scoter", "pairs", chains, "--data", "world:users=61,items=80", "--out", str(out))
+    for command in (("pairs", chains, "--out", str(out)), ("index", chains)):
+        with pytest.raises(UsageError, match="other data"):
+            whyrec("scoter", *command, "--data", "world:users=61,items=80")
     later = run_id("scoter.distil", "-o", "template=two_step", "-o", "split=test")
     with pytest.raises(LeakageError, match="no train prefix"):
         whyrec("scoter", "pairs", later, "--data", DATA, "--out", str(out))

@@ -79,15 +79,19 @@ def index(
     from whyrec.data.text import captions
     from whyrec.embed import open_embedder
     from whyrec.embed.store import VectorStore, collection_name
+    from whyrec.errors import UsageError
     from whyrec.settings import read_settings
 
     settings, console = read_settings(), Console(highlight=False)
     stored, options = _distilled(settings, run)
     try:
+        corpus = load(data, settings=settings)
+        if stored.info()["data_digest"] != corpus.digest:
+            raise UsageError(f"Run {stored.id} was made from other data than {corpus.name}. Name the data it is of.")
         found = said(stored)
     finally:
         stored.close()
-    fit_on = captions(load(data, settings=settings))
+    fit_on = captions(corpus)
     embedder = open_embedder(str(options["embedder"]), fit_on=fit_on, cache=settings.home / "embedders")
     name = collection_name(f"{found.what}-{stored.id}", data, embedder.name)
     vectors = VectorStore(store or settings.home / "vectors")
