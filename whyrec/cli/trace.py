@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -41,36 +41,7 @@ def ls(
     output: str = typer.Option("table", "--format", help="table, json or csv."),
 ) -> None:
     """List the calls of a run that meet all conditions."""
-    given = dict(locals())
-    from rich.console import Console
-
-    from whyrec.cli.trace_text import as_csv, as_json, as_table
-    from whyrec.settings import read_settings
-    from whyrec.trace import Calls, Wanted
-    from whyrec.trace.address import find_run
-
-    if output not in _FORMATS:
-        raise UsageError(f"--format {output!r} is none of {', '.join(_FORMATS)}.")
-    if status not in ("", "ok", "error"):
-        raise UsageError(f"--status {status!r} is neither ok nor error.")
-    wanted = Wanted(**{name: given[name] for name in Wanted.__slots__})
-    found = find_run(read_settings().home, run)
-    console = _console()
-    try:
-        with Calls(found, progress=_Building(Console(stderr=True))) as calls:
-            lines = calls.find(wanted, order=sort, descending=descending, limit=limit, offset=offset)
-            if output != "table":
-                typer.echo(as_json(found, lines) if output == "json" else as_csv(lines), nl=False)
-                return
-            if not lines:
-                _nothing(console, found.id, calls.near(wanted), wanted)
-                return
-            console.print(as_table(found, lines, console.width))
-            total = calls.count(wanted)
-    finally:
-        found.close()
-    shown = f"{offset + 1:,} to {offset + len(lines):,} of {total:,} calls of {found.id}"
-    console.print(f"[dim]{shown}. Read one: whyrec trace show {found.id}:{lines[0].id}[/dim]", soft_wrap=True)
+    _ls(dict(locals()))
 
 
 @app.command("show")
@@ -136,6 +107,39 @@ def diff(
         console.print(of_difference(pair, colour=console.color_system is not None))
 
 
+def _ls(given: dict[str, Any]) -> None:
+    """Find the calls and print them."""
+    from rich.console import Console
+
+    from whyrec.cli.trace_text import as_csv, as_json, as_table
+    from whyrec.settings import read_settings
+    from whyrec.trace import Calls, Wanted
+    from whyrec.trace.address import find_run
+
+    output, offset, status = given["output"], given["offset"], given["status"]
+    if output not in _FORMATS:
+        raise UsageError(f"--format {output!r} is none of {', '.join(_FORMATS)}.")
+    if status not in ("", "ok", "error"):
+        raise UsageError(f"--status {status!r} is neither ok nor error.")
+    wanted = Wanted(**{name: given[name] for name in Wanted.__slots__})
+    order = {"order": given["sort"], "descending": given["descending"], "limit": given["limit"], "offset": offset}
+    console, found = _console(), find_run(read_settings().home, given["run"])
+    try:
+        with Calls(found, progress=_Building(Console(stderr=True))) as calls:
+            lines = calls.find(wanted, **order)
+            if output != "table":
+                typer.echo(as_json(found, lines) if output == "json" else as_csv(lines), nl=False)
+                return
+            if not lines:
+                _nothing(console, found.id, calls.near(wanted), wanted)
+            console.print(as_table(found, lines, console.width))
+            total = calls.count(wanted)
+    finally:
+        found.close()
+    shown = f"{offset + 1:,} to {offset + len(lines):,} of {total:,} calls of {found.id}"
+    console.print(f"[dim]{shown}. Read one: whyrec trace show {found.id}:{lines[0].id}[/dim]", soft_wrap=True)
+
+
 class _Building:
     """Says on stderr how far the search index is."""
 
@@ -158,7 +162,7 @@ def _console() -> Console:
     return console
 
 
-def _nothing(console: Console, run: str, near: list[str], wanted: Any) -> None:
+def _nothing(console: Console, run: str, near: list[str], wanted: Any) -> NoReturn:
     """Say that nothing was found, and what there is instead."""
     console.print(f"No call of {run} meets all of that.", markup=False)
     if near:
