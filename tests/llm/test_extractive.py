@@ -21,7 +21,8 @@ from agents.answers import Answer, answer_format, read
 from whyrec.data import world
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
-from whyrec.llm.blocks import read_blocks, tokens
+from whyrec.llm.blocks import Text, read_blocks, sentences, tokens
+from whyrec.llm.extract_rank import quotable
 from whyrec.llm.extractive import Extractive, open_
 from whyrec.llm.labels import choice_format, label_probabilities
 from whyrec.llm.model import About, AnswerFormat, Message, Request, Sampling, Scorer
@@ -293,6 +294,17 @@ def test_opening() -> None:
     assert open_("", settings=Settings(), world=None).name == "extractive"
     with pytest.raises(UsageError, match="no variants"):
         open_("large", settings=Settings(), world=None)
+
+
+def test_what_is_quoted_does_not_depend_on_what_was_read_before() -> None:
+    """Found by a kill on real data: a title that reads like a list was quoted or not, as the caches had it."""
+    quotable.cache_clear()
+    title = "Working Hands Cream, 3.4 oz."
+    assert quotable(Text(title)) == (title,)
+    quotable.cache_clear()
+    sentences.cache_clear()
+    sentences("".join(list(title)))  # the cache now holds an equal string, not this one
+    assert quotable(Text(title)) == (title,)
 
 
 def test_reading_blocks() -> None:

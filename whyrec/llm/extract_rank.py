@@ -101,7 +101,7 @@ def quotable(text: Text) -> tuple[str, ...]:
     for name, value in text.fields:
         if name not in _RATINGS:
             whole += sentences(value)
-    return tuple(s for s in whole if s is text.head or not entries(s.rstrip(".")))
+    return tuple(s for s in whole if s == text.head or not entries(s.rstrip(".")))
 
 
 def _reads_like_prose(text: str) -> bool:
@@ -224,7 +224,7 @@ def _line_weight(line: Line, lateness: float) -> float:
 
 def _centrality(sentence: str, weights: Mapping[str, float]) -> float:
     found = stems(sentence)
-    return sum(weights.get(s, 0.0) for s in set(found)) / (len(found) + 4)
+    return sum(weights.get(s, 0.0) for s in dict.fromkeys(found)) / (len(found) + 4)
 
 
 def rarity(lines: Sequence[Line]) -> dict[str, float]:
