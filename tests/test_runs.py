@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,9 +16,7 @@ import pytest
 from whyrec.errors import LockedError, UnknownNameError, UsageError
 from whyrec.llm.model import About, Reply, TokenLogprob, Usage
 from whyrec.runs import CallRecord, Counts, Identity, Result, Run, list_runs, open_run, pack, remove_run
-from whyrec.runs.redact import redact
 from whyrec.runs.schema import MIGRATIONS
-from whyrec.sqlite import BATCH_ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
 IDENTITY = Identity("cot_rec.preference", "amazon14_beauty", "d1", "extractive", options={"batch": 10})
@@ -55,47 +52,6 @@ def run(tmp_path: Path):
     run.close()
 
 
-# --- identity
-
-
-def test_identity_is_what_changes_answers() -> None:
-    same = Identity("cot_rec.preference", "/data/amazon14_beauty", "d1", "extractive", options={"batch": 10})
-    assert same.digest == IDENTITY.digest and same.stem == IDENTITY.stem
-    assert re.fullmatch("[0-9a-f]{16}", IDENTITY.digest)
-    for other in (
-        Identity("cot_rec.perception", "amazon14_beauty", "d1", "extractive", options={"batch": 10}),
-        Identity("cot_rec.preference", "amazon14_beauty", "d2", "extractive", options={"batch": 10}),
-        Identity("cot_rec.preference", "amazon14_beauty", "d1", "echo", options={"batch": 10}),
-        Identity("cot_rec.preference", "amazon14_beauty", "d1", "extractive", "r2", options={"batch": 10}),
-        Identity(
-            "cot_rec.preference", "amazon14_beauty", "d1", "extractive", prompts={"p": "1"}, options={"batch": 10}
-        ),
-        Identity("cot_rec.preference", "amazon14_beauty", "d1", "extractive", options={"batch": 5}),
-    ):
-        assert other.digest != IDENTITY.digest
-
-
-def test_identity_does_not_depend_on_the_order_or_kind_of_its_options() -> None:
-    a = Identity("g", "d", "x", "m", options={"a": 1, "b": (1, 2), "c": Path("x")})
-    b = Identity("g", "d", "x", "m", options={"c": "x", "b": [1, 2], "a": 1})
-    assert a.digest == b.digest
-    with pytest.raises(TypeError, match="cannot be written as JSON"):
-        _ = Identity("g", "d", "x", "m", options={"a": object()}).digest
-
-
-def test_identity_survives_a_new_process() -> None:
-    code = (
-        "from whyrec.runs import Identity; print(Identity('cot_rec.preference','amazon14_beauty','d1','extractive',"
-        "options={'batch':10}).digest)"
-    )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT).strip() == IDENTITY.digest
-
-
-def test_ids_are_safe_folder_names() -> None:
-    assert Identity("g", "world:users=20,items=3", "x", "m").stem.startswith("g-world_users_20_items_3-")
-    assert Identity("g", "../../etc/Wörld !", "x", "m").stem.startswith("g-w_rld-")
-
-
 # --- opening
 
 
@@ -129,12 +85,6 @@ def test_one_writer_at_a_time_and_the_other_is_told_who(run: Run, tmp_path: Path
     assert f"pid {os.getpid()}" in said and run.id in said and "--new" in said
     with pytest.raises(LockedError):
         Run.open(tmp_path, IDENTITY)
-
-
-def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
-    process = killed_writer(tmp_path)
-    Run.open(tmp_path, Identity("g", "d", "x", "m")).close()
-    assert process.returncode == -signal.SIGKILL
 
 
 def test_manifest(run: Run, tmp_path: Path) -> None:
@@ -346,92 +296,6 @@ def test_metrics_are_replaced_by_name_and_labels(run: Run) -> None:
 
 # --- durability
 
-WRITER = """
-    import sys, time
-    from pathlib import Path
-    from whyrec.llm.model import About, Reply
-    from whyrec.runs import CallRecord, Identity, Result, Run, pack
-
-    run = Run.open(Path(sys.argv[1]), Identity("g", "d", "x", "m"))
-    i = 0
-    while True:
-        run.log(CallRecord(time.time(), "complete", "m", i.to_bytes(16, "big"), 0, 0, About(example=str(i)),
-                           pack("{}"), answer=pack(str(i)), reply=Reply(str(i))))
-        run.record([Result(f"{i:06d}", "u", "test", "done", payload={"i": i})])
-        i += 1
-        if i % 10 == 0:
-            print(i, flush=True)
-        time.sleep(0.0005)
-"""
-
-
-def killed_writer(home: Path, lines: int = 30) -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(WRITER), str(home)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-    assert process.stdout is not None
-    for _ in range(lines):
-        process.stdout.readline()
-    os.kill(process.pid, signal.SIGKILL)
-    process.stdout.close()
-    process.wait()
-    return process
-
-
-def test_a_killed_run_keeps_what_was_committed_and_goes_on(tmp_path: Path) -> None:
-    killed_writer(tmp_path)
-    run = Run.open(tmp_path, Identity("g", "d", "x", "m"))
-    results = list(run.results())
-    assert len(results) >= 300 - 2 * BATCH_ROWS - 200  # what 100 ms of this writer may be
-    assert [r.payload for r in results] == [{"i": i} for i in range(len(results))]
-    assert all(run.reply_for(i.to_bytes(16, "big")) for i in range(len(results)))
-    assert run.counts().done == len(results)
-    run.close()
-
-
-LIMITED = """
-    import resource, sys
-    from pathlib import Path
-    from whyrec.errors import UsageError
-    from whyrec.runs import Identity, Result, Run
-
-    limit = int(sys.argv[2])
-    run = None
-    try:
-        if limit < 1000:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        run = Run.open(Path(sys.argv[1]), Identity("g", "d", "x", "m"))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        for i in range(5000):
-            run.record([Result(f"{i:06d}", "u", "test", "done", payload={"i": [str(j * i) for j in range(200)]})])
-            run.flush()
-        print("never")
-    except UsageError as error:
-        print(error)
-    finally:
-        try:
-            if run is not None:
-                run.close()
-        except UsageError as error:
-            print("closed:", error)
-"""
-
-
-@pytest.mark.parametrize("limit", [300_000, 500])
-def test_no_space_is_one_sentence_and_loses_nothing(tmp_path: Path, limit: int) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(LIMITED), str(tmp_path), str(limit)],
-        capture_output=True, text=True, check=False, cwd=ROOT,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    assert "no space left to write" in ended.stdout.splitlines()[0] and "same command again" in ended.stdout
-    assert "never" not in ended.stdout and "Traceback" not in ended.stderr
-    run = Run.open(tmp_path, Identity("g", "d", "x", "m"))
-    keys = [r.key for r in run.results()]
-    assert keys == [f"{i:06d}" for i in range(len(keys))] and (limit < 1000 or len(keys) > 5)
-    run.record([done("more")])
-    run.close()
-
 
 def test_record_and_log_never_wait_for_the_disk(run: Run) -> None:
     blocker = sqlite3.connect(run.folder / "run.sqlite", isolation_level=None)
@@ -505,27 +369,7 @@ def test_export_of_an_empty_run(run: Run, tmp_path: Path) -> None:
     assert pl.read_parquet(tmp_path / "empty.parquet").shape == (0, 6)
 
 
-# --- secrets and docs
-
-
-@pytest.mark.parametrize(
-    ("text", "secret"),
-    [
-        ("vllm:x@http://me:hunter22@host/v1", "hunter22"),
-        ("401: Authorization: Bearer abc.def-ghi123", "abc.def-ghi123"),
-        ("Incorrect API key provided: sk-proj-abcDEF123456", "abcDEF123456"),
-        ("run --api-key=topsecretvalue --users 3", "topsecretvalue"),
-        ('{"api_key": "topsecretvalue"}', "topsecretvalue"),
-        ("OPENAI_API_KEY=topsecretvalue", "topsecretvalue"),
-    ],
-)
-def test_secrets_are_cut_out(text: str, secret: str) -> None:
-    assert secret not in redact(text) and "[secret]" in redact(text)
-
-
-def test_ordinary_text_is_not_cut() -> None:
-    text = "openai:gpt-4o at http://127.0.0.1:8000/v1 took 4000 tokens: too many (limit 3000); skip-task-12345678"
-    assert redact(text) == text
+# --- docs
 
 
 def test_the_documentation_names_every_table_and_column(run: Run) -> None:

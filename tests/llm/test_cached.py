@@ -1,31 +1,21 @@
 """The call cache: what makes two requests the same, who is asked, and what is kept."""
 
 import asyncio
-import os
 import random
-import signal
-import sqlite3
-import subprocess
-import sys
-import textwrap
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whyrec.errors import UsageError
 from whyrec.llm.cache_file import CacheFile
-from whyrec.llm.cached import Cached, request_digest, score_digest
+from whyrec.llm.cached import Cached, request_digest
 from whyrec.llm.model import (
-    About,
-    AnswerFormat,
     Message,
     Refused,
     Reply,
     Request,
-    Sampling,
     Scorer,
     ServerFault,
     TokenLogprob,
@@ -81,60 +71,6 @@ class ScoringModel(Model):
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "home" / "cache.sqlite"
-
-
-# --- keys
-
-
-def test_a_digest_changes_with_all_that_changes_answers_and_with_nothing_else() -> None:
-    base = Request((Message("user", "a"), Message("assistant", "b")), Sampling(stop=("x",)), samples=(0, 1))
-    same = [
-        replace(base, about=About(run="r", user="u", turn=3, blanks={"x": 1})),
-        replace(base, samples=(0,)),
-        replace(base, sampling=Sampling(temperature=0, stop=("x",))),
-    ]
-    others = [
-        replace(base, messages=(Message("user", "a"),)),
-        replace(base, messages=(Message("system", "a"), Message("assistant", "b"))),
-        replace(base, messages=(Message("user", "ab"), Message("assistant", ""))),
-        replace(base, messages=(Message("user", 'a"],["assistant","b'),)),
-        replace(base, sampling=Sampling(temperature=0.5, stop=("x",))),
-        replace(base, sampling=Sampling(top_p=0.5, stop=("x",))),
-        replace(base, sampling=Sampling(max_tokens=7, stop=("x",))),
-        replace(base, sampling=Sampling(stop=("y",))),
-        replace(base, sampling=Sampling(stop=("x",), seed=1)),
-        replace(base, format=AnswerFormat("json", "n", "{}")),
-        replace(base, format=AnswerFormat("tags", "n", "{}")),
-        replace(base, format=AnswerFormat("json", "n", '{"a":1}')),
-        replace(base, prefix="p"),
-        replace(base, top_logprobs=5),
-        replace(base, retry=1),
-    ]
-    digest = request_digest(base, 0)
-    assert len(digest) == 16 and all(request_digest(other, 0) == digest for other in same)
-    all_digests = [digest, request_digest(base, 1), *[request_digest(other, 0) for other in others]]
-    assert len(set(all_digests)) == len(all_digests)
-    assert {f.name for f in fields(Request)} == {
-        "messages", "sampling", "samples", "format", "prefix", "top_logprobs", "retry", "about"
-    }, "a new field of Request must be put into the digest, or into this list on purpose"  # fmt: skip
-    assert {f.name for f in fields(Sampling)} == {"temperature", "top_p", "max_tokens", "stop", "seed"}
-    assert {f.name for f in fields(AnswerFormat)} == {"kind", "name", "schema"}
-
-
-def test_the_digest_is_frozen() -> None:
-    request = Request((Message("system", "Sei kurz."), Message("user", "wér?")), Sampling(seed=3), prefix="{")
-    assert request_digest(request, 2).hex() == "38bb8de9802d834def5f27f98b1b9727"
-
-
-@given(st.lists(st.text(max_size=8), min_size=1, max_size=3), st.lists(st.text(max_size=8), min_size=1, max_size=3))
-def test_different_messages_never_look_the_same(a: list[str], b: list[str]) -> None:
-    first, second = (Request(tuple(Message("user", text) for text in texts)) for texts in (a, b))
-    assert (request_digest(first, 0) == request_digest(second, 0)) == (a == b)
-
-
-def test_scores_have_digests_of_their_own() -> None:
-    scores = [score_digest(ASK, texts) for texts in (["a"], ["a", "b"], ["ab"])]
-    assert len({request_digest(ASK, 0), *scores}) == 4
 
 
 # --- hits
@@ -364,109 +300,3 @@ async def test_scores_are_cached_one_by_one(path: Path) -> None:
     assert [s.continuation for s in second] == ["maybe", "no", "yes", "no"]
     assert second[2] == first[0] == TokenScores("yes", (-3.0, -0.25))
     await cached.close()
-
-
-# --- the file
-
-
-def start(code: str, *arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT)
-
-
-async def test_two_processes_share_one_file(path: Path) -> None:
-    cached = Cached(Model(), CacheFile(path))
-    await cached.complete(ASK)
-    cached._file.flush()
-    code = textwrap.dedent(f"""
-        import asyncio
-        from pathlib import Path
-        from whyrec.llm.cache_file import CacheFile
-        from whyrec.llm.cached import Cached
-        from whyrec.llm.model import Message, Request
-
-        class Never:
-            name, revision = "m", "1"
-            async def complete(self, request): raise AssertionError("asked")
-            async def close(self): pass
-
-        async def main():
-            file = CacheFile(Path({str(path)!r}))
-            (reply,) = await Cached(Never(), file).complete(Request((Message("user", "who?"),)))
-            print(ascii(reply.text))
-            for i in range(500):
-                file.put(i.to_bytes(16, "big"), "m", str(i))
-            file.close()
-        asyncio.run(main())
-    """)
-    process = start(code)
-    for i in range(500):
-        cached._file.put(i.to_bytes(16, "little") + b"!", "m", str(i))
-    said, _ = process.communicate()
-    assert said.strip() == ascii("answer 1.0 ünï\ud83d")
-    await cached.close()
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT count(*) FROM answer").fetchone() == (1001,)
-    connection.close()
-
-
-KILLED = """
-    import asyncio, sys
-    from pathlib import Path
-    from whyrec.llm.cache_file import CacheFile
-    from whyrec.llm.cached import Cached
-    from whyrec.llm.model import Message, Reply, Request
-
-    class Server:
-        name, revision = "m", "1"
-        async def complete(self, request):
-            await asyncio.sleep(0.005)
-            return [Reply("x", sample=s) for s in request.samples]
-        async def close(self): pass
-
-    async def main():
-        cached = Cached(Server(), CacheFile(Path(sys.argv[1])))
-        for i in range(10_000):
-            await cached.complete(Request((Message("user", str(i)),)))
-            print(i, flush=True)
-    asyncio.run(main())
-"""
-
-
-async def test_a_killed_process_asks_at_most_one_commit_window_again(path: Path) -> None:
-    process = start(textwrap.dedent(KILLED), str(path))
-    assert process.stdout is not None
-    for _ in range(100):
-        process.stdout.readline()
-    os.kill(process.pid, signal.SIGKILL)
-    delivered = 100 + len(process.stdout.read().split())
-    process.stdout.close()
-    process.wait()
-    model = Model()
-    cached = Cached(model, CacheFile(path))
-    for i in range(delivered):
-        await cached.complete(Request((Message("user", str(i)),)))
-    await cached.close()
-    assert len(model.asked) <= 64
-
-
-async def test_a_full_disk_is_one_sentence(path: Path) -> None:
-    file = CacheFile(path)
-    file._writer._connection.execute("PRAGMA max_page_count=8")
-    cached = Cached(Model(), file)
-    for i in range(50):
-        file.put(str(i).encode(), "m", "".join(random.Random(i).choices("abcdefghijklmnop", k=2000)))
-    with pytest.raises(UsageError, match=r"no space left to write.*Nothing already done is lost"):
-        file.flush()
-    with pytest.raises(UsageError, match="no space left"):
-        await cached.complete(ASK)
-    with pytest.raises(UsageError, match="no space left"):
-        await cached.close()
-
-
-def test_wrong_places(tmp_path: Path) -> None:
-    (tmp_path / "cache.sqlite").mkdir()
-    with pytest.raises(UsageError, match="is a folder, but a SQLite file is needed"):
-        CacheFile(tmp_path / "cache.sqlite")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="is a file, but a folder is needed"):
-        CacheFile(tmp_path / "file" / "cache.sqlite")
