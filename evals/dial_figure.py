@@ -14,6 +14,8 @@ import numpy as np
 from evals.dial import Curve, Dialled, Without
 from evals.table import short
 
+_FROM_ZERO = 0.45  # an axis that would start above this share of its end does not start at zero
+_ASIDE = 0.01  # how far the second curve is moved aside, so that intervals do not hide one another
 _INK, _PALE, _LESS, _GREY, _BAND = "#1f3a5f", "#9db4cf", "#b8671b", "#8a8a8a", "#e9e9e9"
 
 
@@ -39,7 +41,7 @@ def draw(found: Dialled, title: str, path: Path) -> Path:
     _name(axis, names)
     axis.set_title(title, fontsize=9.5, loc="left")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None} if path.suffix == ".png" else None)
+    figure.savefig(path, dpi=110, metadata={"Software": None} if path.suffix == ".png" else None)
     return path
 
 
@@ -57,7 +59,7 @@ def _curve(axis: Any, curve: Curve, levels: tuple[float, ...], *, color: str, st
     means = np.array([m.mean for m in curve.means])
     reach = [means - [m.low for m in curve.means], [m.high for m in curve.means] - means]
     axis.errorbar(
-        levels,
+        np.array(levels) + (0 if style == "-" else _ASIDE),
         means,
         yerr=reach,
         color=color,
@@ -78,7 +80,9 @@ def _dress(axis: Any, found: Dialled) -> None:
     better = " (lower is better)" if found.lower else ""
     axis.set_ylabel(f"{short(found.metric)}{better}", fontsize=8.5)
     axis.tick_params(labelsize=8)
-    axis.set_ylim(bottom=min(0.0, axis.get_ylim()[0]))
+    low, high = axis.get_ylim()
+    if low < _FROM_ZERO * high:
+        axis.set_ylim(bottom=min(0.0, low))
     axis.set_xlim(found.levels[0] - 0.04, found.levels[-1] + 0.04)
     axis.grid(axis="y", color="#eeeeee", linewidth=0.8)
     axis.set_axisbelow(True)

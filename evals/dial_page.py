@@ -42,6 +42,7 @@ the method is about, and the row below it what that part is worth. Sizes were ch
 before any of these was looked at.
 """
 
+_SMALL = 0.01  # differences below this get a fourth digit
 # how a difference is called where lower may be better, too
 _WORDS: Mapping[Beside, str] = {"above": "better", "below": "worse", "not above": "not better"}
 
@@ -164,7 +165,8 @@ def _interval(summary: Summary) -> str:
 
 
 def _plus(summary: Summary) -> str:
-    return f"{summary.mean:+.3f} [{summary.low:+.3f}, {summary.high:+.3f}]"
+    digits = 4 if max(abs(summary.low), abs(summary.high)) < _SMALL else 3
+    return f"{summary.mean:+.{digits}f} [{summary.low:+.{digits}f}, {summary.high:+.{digits}f}]"
 
 
 def _signed(found: Slope) -> str:

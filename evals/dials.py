@@ -169,6 +169,10 @@ DIALS: Final[tuple[Dial, ...]] = (
         beside="no reason",
         users=120,
         seconds=36.0,
+        remark=(
+            "The model that chooses gets better together with its reasons, so the row without a reason turns, too; "
+            "what the reason is worth is the difference, and these worlds are small for it."
+        ),
     ),
     Dial(
         name="scoter",
@@ -198,6 +202,10 @@ DIALS: Final[tuple[Dial, ...]] = (
         without=("chance", "popularity", "item-CF"),
         users=600,
         seconds=14.0,
+        remark=(
+            "Twenty descriptions lead to some thirteen different items (two descriptions may mean the same one), so "
+            "chance, which is twenty items drawn by lot, is a strict reference: a useless model falls below it."
+        ),
     ),
     Dial(
         name="rallrec",
@@ -215,6 +223,11 @@ DIALS: Final[tuple[Dial, ...]] = (
         users=600,
         rows=160,
         seconds=25.0,
+        remark=(
+            "With the paper's alpha of .1, eq. 10 gives the samples little weight against an expert that agrees with "
+            "itself, so the merged outcome hardly moves from the expert alone: its slope is small, though sure within "
+            "each world. The same samples unmerged (dashed) have a steeper one."
+        ),
     ),
     Dial(
         name="rallrec.thinking",
@@ -242,6 +255,7 @@ DIALS: Final[tuple[Dial, ...]] = (
         over="facts",
         users=250,
         seconds=10.0,
+        remark=("The first no-model row is the best guess that needs none; a guess by lot stands beside it."),
     ),
     Dial(
         name="hotpotqa.cot",
@@ -255,6 +269,7 @@ DIALS: Final[tuple[Dial, ...]] = (
         over="facts",
         users=250,
         seconds=8.0,
+        remark=("The first no-model row is the best guess that needs none; a guess by lot stands beside it."),
     ),
 )
 
