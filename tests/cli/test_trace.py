@@ -49,6 +49,32 @@ def test_two_runs_and_two_calls_are_compared_word_by_word():
     assert "messages: the same" in same and "answer: the same" in same
 
 
+def test_a_call_is_sent_again_changed():
+    run = made("--llm", "simulated:1")
+    said = whyrec(
+        "trace",
+        "replay",
+        f"{run}:1",
+        "--llm",
+        "simulated:0",
+        "--replace",
+        "at most 60 words=>in a word",
+        "--times",
+        "2",
+    )
+    assert (
+        "[-at most 60 words-]{+in a word+}" in said
+        and said.count("now: simulated:0") == 2
+        and "Kept as replay 1" in said
+    )
+    with pytest.raises(UsageError, match="OLD=>NEW"):
+        whyrec("trace", "replay", f"{run}:1", "--replace", "x")
+    with pytest.raises(UsageError, match="cannot be read"):
+        whyrec("trace", "replay", f"{run}:1", "--prompt", "/nowhere.md")
+    with pytest.raises(UnknownNameError, match="Did you mean 'simulated'"):
+        whyrec("trace", "replay", f"{run}:1", "--llm", "simulatd:1")
+
+
 def test_json_and_csv_are_for_other_programs():
     run = made("--llm", "extractive")
     rows = [json.loads(line) for line in whyrec("trace", "ls", run, "--format", "json", "--limit", "3").splitlines()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -105,6 +106,54 @@ def diff(
     home, console = read_settings().home, _console()
     for pair in difference(calls_of(home, a), calls_of(home, b)):
         console.print(of_difference(pair, colour=console.color_system is not None))
+
+
+@app.command("replay")
+def replay(
+    call: str = typer.Argument(help="RUN:NUMBER, or a number of the latest run."),
+    llm: str = typer.Option("", "--llm", help="Ask this model instead."),
+    prompt: Path | None = typer.Option(None, "--prompt", help="Say it in the words of this prompt file."),
+    replaced: list[str] = typer.Option([], "--replace", help="OLD=>NEW: put a text in place of another; repeatable."),
+    setting: list[str] = typer.Option([], "--set", help="temperature=0.2, top_p, max_tokens or seed; repeatable."),
+    times: int = typer.Option(1, min=1, max=100, help="So many samples."),
+    budget_usd: float | None = typer.Option(None, min=0.0, help="Not if it may cost more US dollars than this."),
+) -> None:
+    """Send a call again, changed, and show old and new side by side. It is kept beside the run, not in it."""
+    import asyncio
+
+    from whyrec.cli.trace_text import of_replay
+    from whyrec.llm import Budget
+    from whyrec.settings import read_settings
+    from whyrec.trace.address import find_call
+    from whyrec.workbench import replay as bench
+    from whyrec.workbench.asked import asked
+
+    settings, console = read_settings(), _console()
+    text = _text_of(prompt) if prompt else ""
+    change = bench.read_change(setting, llm=llm, prompt=text, replaced=tuple(map(_pair, replaced)), times=times)
+    run, number = find_call(settings.home, call)
+    try:
+        budget = Budget(dollars=budget_usd)
+        again = asyncio.run(bench.replay(run, number, change, settings=settings, budget=budget))
+        console.print(of_replay(asked(run, number), again, colour=console.color_system is not None))
+    finally:
+        run.close()
+    if any(said.error for said in again.said):
+        raise typer.Exit(1)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    old, arrow, new = text.partition("=>")
+    if not arrow:
+        raise UsageError(f"--replace {text!r} is not of the form OLD=>NEW.")
+    return old, new
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The prompt file {path} cannot be read ({error}).") from None
 
 
 def _ls(given: dict[str, Any]) -> None:

@@ -23,13 +23,14 @@ from rich.text import Text
 from rich.tree import Tree
 
 from whyrec.trace import Line
-from whyrec.trace.words import Piece
+from whyrec.trace.words import Piece, compare
 
 if TYPE_CHECKING:
     from whyrec.runs import RunReader
     from whyrec.workbench.asked import Asked
     from whyrec.workbench.difference import Pair, Side
     from whyrec.workbench.path import Path
+    from whyrec.workbench.replay import Replayed
 
 _TAG = re.compile(r"</?[a-z][a-z0-9_]*>")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -168,6 +169,28 @@ def of_difference(pair: Pair, *, colour: bool) -> RenderableType:
         table.add_row("came to", *map(plain, told))
         parts += [_rule("the example"), Padding(table, (0, 2))]
     return Group(*parts)
+
+
+def of_replay(found: Asked, again: Replayed, *, colour: bool) -> RenderableType:
+    """What was said then and now: the change in the messages, then the answers beside one another."""
+    from whyrec.workbench.difference import as_text
+
+    call = found.call
+    parts: list[RenderableType] = []
+    pieces = compare(as_text(found.request.messages), as_text(again.messages))
+    if any(piece.kind != "same" for piece in pieces):
+        parts += [_rule("messages, changed"), Padding(marked(pieces, colour=colour), (0, 2))]
+    table = Table("", f"then: {call['model']}", *[f"now: {again.model}"] * len(again.said), box=None, show_lines=True)
+    answers = [said.error or said.text for said in again.said]
+    table.add_row("answer", plain(call["error"] or call["answer"]), *map(plain, answers))
+    if call["reasoning"] or any(said.reasoning for said in again.said):
+        table.add_row("reasoning", plain(call["reasoning"]), *[plain(said.reasoning) for said in again.said])
+    tokens = [f"{said.tokens_in}→{said.tokens_out}" for said in again.said]
+    table.add_row("tokens", f"{call['tokens_in']}→{call['tokens_out']}", *tokens)
+    table.add_row("seconds", f"{call['service_s']:.2f}", *[f"{said.seconds:.2f}" for said in again.said])
+    table.add_row("cost", money(call["cost"]), *[money(said.cost) for said in again.said])
+    where = Text(f"Kept as replay {again.id} of {found.request.about.run}; the run's results stay as they are.", "dim")
+    return Group(*parts, _rule("answers"), table, where)
 
 
 def marked(pieces: Sequence[Piece], *, colour: bool, around: int = 120) -> Text:

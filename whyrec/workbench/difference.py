@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from whyrec.errors import UnknownNameError
+from whyrec.llm.model import Message
 from whyrec.runs import Result
 from whyrec.trace import Calls, Wanted
 from whyrec.trace.address import find_call, find_run
@@ -83,10 +84,10 @@ def difference(old: Sequence[Side], new: Sequence[Side]) -> list[Pair]:
     return [_pair(left.get(place), right.get(place)) for place in dict.fromkeys((*left, *right))]
 
 
-def said(side: Asked) -> str:
-    """All messages as one text."""
-    prefix = f"\n--- assistant, begun\n{side.request.prefix}" if side.request.prefix else ""
-    return "\n".join(f"--- {message.role}\n{message.content}" for message in side.request.messages) + prefix
+def as_text(messages: Sequence[Message], prefix: str = "") -> str:
+    """A conversation as one text."""
+    begun = f"\n--- assistant, begun\n{prefix}" if prefix else ""
+    return "\n".join(f"--- {message.role}\n{message.content}" for message in messages) + begun
 
 
 def _side(run: str, found: Asked, result_of: Callable[[str], Result | None]) -> Side:
@@ -107,7 +108,7 @@ def _pair(old: Side | None, new: Side | None) -> Pair:
     before, after = (_told(side) for side in (old, new))
     names = dict.fromkeys((*before, *after))
     changed = tuple((n, before.get(n, ""), after.get(n, "")) for n in names if before.get(n, "") != after.get(n, ""))
-    texts = [said(side.asked) if side else "" for side in (old, new)]
+    texts = [as_text(side.asked.request.messages, side.asked.request.prefix) if side else "" for side in (old, new)]
     answers = [str(side.asked.call["answer"] or side.asked.call["error"]) if side else "" for side in (old, new)]
     return Pair(old, new, changed, tuple(compare(*texts)), tuple(compare(*answers)))
 
