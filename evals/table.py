@@ -56,7 +56,7 @@ def grid(results: Results) -> Grid:
     shown = (*results.metrics, *results.measures)
     headings = ["", *(f"{short(m)} [{LEVEL:.0%}]" for m in shown), f"Δ {short(judged_metric(results))} (p)"]
     headings += [f"{short(judged_metric(results))} over seeds"] if several else []
-    headings += ["n", *results.columns]
+    headings += ["n", *(_published_heading(results, column) for column in _shown_columns(results))]
     chance = _chance(results, several)
     rows = [*chance, *(_cells(results, row, several) for row in results.rows.values())]
     anchors = {i + len(chance) for i, row in enumerate(results.rows.values()) if row.anchor}
@@ -74,7 +74,7 @@ def terminal(results: Results, width: int = 200) -> RenderableType:
 
     made = grid(results)
     title = f"{results.title} · {results.data.name}"
-    published = len(results.columns)
+    published = len(_shown_columns(results))
     widest = [max(len(row[i]) for row in (made.headings, *made.rows)) for i in range(len(made.headings))]
     if sum(widest) + 2 * len(widest) <= width or not published:
         tables = [_rich(made, title)]
@@ -160,7 +160,7 @@ def footing(results: Results) -> list[str]:
         lines += ["Over seeds: Student's t interval over the seeds' means, the noise of training."]
     if base:
         lines += [f"Δ (p): against {', '.join(base)}; paired permutation test over {unit}, not adjusted."]
-    lines += [f"{column}: published, {where}." for column, where in results.columns.items()]
+    lines += [f"{column}: published, {results.columns[column]}." for column in _shown_columns(results)]
     lines += [f"{name}: {text}" for name, text in results.notes.items()]
     lines += [f"{row.name}: {row.runs[0].about[BELOW]}" for row in results.rows.values() if BELOW in row.runs[0].about]
     return [*lines, _provenance(results)]
@@ -196,7 +196,7 @@ def _cells(results: Results, row: Row, several: bool) -> list[str]:
         cells += [f"±{(seeds.high - seeds.low) / 2:.4f} ({seeds.n})" if seeds else f"({len(row.runs)})"]
     n, unscored = _counts(row)
     cells += [f"{n:,}" + (f" (+{unscored:,} unscored)" if unscored else "")]
-    return cells + [_published(row, column, (*results.metrics, *results.measures)) for column in results.columns]
+    return cells + [_published(row, c, _printed_metrics(results, c)) for c in _shown_columns(results)]
 
 
 def _chance(results: Results, several: bool) -> list[list[str]]:
@@ -205,8 +205,23 @@ def _chance(results: Results, several: bool) -> list[list[str]]:
         return []
     runs = [run for row in results.rows.values() for run in row.runs if run.chance]
     values = [number(runs[0].chance[m]) if runs and m in runs[0].chance else "" for m in results.metrics]
-    blank = ["" for _ in (*results.measures, "delta", *(["seeds"] if several else []), "n", *results.columns)]
+    blank = ["" for _ in (*results.measures, "delta", *(["seeds"] if several else []), "n", *_shown_columns(results))]
     return [[CHANCE, *values, *blank]] if any(values) else []
+
+
+def _shown_columns(results: Results) -> list[str]:
+    """Published columns in which a row of this table has a number."""
+    return [column for column in results.columns if any(row.published.get(column) for row in results.rows.values())]
+
+
+def _printed_metrics(results: Results, column: str) -> list[str]:
+    """What of ours was printed in a column."""
+    found = {m for row in results.rows.values() for m in row.published.get(column, {})}
+    return [m for m in (*results.metrics, *results.measures) if m in found]
+
+
+def _published_heading(results: Results, column: str) -> str:
+    return f"{column}: {' / '.join(map(short, _printed_metrics(results, column)))}"
 
 
 def _published(row: Row, column: str, metrics: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def table(bench: Callable[..., Any]) -> Results:
 
 def test_ours_with_interval_beside_theirs_and_the_anchors(table: Results) -> None:
     made = grid(table)
-    assert made.headings[:3] == ("", "R@10 [95%]", "N@10 [95%]") and made.headings[-1] == "Food"
+    assert made.headings[:3] == ("", "R@10 [95%]", "N@10 [95%]") and made.headings[-1] == "Food: R@10 / N@10"
     rows = {row[0]: row for row in made.rows}
     assert list(rows) == ["chance", "popularity", "plain", "strong", "same", "written"]
     assert rows["chance"][1] == "0.0870" and made.dim == {0, 1}
@@ -46,6 +46,13 @@ def test_markdown_names_data_protocol_and_what_stands_beside(table: Results) -> 
     assert "**strong wins** (it should): Supported." in text and "**plain wins** (it should not): Contradicted." in text
     lines = [line for line in text.splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in lines}) == 1 and len(lines) == 2 + 6
+
+
+def test_a_published_column_without_a_row_of_ours_and_a_chance_beside_chance_are_left_out(table: Results) -> None:
+    made = markdown(table.model_copy(update={"columns": {**table.columns, "Nothing": "a table that has no such row"}}))
+    assert "Nothing" not in made and "| *chance* |" in made
+    with_row = {**table.rows, "chance": table.rows["popularity"].model_copy(update={"name": "chance"})}
+    assert markdown(table.model_copy(update={"rows": with_row})).count("| *chance* |") == 1
 
 
 def test_csv_can_be_read_back(table: Results) -> None:
@@ -113,7 +120,7 @@ def test_what_exists_only_over_a_set_of_users_stands_after_the_metrics(bench: Ca
     made = grid(table)
     rows = {row[0]: row for row in made.rows}
     assert made.headings[3] == "mapb [95%]" and rows["strong"][3] == "1.5000 [1.2500, 1.7500]"
-    assert rows["plain"][3] == "" and rows["strong"][-1] == "– / 0.0150 / 0.9000"
+    assert rows["plain"][3] == "" and rows["strong"][-1] == "0.0150 / 0.9000"
     written = {r["cell"]: r for r in csv.DictReader(io.StringIO(as_csv(table)))}
     assert (written["strong"]["mapb low"], written["plain"]["mapb"]) == ("1.25", "")
     again = tables.read(b.place.table(table.slug))
