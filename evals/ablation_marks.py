@@ -16,7 +16,7 @@ import numpy as np
 
 from evals import pulse, rallrec, scoter
 from evals.metrics import Floats, metric, placements
-from evals.rallrec_clicks import pool_of
+from evals.rallrec_clicks import Pool, pool_of
 from evals.registry import Options
 from evals.replicate import Ground
 from graphs.rallrec.merge import ALPHA, EPSILON
@@ -37,7 +37,9 @@ def marks_of(kind: str, on: Ground, llm: str, options: Options) -> dict[str, flo
     """The diagnostics of this kind; none for ""."""
     if not kind:
         return {}
-    return {"pulse": of_trees, "scoter": of_templates, "rallrec": of_merging}[kind](on, llm, options)
+    return {"pulse": of_trees, "scoter": of_templates, "merging": of_merging, "injection": of_hints}[kind](
+        on, llm, options
+    )
 
 
 def of_trees(on: Ground, llm: str, options: Options) -> dict[str, float]:
@@ -189,26 +191,45 @@ def of_templates(on: Ground, llm: str, options: Options) -> dict[str, float]:
 
 def of_merging(on: Ground, llm: str, options: Options) -> dict[str, float]:
     """How much the samples differ, what weight that gives them, and how good either side is."""
-    assert isinstance(on.data, Corpus)
-    rows = ctr_rows(on.data)
-    pool = pool_of(on.artefacts.results(rallrec.asked("hinted", llm, options)), rows, "test")
+    pool = _pool(on, "hinted", llm, options)
     assert pool.experts is not None
     own, expert = ALPHA / (pool.variance + EPSILON), 1.0 / (pool.experts[:, 1] + EPSILON)
-    share = own / (own + expert)
-    loss = metric("log_loss")
-
-    def of(p: Floats) -> tuple[float, float]:
-        return float(placements(p, pool.clicked)[0].mean()), float(loss.clicks(p, pool.clicked).mean())
-
-    thinking, alone = of(pool.own), of(pool.experts[:, 0])
+    told = [r.payload for r in on.artefacts.results(rallrec.asked("hinted", llm, options)) if r.payload is not None]
     return {
         "rows whose samples differ": float((pool.variance > 1e-6).mean()),
         "mean variance of the samples": float(pool.variance.mean()),
         "mean variance of the expert": float(pool.experts[:, 1].mean()),
-        "mean weight of the samples by eq. 10": float(share.mean()),
+        "share of a history that is shown": float(np.mean([len(p["shown"]) / p["events"] for p in told])),
+        "mean weight of the samples by eq. 10": float((own / (own + expert)).mean()),
         "the same held constant": ALPHA / (1 + ALPHA),
-        "AUC of the samples": thinking[0],
-        "log loss of the samples": thinking[1],
-        "AUC of the expert": alone[0],
-        "log loss of the expert": alone[1],
+        **_worth("the samples", pool.own, pool),
+        **_worth("the expert", pool.experts[:, 0], pool),
+    }
+
+
+def of_hints(on: Ground, llm: str, options: Options) -> dict[str, float]:
+    """How often a hint says yes and is right, and how well thoughts with and without it rank."""
+    pool = _pool(on, "hinted", llm, options)
+    assert pool.experts is not None
+    yes = pool.experts[:, 0] > 0.5
+    found = {
+        "rows liked": float(pool.clicked.mean()),
+        "hints that say yes": float(yes.mean()),
+        "hints that are right": float((yes == pool.clicked).mean()),
+    }
+    for name, other in (("no hint", "unhinted"), ("the hint", "hinted"), ("another row's hint", "another row's hint")):
+        found |= _worth(f"thinking with {name}", (kept := _pool(on, other, llm, options)).own, kept)
+    return found
+
+
+def _pool(on: Ground, name: str, llm: str, options: Options) -> Pool:
+    assert isinstance(on.data, Corpus)
+    return pool_of(on.artefacts.results(rallrec.asked(name, llm, options)), ctr_rows(on.data), "test")
+
+
+def _worth(name: str, p: Floats, pool: Pool) -> dict[str, float]:
+    """AUC and log loss of some probabilities."""
+    return {
+        f"AUC of {name}": float(placements(p, pool.clicked)[0].mean()),
+        f"log loss of {name}": float(metric("log_loss").clicks(p, pool.clicked).mean()),
     }

@@ -164,9 +164,9 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         users=160,
         crowd=400,
         items=400,
-        marks="rallrec",
+        marks="merging",
         made_per_world=True,
-        seconds=20.0,
+        seconds=6.0,
     ),
     Ablation(
         name="rallrec-injection",
@@ -182,9 +182,9 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         users=160,
         crowd=400,
         items=400,
-        marks="",
+        marks="injection",
         made_per_world=True,
-        seconds=20.0,
+        seconds=8.0,
     ),
 )
 
