@@ -110,7 +110,7 @@ def _measured(context: Context, seed: int, *, asked: Asked, options: Options, wh
             name = f"{NAME}.{Path(context.corpus.name).name}.{asked.llm}.seed{seed}.png"
             title = f"{context.corpus.name}, rationales by {asked.llm}: users that training did not see"
             path = options.cache.parent / "figures" / name
-            about["picture"] = str(draw(before, shown, path, title=title))
+            about["picture"] = draw(before, shown, path, title=title).name
     return Told(shown.rankings(), about=about, measures=shown.measures(seed))
 
 

@@ -1,9 +1,10 @@
-"""The picture of PULSE's Figure 3: a thought space before (left) and after training (right), of users it did not see.
+"""The picture of PULSE's Figure 3: a thought space before and after training, for users that training did not see.
 
-Above, a t-SNE of behaviours and rationales together, as in the paper, but gathered: a dot stands for the behaviours in
-one cell of the plane, as large as they are many, and a line leads to the mean place of their own rationales. Short
-lines are rationales near their behaviours. Below, what no projection can bend: the cosines of behaviours with their own
-rationale and with those of others, all pairs counted. Drawn without pyplot.
+Above, a t-SNE of behaviours and rationales together, as in the paper, but gathered: a disc stands for all behaviours, a
+ring for all rationales in one cell of the plane, as large as they are many. It shows whether the two mix, and no more;
+whether a behaviour finds *its own* rationale is in the other panels, which no projection bends: the cosines of
+behaviours with their own rationale and with everybody else's, at which rank the own one comes, and the MRR with its
+interval. Drawn without pyplot.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rec_models.thought_fit import retrieval_mrr
+from evals.aggregate import summarise
+from evals.metrics import metric
 
 if TYPE_CHECKING:
     from evals.pulse_figure import Shown
 
 _MOST = 500  # users in the projection
 _CELLS = 14  # along each side of the plane
-_LEAST = 2  # behaviours in a cell that is drawn
+_LEAST = 2  # texts in a cell that is drawn
 _BEHAVIOUR, _OWN, _OTHERS, _GREY = "#2e7d32", "#1f5fa8", "#c0392b", "#8a8a8a"
+_LINES = {"before": "--", "after": "-"}
 Floats = npt.NDArray[np.float64]
 
 
@@ -37,29 +40,30 @@ def draw(before: Shown, after: Shown, path: Path, *, title: str) -> Path:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
 
-    figure = Figure(figsize=(8.4, 7.0), layout="constrained")
+    figure = Figure(figsize=(10.5, 6.4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, 2, height_ratios=(1.7, 1.0), sharex="row", sharey="row")
-    cosines = [one.behaviours @ one.rationales.T for one in (before, after)]
+    axes = figure.subplots(2, 3, height_ratios=(1.45, 1.0))
+    states = {"before": before, "after": after}
+    cosines = [one.behaviours @ one.rationales.T for one in states.values()]
     edges = np.linspace(min(float(c.min()) for c in cosines), max(float(c.max()) for c in cosines), 41)
-    for column, (shown, when) in enumerate(((before, "before training"), (after, "after training"))):
+    for column, (when, shown) in enumerate(states.items()):
         _plane(axes[0, column], shown)
         _cosines(axes[1, column], shown, edges)
-        mrr = retrieval_mrr(shown.behaviours @ shown.rationales.T, shown.same)
-        axes[0, column].set_title(f"{when}: MRR {mrr:.3f} among {len(shown.users):,}", fontsize=10, loc="left")
-    axes[1, 0].set_ylabel("share of pairs", fontsize=9)
-    axes[1, 0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes[0, column].set_title(f"{when} training", fontsize=10, loc="left")
+    axes[1, 1].set_ylim(axes[1, 0].set_ylim(0, max(axes[1, c].get_ylim()[1] for c in (0, 1))))
+    _ranks(axes[0, 2], states)
+    _mrr(axes[1, 2], states)
+    for axis in (axes[1, 0], axes[1, 1], axes[0, 2], axes[1, 2]):
+        _dress(axis)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    figure.legend(*_legend(axes), loc="outside lower center", ncols=2, fontsize=8.5, frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
     return path
 
 
 def _plane(axis: Any, shown: Shown) -> None:
-    """Gathered t-SNE of behaviours and their own rationales, in units of the plane's own width."""
+    """Gathered t-SNE, in units of the plane's own width."""
     from sklearn.manifold import TSNE
 
     n = min(_MOST, len(shown.users))
@@ -67,43 +71,82 @@ def _plane(axis: Any, shown: Shown) -> None:
     flat = TSNE(2, perplexity=max(2.0, min(30.0, n / 4)), init="pca", random_state=0).fit_transform(points)
     low, high = flat.min(0), flat.max(0)
     flat = (flat - low) / np.maximum(high - low, 1e-9)
-    for size, behaviour, rationale in _gathered(flat[:n].astype(np.float64), flat[n:].astype(np.float64)):
-        axis.plot(*zip(behaviour, rationale, strict=True), color=_OWN, linewidth=0.9, alpha=0.7, zorder=1)
-        axis.plot(*rationale, ".", color=_OWN, markersize=4, zorder=2)
-        axis.scatter(*behaviour, s=9.0 * size, color=_BEHAVIOUR, alpha=0.8, linewidths=0, zorder=3)
-    axis.set(xticks=[], yticks=[], xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+    for some, looks in (
+        (flat[:n], {"color": _BEHAVIOUR, "alpha": 0.55, "linewidths": 0, "label": "behaviours"}),
+        (flat[n:], {"facecolors": "none", "edgecolors": _OWN, "linewidths": 1.2, "label": "rationales"}),
+    ):
+        sizes, places = _gathered(some.astype(np.float64))
+        axis.scatter(places[:, 0], places[:, 1], s=11.0 * sizes, **looks)
+    axis.set(xticks=[], yticks=[], xlim=(-0.05, 1.05), ylim=(-0.05, 1.05), aspect="equal")
+    legend = axis.legend(loc="upper left", fontsize=7.5, frameon=False, borderaxespad=0.2, handletextpad=0.2)
+    for handle in legend.legend_handles:
+        handle.set_sizes([30.0])
 
 
-def _gathered(behaviours: Floats, rationales: Floats) -> list[tuple[int, Floats, Floats]]:
-    """(number, mean place, mean place of their rationales) of the behaviours in every cell that holds enough."""
-    cells = np.minimum((behaviours * _CELLS).astype(int), _CELLS - 1) @ np.array([1, _CELLS])
-    found = []
-    for cell in np.unique(cells):
-        rows = cells == cell
-        if rows.sum() >= _LEAST:
-            found.append((int(rows.sum()), behaviours[rows].mean(0), rationales[rows].mean(0)))
-    return found
+def _gathered(points_N2: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
+    """(how many, their mean place) of the points in every cell that holds enough."""
+    cells = np.minimum((points_N2 * _CELLS).astype(int), _CELLS - 1) @ np.array([1, _CELLS])
+    found = [(int((cells == cell).sum()), points_N2[cells == cell].mean(0)) for cell in np.unique(cells)]
+    kept = [(size, place) for size, place in found if size >= _LEAST]
+    return np.array([size for size, _ in kept], np.int64), np.array([place for _, place in kept]).reshape(-1, 2)
 
 
 def _cosines(axis: Any, shown: Shown, edges: Floats) -> None:
+    from matplotlib.ticker import PercentFormatter
+
     cosine = (shown.behaviours @ shown.rationales.T).astype(np.float64)
-    for values, color in ((cosine[~shown.same], _OTHERS), (np.diag(cosine), _OWN)):
+    for values, color, label in (
+        (cosine[~shown.same], _OTHERS, "with others' rationales"),
+        (np.diag(cosine), _OWN, "with the own rationale"),
+    ):
         counts = np.histogram(values, edges)[0] / len(values)
         axis.stairs(counts, edges, color=color, fill=True, alpha=0.25)
-        axis.stairs(counts, edges, color=color, linewidth=1.4)
-        axis.axvline(float(values.mean()), color=color, linewidth=1.0, linestyle="--")
-    axis.set_xlabel("cosine of behaviour and rationale (dashed: means)", fontsize=9)
+        axis.stairs(counts, edges, color=color, linewidth=1.4, label=f"{label}: mean {values.mean():.3f}")
+        axis.axvline(float(values.mean()), color=color, linewidth=1.0, linestyle=":")
+    axis.set_xlabel("cosine of a behaviour", fontsize=9)
+    axis.set_ylabel("share of pairs", fontsize=9)
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axis.legend(loc="upper right", fontsize=7.5, frameon=False)
+
+
+def _ranks(axis: Any, states: dict[str, Shown]) -> None:
+    """Share of behaviours whose own rationale is among the first k."""
+    n = len(next(iter(states.values())).users)
+    first = np.unique(np.geomspace(1, n, 60).round().astype(int))
+    for when, shown in states.items():
+        axis.plot(
+            first, [_values(shown, f"hr@{k}").mean() for k in first], color=_OWN, linestyle=_LINES[when], label=when
+        )
+    axis.plot(first, first / n, color=_GREY, linewidth=1.0, label="chance")
+    axis.set(xscale="log", yscale="log", ylim=(0.8 / n, 1.1))
+    axis.set_title("own rationale among the first k", fontsize=10, loc="left")
+    axis.set_xlabel(f"k, of {n:,} rationales", fontsize=9)
+    axis.set_ylabel("share of behaviours", fontsize=9)
+    axis.legend(loc="lower right", fontsize=8, frameon=False)
+
+
+def _mrr(axis: Any, states: dict[str, Shown]) -> None:
+    n = len(next(iter(states.values())).users)
+    names = [*states, "chance"]
+    for y, shown in enumerate(states.values()):
+        found = summarise(_values(shown, f"mrr@{n}"))
+        axis.plot([found.low, found.high], [y, y], color=_OWN, linewidth=1.8, solid_capstyle="butt")
+        axis.plot([found.mean], [y], "o", color=_OWN, markersize=5)
+        axis.annotate(f"{found.mean:.4f}", (found.mean, y), (0, 7), textcoords="offset points", fontsize=8, ha="center")
+    axis.plot([metric(f"mrr@{n}").chance(n)], [len(states)], "o", color=_GREY, markersize=5)
+    axis.set_yticks(range(len(names)), names, fontsize=9)
+    axis.set(ylim=(len(names) - 0.5, -0.6))
+    axis.set_xlim(left=0)
+    axis.set_xlabel("MRR of the own rationale, 95 % interval over users", fontsize=9)
+
+
+def _values(shown: Shown, name: str) -> Floats:
+    """A metric of every behaviour; ties as in every table."""
+    rankings = shown.rankings()
+    return metric(name).rankings([r.better for r in rankings], [r.ties for r in rankings])
+
+
+def _dress(axis: Any) -> None:
     axis.tick_params(labelsize=8)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
-
-
-def _legend(axes: Any) -> tuple[list[Any], list[str]]:
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
-    dot = Line2D([], [], color=_BEHAVIOUR, marker="o", linestyle="", markersize=6)
-    line = Line2D([], [], color=_OWN, marker=".", markersize=5, linewidth=0.9)
-    said = ["behaviours in a cell of the projection", "to the mean of their own rationales"]
-    handles = [dot, line, Patch(color=_OWN, alpha=0.5), Patch(color=_OTHERS, alpha=0.5)]
-    return handles, [*said, "with the own rationale", "with another user's"]

@@ -115,7 +115,7 @@ def test_figure_3_trains_measures_and_draws(tmp_path, monkeypatch):
         and picture.name == f"pulse.figure_3.{WORLD.corpus.name}.extractive.seed1.png"
     )
     run = rows["after @extractive"].runs[0]
-    assert "CPU seconds" in run.about["below"] and run.about["picture"] == str(picture)
+    assert "CPU seconds" in run.about["below"] and run.about["picture"] == picture.name
     (learners,) = seen
     measured = set(range(60)) - learners
     assert len(measured) == run.about["measured"] == 6, "a tenth of the users, whom training does not see"
@@ -125,8 +125,8 @@ def test_the_picture_gathers_users(tmp_path):
     """No dot stands for one user, and dots stand where their users are."""
     from evals.pulse_picture import _gathered
 
-    behaviours = np.array([[0.01, 0.01], [0.02, 0.03], [0.5, 0.5], [0.99, 1.0], [1.0, 0.99]])
-    rationales = behaviours[::-1].copy()
-    found = _gathered(behaviours, rationales)
-    assert [size for size, _, _ in found] == [2, 2]
-    assert found[0][1] == pytest.approx([0.015, 0.02]) and found[0][2] == pytest.approx([0.995, 0.995])
+    sizes, places = _gathered(np.array([[0.01, 0.01], [0.02, 0.03], [0.5, 0.5], [0.99, 1.0], [1.0, 0.99]]))
+    assert sizes.tolist() == [2, 2]
+    assert places[0] == pytest.approx([0.015, 0.02]) and places[1] == pytest.approx([0.995, 0.995])
+    sizes, places = _gathered(np.array([[0.1, 0.1], [0.9, 0.9]]))
+    assert sizes.shape == (0,) and places.shape == (0, 2)
