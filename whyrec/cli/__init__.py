@@ -17,6 +17,7 @@ _NOUNS = {
     "estimate": "command",
     "runs": "app",
     "trace": "app",
+    "debug": "command",
     "eval": "command",
     "dial": "command",
     "ablate": "command",

@@ -1,0 +1,48 @@
+"""`whyrec debug`: start, stop, look, change, go on."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from whyrec.cli import build
+from whyrec.errors import UnknownNameError, UsageError
+
+START = ["debug", "cot_rec.preference", "--data", "world:users=12,items=80", "--llm", "simulated:1"]
+
+
+def whyrec(*arguments: str) -> str:
+    result = CliRunner().invoke(build(), list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_a_session_from_start_to_fork():
+    assert "There are no sessions" in whyrec("debug")
+    said = whyrec(*START, "--user", "u3", "--before", "init_long")
+    assert "session 1" in said and "summarise" in said and "init_long" in said
+    assert "(end)" in whyrec("debug", "1", "--before", "merge")
+    assert '"key": "test/u3"' in whyrec("debug", "1", "--show", "1")
+    forked = whyrec("debug", "1", "--from", "1", "--set", "short.summary=Only poems.")
+    assert "edit" in forked and "poems" in forked
+    assert "1  cot_rec.preference" in whyrec("debug")
+    assert whyrec("debug", "1") == forked
+
+
+def test_what_is_missing_or_misspelt_is_said():
+    with pytest.raises(UsageError, match="needs --user"):
+        whyrec(*START)
+    with pytest.raises(UnknownNameError, match="example named 'u99'"):
+        whyrec(*START, "--user", "u99")
+    assert "There are no sessions" in whyrec("debug"), "a session that never began is not one"
+    with pytest.raises(UnknownNameError, match="debugging session named '7'"):
+        whyrec("debug", "7")
+    whyrec(*START, "--user", "u3")
+    with pytest.raises(UsageError, match="say which with --from"):
+        whyrec("debug", "1", "--set", "k=0")
+    with pytest.raises(UsageError, match=r"There is no short\.nothing"):
+        whyrec("debug", "1", "--from", "1", "--set", "short.nothing=0")
+    with pytest.raises(UnknownNameError, match="state named '77'"):
+        whyrec("debug", "1", "--show", "77")

@@ -1,0 +1,174 @@
+"""`whyrec debug`: one example under checkpoints: look at its states, change one, go on from there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from whyrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from graphs.debug import Moment
+    from whyrec.workbench.sessions import Debugging
+
+
+def command(
+    what: str = typer.Argument(
+        "", help="A graph to start a session of, or the number of a session. Nothing: list them."
+    ),
+    data: str = typer.Option("", "--data", help="The data set of a new session."),
+    user: str = typer.Option("", "--user", help="Whose example: a user, an item, or the example's key."),
+    llm: str = typer.Option("", "--llm", help="The model. Default: $WHYREC_LLM or extractive."),
+    split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
+    option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
+    before: list[str] = typer.Option([], "--before", help="Stop before this node; repeatable."),
+    show: int | None = typer.Option(None, "--show", help="Print this state in full."),
+    fork: int | None = typer.Option(None, "--from", help="Go on from this state."),
+    change: list[str] = typer.Option([], "--set", help="FIELD=VALUE or FIELD.PART=VALUE, in the state gone on from."),
+    budget_usd: float | None = typer.Option(None, min=0.0, help="Not if it may cost more US dollars than this."),
+) -> None:
+    """Run one example with checkpoints, list its states, fork from one, go on.
+
+    A new session runs until its end, or until a node of --before comes next. `whyrec debug 3 --from 2 --set k=0` goes
+    on from state 2 of session 3 with another k; the states that followed it before stay.
+    """
+    _debug(dict(locals()))
+
+
+def _debug(given: dict[str, Any]) -> None:
+    from whyrec.cli.trace_text import brief
+    from whyrec.llm import Budget
+    from whyrec.settings import read_settings
+    from whyrec.workbench.sessions import Debugging
+
+    settings = read_settings(llm=given["llm"] or None)
+    budget, what = Budget(dollars=given["budget_usd"]), given["what"]
+    if not what:
+        _list(settings)
+        return
+    if not what.isdecimal():
+        session = Debugging.new(_subject(given, settings.llm), settings, budget)
+        moments = session.start(before=given["before"])
+    else:
+        session = Debugging.open(int(what), settings, budget)
+        moments = session.moments()
+        number = given["fork"]
+        if given["show"] is not None:
+            _show(moments, given["show"])
+            return
+        if given["change"] and number is None:
+            raise UsageError("--set changes a state to go on from: say which with --from NUMBER.")
+        if number is None and given["before"]:
+            number = moments[-1].number
+        if number is not None:
+            change = _changes(given["change"], moments[number].state if number < len(moments) else None)
+            moments = session.go(number, change=change, before=given["before"])
+    _print(session, moments, brief)
+
+
+def _subject(given: dict[str, Any], llm: str) -> Any:
+    from graphs.workflow import identity_of, workflow
+    from whyrec.cli.run import options_of
+    from whyrec.workbench.sessions import Subject
+
+    if not given["data"] or not given["user"]:
+        missing = "--data" if not given["data"] else "--user"
+        raise UsageError(f"A new session needs {missing}: whyrec debug cot_rec.preference --data world --user u17.")
+    flow = workflow(given["what"])
+    options = options_of(flow, given["option"], given["split"])
+    return Subject(flow.name, given["data"], given["user"], llm, identity_of(options))
+
+
+def _changes(pairs: list[str], state: Any) -> dict[str, Any]:
+    """Values by field; a part of a field is changed in what the state has there."""
+    import dataclasses
+    import json
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        path, equals, text = pair.partition("=")
+        if not equals:
+            raise UsageError(f"--set {pair!r} is not of the form FIELD=VALUE.")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        name, *parts = path.split(".")
+        if not parts:
+            found[name] = value
+            continue
+        whole: Any = found.get(name, getattr(state, name, None))
+        if dataclasses.is_dataclass(whole) and not isinstance(whole, type):
+            whole = dataclasses.asdict(whole)
+        elif hasattr(whole, "model_dump"):
+            whole = whole.model_dump()
+        at = whole
+        for part in parts[:-1]:
+            at = at.get(part) if isinstance(at, dict) else None
+        if not isinstance(at, dict) or parts[-1] not in at:
+            raise UsageError(f"There is no {path} in this state. `whyrec debug SESSION --show NUMBER` prints it.")
+        at[parts[-1]] = value
+        found[name] = whole
+    return found
+
+
+def _show(moments: list[Moment], number: int) -> None:
+    import dataclasses
+    import json
+
+    from whyrec.errors import UnknownNameError
+
+    if number not in range(len(moments)):
+        raise UnknownNameError("state", str(number), map(str, range(len(moments))))
+    told = dataclasses.asdict(moments[number].state)
+
+    def plain(value: Any) -> Any:
+        return value.model_dump() if hasattr(value, "model_dump") else str(value)
+
+    typer.echo(json.dumps(told, indent=1, ensure_ascii=False, default=plain))
+
+
+def _print(session: Debugging, moments: list[Moment], brief: Any) -> None:
+    """Every state as a line: where it came from, what its node changed, what comes next."""
+    import dataclasses
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=200)
+    subject = session.subject
+    console.print(f"session {session.number}: {subject.graph}, {subject.example}, {subject.llm}", markup=False)
+    table = Table("state", "from", "made by", "changed", "next", box=None)
+    for moment in moments:
+        changed = []
+        if moment.parent is not None:
+            before = moments[moment.parent].state
+            for field in dataclasses.fields(moment.state):
+                now = getattr(moment.state, field.name)
+                if now != getattr(before, field.name):
+                    changed.append(f"{field.name} = {brief(now, most=100)}")
+        parent = "" if moment.parent is None else str(moment.parent)
+        following = ", ".join(moment.following) or "(end)"
+        table.add_row(str(moment.number), parent, moment.node, Text("; ".join(changed)), following)
+    console.print(table)
+    hint = (
+        f"whyrec debug {session.number} --show N prints a state; --from N --set FIELD=VALUE goes on from it, changed."
+    )
+    console.print(f"[dim]{hint}[/dim]", soft_wrap=True)
+
+
+def _list(settings: Any) -> None:
+    import json
+
+    from whyrec.workbench.sessions import folder, numbers
+
+    found = numbers(settings.home)
+    for number in found:
+        told = json.loads((folder(settings.home) / str(number) / "session.json").read_text(encoding="utf-8"))
+        typer.echo(f"{number}  {told['graph']}  {told['data']}  {told['example']}  {told['llm']}")
+    if not found:
+        typer.echo("There are no sessions. Start one: whyrec debug cot_rec.preference --data world --user u17")

@@ -1,0 +1,141 @@
+"""Debugging sessions: one example of a workflow under checkpoints, kept in a folder of its own, gone on with by number.
+
+`$WHYREC_HOME/debug/<n>/` holds what the session is of (`session.json`) and its states (`states.sqlite`). Answers come
+from the call cache where they were given before, so going over the same ground again costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from graphs.debug import Moment, Session
+from graphs.run import How, prepare
+from graphs.services import Services
+from graphs.workflow import recorded_options, workflow
+from whyrec.data import open_data
+from whyrec.errors import UnknownNameError
+from whyrec.llm import Budget, wrap
+from whyrec.settings import Settings
+from whyrec.sqlite import make_folder
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a session is of: workflow, data set, example, model, the workflow's options."""
+
+    graph: str
+    data: str
+    example: str
+    llm: str
+    options: Mapping[str, Any]
+
+
+class Debugging:
+    """A session, new or taken up again.
+
+    Args:
+        number: the session's.
+        subject: what it is of.
+        settings: home and data folders.
+        budget: of its model calls.
+    """
+
+    def __init__(self, number: int, subject: Subject, settings: Settings, budget: Budget | None = None) -> None:
+        self.number, self.subject, self._settings, self._budget = number, subject, settings, budget
+        self._file = folder(settings.home) / str(number) / "states.sqlite"
+        opened = open_data(subject.data, settings=settings)
+        flow = workflow(subject.graph)
+        options = recorded_options(flow, subject.options)
+        how = How(settings=settings, world=opened.world)
+        self._job = prepare(flow.name, corpus=opened.data, model=subject.llm, options=options, how=how)
+
+    @classmethod
+    def new(cls, subject: Subject, settings: Settings, budget: Budget | None = None) -> Debugging:
+        """Start a session of this example, named by its key, or by the user or item it is of.
+
+        Raises:
+            UnknownNameError: no such data set, graph, model or example.
+        """
+        number = max(numbers(settings.home), default=0) + 1
+        found = cls(number, subject, settings, budget)
+        index = found._index(subject.example)
+        place = make_place(settings.home, number)
+        told = {**asdict(subject), "example": found._job.inputs.key(index)}
+        (place / "session.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        return found
+
+    @classmethod
+    def open(cls, number: int, settings: Settings, budget: Budget | None = None) -> Debugging:
+        """Take up a session.
+
+        Raises:
+            UnknownNameError: there is none of this number.
+        """
+        known = numbers(settings.home)
+        if number not in known:
+            hint = "Start one with `whyrec debug GRAPH --data DATA --user USER`."
+            raise UnknownNameError("debugging session", str(number), map(str, known), hint=hint)
+        told = json.loads((folder(settings.home) / str(number) / "session.json").read_text(encoding="utf-8"))
+        return cls(number, Subject(**told), settings, budget)
+
+    def start(self, *, before: Sequence[str] = ()) -> list[Moment]:
+        """Run the example up to the first node of `before`, or its end."""
+        state = self._job.inputs.state(self._index(self.subject.example))
+        return self._do(lambda session: session.start(state, before=before))
+
+    def go(self, number: int, *, change: Mapping[str, Any] | None = None, before: Sequence[str] = ()) -> list[Moment]:
+        """Go on from a state, changed or not; errors as `graphs.debug.Session.go`."""
+        return self._do(lambda session: session.go(number, change=change, before=before))
+
+    def moments(self) -> list[Moment]:
+        """All states so far."""
+        return asyncio.run(Session(self._job.flow, Services({}), self._file).moments())
+
+    def _do(self, what: Any) -> list[Moment]:
+        async def doing() -> list[Moment]:
+            llm = wrap(self._job.model, settings=self._settings, budget=self._budget)
+            try:
+                parts = await asyncio.to_thread(lambda: self._job.parts)
+                session = Session(self._job.flow, Services(dict.fromkeys(self._job.flow.roles, llm), parts), self._file)
+                await what(session)
+                return await session.moments()
+            finally:
+                await llm.close()
+
+        return _run(doing())
+
+    def _index(self, name: str) -> int:
+        inputs = self._job.inputs
+        keys = {inputs.key(int(i)): int(i) for i in inputs.indices}
+        meant = [name] if name in keys else [key for key in keys if key.partition("/")[2] == name]
+        if len(meant) != 1:
+            raise UnknownNameError("example", name, meant or list(keys)[:10], hint="These are some of them.")
+        return keys[meant[0]]
+
+
+def folder(home: Path) -> Path:
+    """Where the sessions lie."""
+    return home / "debug"
+
+
+def numbers(home: Path) -> list[int]:
+    """The sessions there are."""
+    return sorted(int(path.parent.name) for path in folder(home).glob("*/session.json") if path.parent.name.isdecimal())
+
+
+def make_place(home: Path, number: int) -> Path:
+    """The folder of a session, made."""
+    place = folder(home) / str(number)
+    make_folder(place)
+    return place
+
+
+def _run(doing: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(doing)
