@@ -1,6 +1,6 @@
 """What a job will probably take, before it starts: calls, tokens, money, time.
 
-Tokens come from a dry run: a few examples, evenly spread, go through the real graph with the extractive model, whose
+Tokens come from a dry run: a few examples, of all lengths, go through the real graph with the extractive model, whose
 prompts are the real ones and whose answers have the real shape. So no workflow needs a cost model of its own. Calls are
 counted by arithmetic over the histories, which is exact for most workflows and an upper bound for some, so it is scaled
 by how much of it the sample took. Calls that several examples share (describing an item) are answered once, so they are
@@ -24,7 +24,7 @@ from agents.agent import AnswerError
 from graphs.job import Job
 from graphs.services import Services
 from graphs.users import Users
-from graphs.workflow import Inputs, MissingInput, Sharing
+from graphs.workflow import Inputs, Measurable, MissingInput, Sharing, spread
 from whyrec.llm import open_provider
 from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores
 from whyrec.llm.prices import Price, price_of
@@ -219,12 +219,13 @@ def _shared(inputs: Inputs[Any]) -> Mapping[str, tuple[int, int]]:
 
 
 async def _dry_run(job: Job) -> _DryRun:
-    """Put a sample through the graph, in an order that leaves it evenly spread wherever patience ends."""
+    """Put a sample through the graph, in an order that leaves it a fair one wherever patience ends."""
     flow, inputs = job.flow, job.inputs
     model = Measured(open_provider("extractive", settings=job.how.settings))
     parts = await asyncio.to_thread(lambda: job.parts)
     services, graph = Services(dict.fromkeys(flow.roles, model), parts), flow.build()
-    places = np.unique(np.linspace(0, len(inputs.indices) - 1, SAMPLE).astype(np.int64))
+    lengths = inputs.lengths if isinstance(inputs, Measurable) else np.arange(len(inputs.indices))
+    places = spread(lengths, SAMPLE)
     began, began_cpu = time.perf_counter(), time.process_time()
     per_example: list[Mapping[str, int]] = []
     order = inputs.indices[np.random.default_rng(0).permutation(places)]

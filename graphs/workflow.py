@@ -123,6 +123,25 @@ class Sharing(Protocol):
         ...
 
 
+@runtime_checkable
+class Measurable(Protocol):
+    """Inputs that know how long their examples are, so that an estimate's sample can have all lengths in it."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Of each example, in the order of `indices`; in events, characters or whatever its prompts grow with."""
+        ...
+
+
+def spread(lengths: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:
+    """Places of at most so many examples whose lengths are spread as those of all are, ascending."""
+    n = len(lengths)
+    if n <= most:
+        return np.arange(n, dtype=np.int64)
+    middles = ((np.arange(most) + 0.5) * n / most).astype(np.int64)
+    return np.sort(np.argsort(lengths, kind="stable")[middles])
+
+
 class MissingInput(Exception):
     """An example lacks something an earlier run should have made. The example fails with this reason."""
 

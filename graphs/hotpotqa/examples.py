@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -105,6 +106,11 @@ class Questions:
     def task(self, index: int) -> Task:
         """The question with the options as used."""
         return Task(self._questions[index], index, self.options)
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Characters of each question and its paragraphs."""
+        return np.array([len(self.task(int(index)).text) for index in self.indices], dtype=np.int64)
 
     def calls(self) -> int:
         """Of all questions: a step takes a second call where the first names no action, and may be the last one."""

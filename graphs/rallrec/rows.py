@@ -72,6 +72,11 @@ class RowInputs(Generic[OptionsT]):
         """(user id, split)."""
         return str(self.view.corpus.user_ids[self.view.user(index)]), self.view.split
 
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Events shown of each row's history."""
+        return np.array([min(len(self.view.history(int(row))), self.options.k) for row in self.indices], dtype=np.int64)
+
     def partner(self, index: int) -> int:
         """Another user's row, for placebos: the next of that kind in the order of the draw.
 

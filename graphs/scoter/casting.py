@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from graphs.workflow import Source
+from graphs.workflow import Source, spread
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
@@ -25,12 +25,10 @@ class Casting:
     mined: npt.NDArray[np.int64]
     fresh: npt.NDArray[np.int64]
 
-    def rehearsal(self, most: int) -> Casting:
-        """A few of them in about the same proportion, for an estimate's dry run."""
-        if len(self.mined) <= most:
-            return self
-        share = most / len(self.mined)
-        return Casting(self.mined[:most], self.fresh[: max(1, round(share * len(self.fresh)))])
+    def rehearsal(self, view: SplitView, most: int) -> Casting:
+        """A few of either, with histories of all lengths, for an estimate's dry run."""
+        few = [users[spread(_lengths(view, users), most)] for users in (self.mined, self.fresh)]
+        return Casting(*few)
 
 
 def cast(source: Source, view: SplitView, options: Any, run: RunReader | None) -> Casting:
@@ -52,6 +50,10 @@ def cast(source: Source, view: SplitView, options: Any, run: RunReader | None) -
         )
     drawn = rng.permutation(users[: mined + fresh])  # follows from the options alone, which are the run's identity
     return Casting(np.sort(drawn[:mined]), np.sort(drawn[mined:]))
+
+
+def _lengths(view: SplitView, users: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.array([len(view.history(int(user))) for user in users], dtype=np.int64)
 
 
 def _beside(run: RunReader, view: SplitView, rng: np.random.Generator, wanted: int) -> Casting:

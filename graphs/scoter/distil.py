@@ -15,9 +15,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
@@ -195,6 +198,11 @@ class Chains:
             steps=self._template.steps,
             keep=self.options.incomplete == "keep",
         )
+
+    @cached_property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Events of each prefix."""
+        return np.array([self._prefixes.place(int(index))[1] for index in self.indices], dtype=np.int64)
 
     def calls(self) -> int:
         """One per prefix."""

@@ -42,7 +42,7 @@ from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 
 NAME = MINE
-_REHEARSAL = 24  # users of an estimate's dry run
+_REHEARSAL = 24  # users of an estimate's dry run, mined and fresh
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,9 @@ async def revalidate(state: State, runtime: Runtime[Services]) -> Update:
 def _miner(runtime: Runtime[Services]) -> Miner:
     """The users and what scores them; a few users only where nothing is recorded (an estimate's dry run)."""
     miner = runtime.context.part(Miner)
-    return miner if runtime.context.run is not None else replace(miner, cast=miner.cast.rehearsal(_REHEARSAL))
+    if runtime.context.run is not None:
+        return miner
+    return replace(miner, cast=miner.cast.rehearsal(miner.judge.view, _REHEARSAL))
 
 
 def build() -> Any:

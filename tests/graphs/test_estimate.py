@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from graphs.cot_rec.preference import Folds
 from graphs.estimate import estimate
 from graphs.run import prepare, run
-from graphs.workflow import workflow
+from graphs.workflow import spread, workflow
 from whyrec.data.world import make
 from whyrec.llm import Limits
 from whyrec.settings import read_settings
@@ -33,6 +34,9 @@ async def test_it_is_close_to_what_happens_and_asks_nobody(world, how, counting)
         ("cot_rec.preference", {"batch": 4, "overlap": 1}),
         ("cot_rec.perception", {"candidates": 4}),
         ("cot_rec.describe", {}),
+        ("pulse.rationale", {}),
+        ("scoter.distil", {}),
+        ("scoter.mine", {"sample": 64, "fresh": 36}),
     ],
 )
 async def test_calls_and_tokens_are_those_really_made_within_a_tenth(graph, options, how):
@@ -46,6 +50,15 @@ async def test_calls_and_tokens_are_those_really_made_within_a_tenth(graph, opti
     assert expected.tokens_in == pytest.approx(made.tokens_in, rel=0.1)
     assert expected.tokens_out == pytest.approx(made.tokens_out, rel=0.1)
     assert sum(node.tokens_in for node in expected.nodes) == expected.tokens_in
+
+
+def test_a_sample_has_examples_of_all_lengths():
+    lengths = np.random.default_rng(0).permutation(1000)
+    few = spread(lengths, 20)
+    assert len(few) == 20 and list(few) == sorted(set(few))
+    assert lengths[few].mean() == pytest.approx(lengths.mean(), rel=0.01)
+    assert sorted(lengths[few]) == [25 + 50 * k for k in range(20)]
+    assert list(spread(lengths[:3], 20)) == [0, 1, 2] and not len(spread(lengths[:0], 20))
 
 
 async def test_a_bound_that_is_not_reached_is_not_believed(world, how, monkeypatch):
