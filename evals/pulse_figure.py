@@ -108,7 +108,9 @@ def _measured(context: Context, seed: int, *, asked: Asked, options: Options, wh
         )
         if options.cache is not None:
             name = f"{NAME}.{Path(context.corpus.name).name}.{asked.llm}.seed{seed}.png"
-            title = f"{context.corpus.name}, rationales by {asked.llm}: users that training did not see"
+            title = (
+                f"{context.corpus.name}, rationales by {asked.llm}, seed {seed}: {len(measured)} users not trained on"
+            )
             path = options.cache.parent / "figures" / name
             about["picture"] = draw(before, shown, path, title=title).name
     return Told(shown.rankings(), about=about, measures=shown.measures(seed))

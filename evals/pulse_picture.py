@@ -51,7 +51,9 @@ def draw(before: Shown, after: Shown, path: Path, *, title: str) -> Path:
         _plane(axes[0, column], shown)
         _cosines(axes[1, column], shown, edges)
         axes[0, column].set_title(f"{when} training", fontsize=10, loc="left")
-    axes[1, 1].set_ylim(axes[1, 0].set_ylim(0, max(axes[1, c].get_ylim()[1] for c in (0, 1))))
+    highest = 1.3 * max(axes[1, column].get_ylim()[1] for column in (0, 1))  # room for the legend
+    for column in (0, 1):
+        axes[1, column].set_ylim(0, highest)
     _ranks(axes[0, 2], states)
     _mrr(axes[1, 2], states)
     for axis in (axes[1, 0], axes[1, 1], axes[0, 2], axes[1, 2]):
@@ -111,6 +113,8 @@ def _cosines(axis: Any, shown: Shown, edges: Floats) -> None:
 
 def _ranks(axis: Any, states: dict[str, Shown]) -> None:
     """Share of behaviours whose own rationale is among the first k."""
+    from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+
     n = len(next(iter(states.values())).users)
     first = np.unique(np.geomspace(1, n, 60).round().astype(int))
     for when, shown in states.items():
@@ -118,7 +122,9 @@ def _ranks(axis: Any, states: dict[str, Shown]) -> None:
             first, [_values(shown, f"hr@{k}").mean() for k in first], color=_OWN, linestyle=_LINES[when], label=when
         )
     axis.plot(first, first / n, color=_GREY, linewidth=1.0, label="chance")
-    axis.set(xscale="log", yscale="log", ylim=(0.8 / n, 1.1))
+    axis.set(xscale="log", yscale="log", ylim=(0.8 / n, 1.1), xlim=(0.9, 1.1 * n))
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
     axis.set_title("own rationale among the first k", fontsize=10, loc="left")
     axis.set_xlabel(f"k, of {n:,} rationales", fontsize=9)
     axis.set_ylabel("share of behaviours", fontsize=9)
@@ -137,7 +143,7 @@ def _mrr(axis: Any, states: dict[str, Shown]) -> None:
     axis.set_yticks(range(len(names)), names, fontsize=9)
     axis.set(ylim=(len(names) - 0.5, -0.6))
     axis.set_xlim(left=0)
-    axis.set_xlabel("MRR of the own rationale, 95 % interval over users", fontsize=9)
+    axis.set_xlabel("MRR, 95 % interval over users", fontsize=9)
 
 
 def _values(shown: Shown, name: str) -> Floats:
