@@ -59,7 +59,7 @@ def serve(
         )
 
 
-def wait(server: subprocess.Popen[bytes], port: int, log: Path, *, seconds: int = 300) -> None:
+def wait(server: subprocess.Popen[bytes], port: int, log: Path, *, seconds: int = 900) -> None:
     for _ in range(seconds):
         if server.poll() is not None:
             sys.exit(f"vLLM ended with {server.returncode}; its log is {log}")
