@@ -113,6 +113,8 @@ def _section(which: Ablation, found: Ablated) -> Iterator[str]:
     for block in sorted(found.blocks, key=lambda b: b.llm != TRUE):
         yield _line([block.setting, block.llm, *map(_interval, block.rows.values()), *map(_gain, block.pairs)])
     yield ""
+    if which.remark:
+        yield f"{which.remark}\n"
     if any(block.marks for block in found.blocks):
         yield "What could have been gained:\n"
         yield from _marks(found.blocks)
