@@ -89,7 +89,7 @@ async def reason(llm: LanguageModel, n: int, *, about: About, **blanks: Any) -> 
         Trace(
             text=(reply.reasoning or reply.text).strip(),
             said=reply.text.strip() if reply.reasoning else "",
-            tokens=reply.usage.completion,
+            tokens=reply.length,
             finish=reply.finish_reason,
         )
         for reply in replies

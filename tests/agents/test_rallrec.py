@@ -45,6 +45,13 @@ class Told:
         pass
 
 
+async def test_a_trace_is_as_long_from_the_cache_as_when_it_was_made():
+    """Found by a kill on real data: what came from the cache had no length, and the resumed run's results differed."""
+    cached = Reply("so\nAnswer: No", cache="hit", made=Usage(9, 5))
+    (trace,) = await reason(Told((cached,)), 1, about=About(), **BLANKS)
+    assert trace == Trace("so\nAnswer: No", "", 5, "stop")
+
+
 async def test_samples_come_from_one_request_with_their_lengths():
     model = Told((Reply("so\nAnswer: No", usage=Usage(9, 5)), Reply("Yes", "long thought", finish_reason="length")))
     traces = await reason(model, 2, about=About(), **BLANKS)

@@ -88,7 +88,7 @@ async def test_a_hit_costs_nothing_and_says_the_same(path: Path) -> None:
     (after,) = await reopened.complete(ASK)
     await reopened.close()
     assert len(model.asked) == 1 and first.cache == "miss" and first.usage == Usage(10, 5, 2)
-    expected = replace(first, cache="hit", usage=Usage(), cost=0.0, attempts=0, service_s=0.0)
+    expected = replace(first, cache="hit", usage=Usage(), cost=0.0, attempts=0, service_s=0.0, made=Usage(10, 5, 2))
     assert again == later == after == expected
 
 
@@ -166,6 +166,7 @@ async def test_a_hundred_identical_requests_are_one_call(path: Path) -> None:
     replies = [reply for (reply,) in await asyncio.gather(*tasks)]
     assert len(model.asked) == 1 and len({r.text for r in replies}) == 1
     assert [r.cache for r in replies] == ["miss"] + ["joined"] * 99
+    assert {r.length for r in replies} == {5} and sum(r.usage.completion for r in replies) == 5
     assert sum(r.usage.prompt for r in replies) == 10 and sum(r.cost or 0 for r in replies) == 0.25
     assert sum(r.attempts for r in replies) == 1
     await cached.close()

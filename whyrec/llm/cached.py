@@ -155,7 +155,9 @@ class Cached(Wrapper):
             flown, joined = await self._fly([key for key in keys if key not in found], ask, _stored)
             found.update(flown)
             for key in joined:
-                found[key] = replace(flown[key], attempts=0, usage=Usage(), cost=0.0, cache="joined")
+                found[key] = replace(
+                    flown[key], attempts=0, usage=Usage(), cost=0.0, cache="joined", made=flown[key].usage
+                )
         return [found[key] for key in keys]
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
@@ -274,7 +276,7 @@ def _stored(reply: Reply) -> str | None:
 
 
 def _reply(stored: str, sample: int) -> Reply:
-    text, reasoning, model, logprobs, _, _, _ = json.loads(stored)
+    text, reasoning, model, logprobs, used, _, _ = json.loads(stored)
     return Reply(
         text=text,
         reasoning=reasoning,
@@ -283,4 +285,5 @@ def _reply(stored: str, sample: int) -> Reply:
         model=model,
         attempts=0,
         cache="hit",
+        made=Usage(*used),
     )

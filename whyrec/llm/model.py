@@ -141,6 +141,7 @@ class Reply:
         queue_s, service_s: seconds waiting for the limiter and on the wire.
         cost: US dollars, 0.0 where free, None where the price is not known.
         cache: whether the answer came from the cache.
+        made: what the server said when the answer was made, where `usage` is nothing because the cache had it.
     """
 
     text: str
@@ -155,6 +156,12 @@ class Reply:
     service_s: float = 0.0
     cost: float | None = 0.0
     cache: CacheState = "miss"
+    made: Usage | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens of reasoning and answer, the same whether it was asked for now or came from the cache."""
+        return (self.made or self.usage).completion
 
 
 @dataclass(frozen=True, slots=True)
