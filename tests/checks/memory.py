@@ -45,13 +45,17 @@ def growth(users: int, home: Path) -> float:
 
     class Watched(Start):
         async def go(self):
-            nonlocal start, peak
-            start = peak = process.memory_info().rss
-            watcher.start()
             try:
                 return await super().go()
             finally:
                 over.set()
+
+        async def _work(self, feed):
+            nonlocal start, peak
+            if not start:  # the first worker is about to ask for the first example
+                start = peak = process.memory_info().rss
+                watcher.start()
+            await super()._work(feed)
 
     runner.Start = Watched
     report = asyncio.run(
