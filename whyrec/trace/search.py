@@ -91,6 +91,23 @@ class TextIndex:
         except sqlite3.Error as error:
             raise readable(self._path, error) from error
 
+    def missing(self) -> int:
+        """How many calls the next update has to index."""
+        read = connect(self._run.path, read_only=True)
+        try:
+            last = int(read.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0])
+        finally:
+            read.close()
+        if not self._path.exists():
+            return last
+        index = connect(self._path, read_only=True)
+        try:
+            return last - int(index.execute("SELECT coalesce(max(id), 0) FROM upto").fetchone()[0])
+        except sqlite3.OperationalError:  # its tables are just being made
+            return last
+        finally:
+            index.close()
+
     def attach(self, connection: sqlite3.Connection) -> None:
         """Make the index visible to a connection as schema `x`. Once per index."""
         if self._attached is None:

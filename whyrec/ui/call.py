@@ -1,0 +1,156 @@
+"""One call: what was asked and answered, the state around it, and the same question again, changed, in place."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from whyrec.errors import UsageError
+from whyrec.llm import Budget
+from whyrec.llm.budgeted import worst_cost
+from whyrec.llm.prices import Price, price_of
+from whyrec.runs import RunReader
+from whyrec.runs.reading import read_logprobs
+from whyrec.trace.words import Piece, compare
+from whyrec.ui.site import Site, link, site_of
+from whyrec.workbench import replay as bench
+from whyrec.workbench.answer import parsed
+from whyrec.workbench.asked import Asked, asked
+from whyrec.workbench.difference import as_text
+
+_MOST_TIMES = 20
+_MOST_TOKENS_SHOWN = 400
+_SETTINGS = ("temperature", "top_p", "max_tokens", "seed")
+
+
+@dataclass(frozen=True)
+class Again:
+    """A replay beside its original: itself, and what changed in messages and answers, word by word."""
+
+    replayed: bench.Replayed
+    messages: tuple[Piece, ...]
+    answers: tuple[tuple[Piece, ...], ...]
+
+    @property
+    def same_messages(self) -> bool:
+        """Whether the same was asked."""
+        return all(piece.kind == "same" for piece in self.messages)
+
+
+def call(request: Request) -> Response:
+    """One call."""
+    site, number = site_of(request), int(request.path_params["call"])
+    with site.run(request.path_params["run"]) as run:
+        found = asked(run, number)
+        told = found.call
+        fields, problem = parsed(found.request.format, told["answer"])
+        logprobs = read_logprobs(json.loads(told["logprobs"])) if told["logprobs"] else ()
+        scores = json.loads(told["answer"]) if told["kind"] == "score" and told["answer"] else []
+        stop, differs = None, False
+        if (state := "state" in request.query_params) and told["example"]:
+            stop, differs = _stop(site, run.id, str(told["example"]), number)
+        last = int(run.counts().calls) if number < 1 else number
+        return site.page(
+            request, "call.html", run=run.id, call=told, asked=found, fields=fields, problem=problem, scores=scores,
+            logprobs=logprobs[:_MOST_TOKENS_SHOWN], replays=_replays(run, found), state=state, stop=stop,
+            differs=differs, neighbours=_neighbours(run, last), settings=_SETTINGS, models=_models(told["model"]),
+            edit="edit" in request.query_params, most=_MOST_TIMES,
+        )  # fmt: skip
+
+
+def again(request: Request, form: Mapping[str, str]) -> Response:
+    """Send the call again as the form has it; where that costs money, say what it costs first."""
+    site, number = site_of(request), int(request.path_params["call"])
+    with site.run(request.path_params["run"]) as run:
+        found = asked(run, number)
+        change = read_form(found, form)
+        request_then = bench.changed(found, change)
+        model = change.llm or str(found.call["model"])
+        price = price_of(model, home=site.settings.home)
+        worst = worst_cost(request_then, price).dollars
+        if not _agreed(price, worst, form.get("confirm", "")):
+            return site.page(
+                request, "confirm.html", status=402, run=run.id, call=number, model=model, price=price, worst=worst,
+                times=change.times, given=list(form.items()),
+                confirm="unknown" if price is None else f"{worst:.6f}",
+            )  # fmt: skip
+        budget = Budget(calls=change.times * 3) if price is None else Budget(dollars=float(form.get("confirm") or 0.0))
+        replayed = asyncio.run(bench.replay(run, number, change, settings=site.settings, budget=budget))
+        return RedirectResponse(f"{link('runs', run.id, 'calls', number)}#replay-{replayed.id}", 303)
+
+
+def read_form(found: Asked, form: Mapping[str, str]) -> bench.Change:
+    """The change that a form asks for: every message as it now reads, the model, the sampling, how often.
+
+    Raises:
+        UsageError, UnknownNameError: something in it is not usable.
+    """
+    replaced = []
+    for i, message in enumerate(found.request.messages):
+        text = form.get(f"message{i}")
+        text = message.content if text is None else text.replace("\r\n", "\n")
+        if text.strip("\n") != message.content.strip("\n"):
+            replaced.append((message.content, text))
+    sampling = found.request.sampling
+    pairs = []
+    for name in _SETTINGS:
+        text = form.get(name, "").strip()
+        if text and text != _shown(getattr(sampling, name)):
+            pairs.append(f"{name}={text}")
+    times = form.get("times", "1")
+    if not (times.isdecimal() and 1 <= int(times) <= _MOST_TIMES):
+        raise UsageError(f"A call is sent again 1 to {_MOST_TIMES} times, not {times!r}.")
+    llm = form.get("llm", "").strip()
+    llm = "" if llm == found.call["model"] else llm
+    return bench.read_change(pairs, llm=llm, replaced=tuple(replaced), times=int(times))
+
+
+def _agreed(price: Price | None, worst: float, confirm: str) -> bool:
+    """Whether nothing is to be paid, or whoever asks has seen how much at most."""
+    if price is None:
+        return confirm == "unknown"
+    if price.free:
+        return True
+    try:
+        return float(confirm) >= worst - 1e-6
+    except ValueError:
+        return False
+
+
+def _replays(run: RunReader, found: Asked) -> list[Again]:
+    """The call's earlier replays, the latest first, each beside the original."""
+    before = as_text(found.request.messages)
+    said = str(found.call["error"] or found.call["answer"])
+    shown = []
+    for replayed in reversed(bench.Store(run).all(call=int(found.call["id"]))):
+        answers = tuple(tuple(compare(said, one.error or one.text)) for one in replayed.said)
+        shown.append(Again(replayed, tuple(compare(before, as_text(replayed.messages))), answers))
+    return shown
+
+
+def _stop(site: Site, run_id: str, key: str, number: int) -> tuple[Any, bool]:
+    """The node's turn in which the call was made, and whether the run has stored something else."""
+    with site.workplace(run_id) as place:
+        path = place.path(place.key(key))
+    return next((stop for stop in path.stops if number in stop.calls), None), path.differs
+
+
+def _neighbours(run: RunReader, number: int) -> tuple[int | None, int | None]:
+    """The calls before and after, where there are."""
+    before, after = (run.call(n) is not None for n in (number - 1, number + 1))
+    return (number - 1 if before else None), (number + 1 if after else None)
+
+
+def _models(asked_of: str) -> Sequence[str]:
+    """Models to choose from: that of the call and those without cost; any other can be typed."""
+    return list(dict.fromkeys((asked_of, "extractive", "simulated:0.3", "simulated:0.8", "simulated:1")))
+
+
+def _shown(setting: Any) -> str:
+    return "" if setting is None else f"{setting:g}" if isinstance(setting, float) else str(setting)

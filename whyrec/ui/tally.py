@@ -1,0 +1,141 @@
+"""A run in numbers, kept up to date: calls are added up once, by node and by time, later only those that came since.
+
+A million calls are added up in a second or two. A page does not wait for that: it adds what it can in a quarter of a
+second, shows what it has, and asks again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from whyrec.runs import RunReader
+from whyrec.sqlite import connect
+
+_SLICE = 20_000  # calls per query
+_PATIENCE_S = 0.25
+_MOST_BINS = 240
+
+_SUMS = (
+    "count(*), total(error_kind<>''), total(turn>0), total(error_kind='' AND cache<>'miss'), total(tokens_in),"
+    " total(tokens_out), total(cost), total(cost IS NULL), total(service_s), max(service_s)"
+)
+
+
+@dataclass
+class Sum:
+    """Calls added up. Seconds are on the wire; `longest` is the longest call."""
+
+    calls: int = 0
+    errors: int = 0
+    repairs: int = 0
+    cached: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    unpriced: int = 0
+    seconds: float = 0.0
+    longest: float = 0.0
+
+    def add(self, other: Sum) -> None:
+        """Add another sum to this one."""
+        for one in fields(self):
+            mine, theirs = getattr(self, one.name), getattr(other, one.name)
+            setattr(self, one.name, max(mine, theirs) if one.name == "longest" else mine + theirs)
+
+    @property
+    def mean(self) -> float:
+        """Seconds on the wire of a call that was sent."""
+        sent = self.calls - self.cached
+        return self.seconds / sent if sent else 0.0
+
+
+@dataclass
+class Tally:
+    """What is known of a run.
+
+    Attributes:
+        done, failed: examples.
+        nodes: by the node that asked.
+        bins: calls by time; each bin is `width` seconds long, its key times `width` is when it begins.
+        upto, last: the last call added up, and the last there is.
+    """
+
+    done: int = 0
+    failed: int = 0
+    nodes: dict[str, Sum] = field(default_factory=dict)
+    bins: dict[int, int] = field(default_factory=dict)
+    width: float = 1.0
+    upto: int = 0
+    last: int = 0
+
+    @property
+    def all(self) -> Sum:
+        """All nodes together."""
+        total = Sum()
+        for one in self.nodes.values():
+            total.add(one)
+        return total
+
+    @property
+    def complete(self) -> bool:
+        """Whether every call is added up."""
+        return self.upto >= self.last
+
+
+class Tallies:
+    """The tallies of a home's runs."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, float], Tally] = {}
+        self._lock = threading.Lock()
+
+    def of(self, run: RunReader, started_at: float, *, patience: float = _PATIENCE_S) -> Tally:
+        """The run's tally, brought up to date as far as patience reaches."""
+        with self._lock:
+            tally = self._known.setdefault((run.id, started_at), Tally())
+            connection = connect(run.path, read_only=True)
+            try:
+                statuses = dict(connection.execute("SELECT status,count(*) FROM example GROUP BY status").fetchall())
+                tally.done, tally.failed = statuses.get("done", 0), statuses.get("failed", 0)
+                tally.last = int(connection.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0])
+                end = time.monotonic() + patience
+                while not tally.complete:
+                    until = min(tally.upto + _SLICE, tally.last)
+                    sql = f"SELECT node, CAST(at/? AS INTEGER), {_SUMS} FROM call WHERE id>? AND id<=? GROUP BY 1,2"
+                    for node, when, *sums in connection.execute(sql, (tally.width, tally.upto, until)).fetchall():
+                        found = _sum(sums)
+                        tally.nodes.setdefault(node, Sum()).add(found)
+                        tally.bins[when] = tally.bins.get(when, 0) + found.calls
+                    tally.upto = until
+                    _widen(tally)
+                    if time.monotonic() > end:
+                        break
+            finally:
+                connection.close()
+            return tally
+
+
+def _sum(row: Sequence[Any]) -> Sum:
+    calls, errors, repairs, cached, tokens_in, tokens_out, cost, unpriced, seconds, longest = row
+    whole = map(int, (calls, errors, repairs, cached, tokens_in, tokens_out))
+    found = Sum(*whole)
+    found.cost, found.unpriced, found.seconds, found.longest = (
+        float(cost),
+        int(unpriced),
+        float(seconds),
+        float(longest),
+    )
+    return found
+
+
+def _widen(tally: Tally) -> None:
+    """Make bins twice as wide while there would be too many from the first to the last."""
+    while tally.bins and max(tally.bins) - min(tally.bins) >= _MOST_BINS:
+        wider: dict[int, int] = {}
+        for when, calls in tally.bins.items():
+            wider[when // 2] = wider.get(when // 2, 0) + calls
+        tally.bins, tally.width = wider, tally.width * 2
