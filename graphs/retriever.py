@@ -101,7 +101,7 @@ def retriever(
         assert texts is not None
         digest, make = sasrec_texts(source, view, seed, texts)
     else:
-        digest, make = {"item_cf": _item_cf, "sasrec": sasrec}[name](source, view, seed)
+        digest, make = {"item_cf": item_cf, "sasrec": sasrec}[name](source, view, seed)
     folder = source.home / "retrieved"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}-{view.split}-{n}-{digest}.npy"
@@ -114,7 +114,8 @@ def retriever(
 _Maker: TypeAlias = Callable[[], "Recommender"]
 
 
-def _item_cf(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
+def item_cf(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
+    """Item-CF over the training events; it has no settings and no seed."""
     from rec_models.checkpoint import digest
     from rec_models.itemcf import ItemCF
 
@@ -176,6 +177,11 @@ def _lists(model: Recommender, view: SplitView, n: int) -> npt.NDArray[np.int32]
     from rec_models.rank import places
 
     return places(model, view, top=n).items.astype(np.int32)
+
+
+def counted(source: Source, view: SplitView, n: int) -> npt.NDArray[np.int32]:
+    """Item-CF's lists made anew, for whoever checks those that are kept."""
+    return _lists(item_cf(source, view, 0)[1](), view, n)
 
 
 def _write(path: Path, items: npt.NDArray[np.int32]) -> None:

@@ -92,7 +92,7 @@ def logistic_expert(part: Retriever, *, train_rows: int, folder: Path, folds: in
     """
     rows, options = part.view.data, part.options
     past = ItemPast(rows)
-    path = folder / f"expert{VERSION}-{_digest(rows.digest, options, train_rows, folds)}.json"
+    path = expert_file(folder, rows.digest, options, train_rows=train_rows, folds=folds)
     if path.exists():
         kept = json.loads(path.read_text())
         mean, scale, weights = (np.array(kept[name]) for name in ("mean", "scale", "weights"))
@@ -102,11 +102,17 @@ def logistic_expert(part: Retriever, *, train_rows: int, folder: Path, folds: in
     fitted = _fit(_described(part, past, view, drawn, folds), view.clicked(drawn))
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    told = {"features": NAMES, "rows": len(drawn), "bias": fitted.bias}
+    told = {"trained_on": {"rows": rows.digest, "split": view.split}, "features": NAMES, "rows": len(drawn)}
+    told |= {"bias": fitted.bias}
     told |= {name: getattr(fitted, name).tolist() for name in ("mean", "scale", "weights")}
     unfinished.write_text(json.dumps(told, indent=1) + "\n")
     unfinished.replace(path)
     return LogisticExpert(part, past, fitted)
+
+
+def expert_file(folder: Path, rows: str, options: Options, *, train_rows: int, folds: int) -> Path:
+    """Where the fit on these rows (`CtrRows.digest`) under these options is kept."""
+    return folder / f"expert{VERSION}-{_digest(rows, options, train_rows, folds)}.json"
 
 
 def _described(part: Retriever, past: ItemPast, view: CtrView, drawn: npt.NDArray[np.int64], folds: int) -> Floats:
