@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
 
 import typer
 
 from whyrec.errors import UsageError
 
-if TYPE_CHECKING:
-    from whyrec.data import SplitView
-
 app = typer.Typer(help="The prompts: what we say to models.", no_args_is_help=True)
-
-_LAST_EVENTS = 10
-_SHOWN_CANDIDATES = 5
 
 
 @app.command("ls")
@@ -47,16 +40,10 @@ def show(
     if not render:
         typer.echo(prompt.text.rstrip("\n"))
         return
-    from whyrec.data import SplitView, load
-    from whyrec.records import Split
+    from whyrec.settings import read_settings
+    from whyrec.workbench.rendering import rendered
 
-    if split not in get_args(Split):
-        raise UsageError(f"There is no split {split!r}. Splits are {', '.join(get_args(Split))}.")
-    view = SplitView(load(data), cast(Split, split))
-    values = _fill(name, view, render)
-    if unknown := sorted(prompt.variables.keys() - values.keys()):
-        raise UsageError(f"`show --render` has nothing to put into {', '.join(unknown)} of {name}.")
-    for message in prompt.render(**{blank: values[blank] for blank in prompt.variables}):
+    for message in rendered(prompt, user=render, data=data, split=split, settings=read_settings()):
         typer.secho(f"--- {message.role}", bold=True)
         typer.echo(message.content)
 
@@ -75,6 +62,70 @@ def lint(
         typer.echo(line)
     typer.echo(f"{len(paths)} prompts checked, {len(said)} complaints.")
     raise typer.Exit(1 if said else 0)
+
+
+@app.command("diff")
+def diff(
+    a: str = typer.Argument(help="A file, a prompt's name (as it stands), the beginning of a digest, or a run."),
+    b: str = typer.Argument(help="Another; a run means the version of the first prompt that it used."),
+) -> None:
+    """Say how two versions of a prompt differ: what is asked for, and the words, one by one."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from whyrec.cli.trace_text import marked, plain
+    from whyrec.settings import read_settings
+    from whyrec.workbench.prompt_versions import difference, find
+
+    home, console = read_settings().home, Console(highlight=False)
+    old = find(home, a)
+    found = difference(old, find(home, b, name=old.prompt.name))
+    for sign, version in (("-", found.old), ("+", found.new)):
+        console.print(Text(f"{sign} {version.prompt.name} {version.prompt.digest} ({version.where})", style="bold"))
+    if found.same:
+        console.print("They are the same, to the byte.")
+        return
+    for field, before, after in found.front:
+        console.print(Text.assemble((f"{field}: ", "bold"), plain(before), " → ", plain(after)))
+    for role, pieces in found.sections:
+        if any(piece.kind != "same" for piece in pieces):
+            console.print(Text(f"--- {role}", style="bold"))
+            console.print(marked(pieces, colour=console.color_system is not None))
+
+
+@app.command("history")
+def history(
+    name: str = typer.Argument(help="The prompt, such as cot_rec/summarise_batch."),
+    outcomes: bool = typer.Option(True, "--outcomes/--no-outcomes", help="Also what the results were worth."),
+) -> None:
+    """List which runs used which version of a prompt, how its answers were, and what came of it."""
+    import time
+
+    from rich.console import Console
+    from rich.table import Table
+
+    import prompts
+    from whyrec.settings import read_settings
+    from whyrec.workbench.prompt_versions import history as uses_of
+
+    uses, console = uses_of(read_settings(), name, outcomes=outcomes), Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    now = prompts.load(name).digest if name in prompts.names() else ""
+    console.print(f"{name}: the file is version {now[:8] or 'gone'}", markup=False)
+    heads = ("version", "run", "model", "last used", "calls", "valid at once", "repairs", "errors", "done", "failed")
+    table = Table(*heads, "outcome", box=None, pad_edge=False)
+    for use in uses:
+        outcome = f"{use.outcome} {use.mean:.4f} (n={use.scored})" if use.outcome else ""
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(use.at[1]))
+        counted = (f"{n:,}" for n in (use.repairs, use.errors, use.done, use.failed))
+        table.add_row(use.digest[:8] + ("*" if use.digest == now else ""), use.run, use.model, when, f"{use.calls:,}",
+                      f"{use.valid:.1%}", *counted, outcome)  # fmt: skip
+    if table.row_count:
+        console.print(table)
+        console.print("* as the file stands now. Two versions: whyrec prompts diff VERSION VERSION.", markup=False)
+    else:
+        console.print("No run has used it yet.")
 
 
 def _complaints(path: Path) -> list[str]:
@@ -100,40 +151,3 @@ def _complaints(path: Path) -> list[str]:
         return [*said, f"{path}: its answer type {prompt.answer!r} is unknown. Known: {', '.join(sorted(known))}."]
     static = "\n".join((*(m.content for m in prompt.opening), prompt.body))
     return said + [f"{path}: {c}." for c in complaints(known[prompt.answer], prompt.format, static)]
-
-
-def _fill(name: str, view: SplitView, user: str) -> dict[str, Any]:
-    """A value for every usual blank: the user's own data, and stand-ins for what earlier steps would say."""
-    corpus = view.corpus
-    index = corpus.user_index.get(user)
-    if index is None or index not in set(view.users.tolist()):
-        some = ", ".join(str(corpus.user_ids[int(u)]) for u in view.users[:5])
-        raise UsageError(
-            f"{corpus.name} has no user {user!r} with a {view.split} history. Users with one are {some}, …"
-        )
-    history = view.example(index, last=_LAST_EVENTS).history
-    candidates = [corpus.item(i) for i in range(1, min(_SHOWN_CANDIDATES, corpus.n_items) + 1)]
-    said = {"summary": "(what an earlier step said)", "keywords": ["(its keywords)"]}
-    return {
-        "domain": corpus.name,
-        "history": history,
-        "item": history[-1].item,
-        "candidates": candidates,
-        "long": said,
-        "short": said,
-        "preference": said,
-        "reviews": [{"id": c.index, "text": "(what an earlier step said)"} for c in candidates],
-        "reasons": [{"id": i, "text": "(what an earlier step said)"} for i in (1, 2, 3)],
-        "review": "(what an earlier step said)",
-        "options": candidates,
-        "similar": history[:3],
-        **dict.fromkeys(("reason", "opinion", "thoughts", "thought", "performance"), "(what an earlier step said)"),
-        "profile": "",
-        "above": "3",
-        "paths": ["(a first step) → (a last step)"],
-        "steps": ["(a first step)", "(a last step)"] if name.startswith("scoter/") else [],
-        "question": "(a question)",
-        "paragraphs": [{"title": "(a title)", "text": "(its sentences)"}],
-        "number": 1,
-        "most": 7,
-    }

@@ -69,6 +69,25 @@ def open_embedder(name: str, *, fit_on: Sequence[str] = (), cache: Path | None =
     raise UnknownNameError("embedder", kind, KINDS, hint="Write it as KIND or KIND:MODEL, for example lsa:256.")
 
 
+def reopen_embedder(name: str, *, cache: Path) -> Embedder:
+    """The embedder whose vectors carry this name; a fitted one is read from where it was kept.
+
+    Raises:
+        UsageError: it was not kept, or cannot be opened.
+        UnknownNameError: no such kind.
+    """
+    if not name.startswith("lsa"):
+        return open_embedder(name.replace("-", ":", 1))
+    from whyrec.embed.lsa import Lsa
+
+    found = Lsa.kept(name, cache)
+    if found is None:
+        raise UsageError(
+            f"The embedder {name} is not kept in {cache} any more. `whyrec search TEXT --data DATA` makes it again."
+        )
+    return found
+
+
 def unit_rows(vectors: npt.NDArray[np.floating]) -> Vectors:
     """Rows scaled to length 1; zero rows stay zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -75,6 +75,13 @@ class Lsa:
             model._save(file)
         return model
 
+    @classmethod
+    def kept(cls, name: str, cache: Path) -> Lsa | None:
+        """The model of this name among those kept, None where it is not there."""
+        digest = name.rpartition("-")[2]
+        models = (cls._load(file, digest) for file in sorted(cache.glob(f"lsa{VERSION}-*-{digest}.npz")))
+        return next((model for model in models if model.name == name), None)
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32[len(texts), width], unit rows, zero for a text without a word of the catalogue."""
         if not texts:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import numpy as np
 from filelock import FileLock, Timeout
 
-from whyrec.embed.embedder import Embedder
+from whyrec.embed.embedder import Embedder, Vectors
 from whyrec.errors import LockedError, UnknownNameError, UsageError
 
 EF_SEARCH = 100
@@ -149,6 +150,18 @@ class VectorStore:
         found = collection.query(query_embeddings=vector, n_results=k, include=["documents", "distances"])
         rows = zip(found["ids"][0], found["documents"][0], found["distances"][0], strict=True)
         return [Hit(i, d or "", 1.0 - float(distance)) for i, d, distance in rows]
+
+    def vectors(self, name: str, *, most: int) -> tuple[list[str], list[str], Vectors]:
+        """(ids, texts, float32[rows, width]) of at most so many rows of a collection.
+
+        Raises:
+            UnknownNameError: no such collection.
+        """
+        if name not in self.collections():
+            raise UnknownNameError("collection", name, self.collections())
+        collection = self._client.get_collection(name, embedding_function=None)
+        found = collection.get(limit=most, include=["documents", "embeddings"])
+        return list(found["ids"]), [d or "" for d in found["documents"]], np.asarray(found["embeddings"], np.float32)
 
     def count(self, name: str) -> int:
         """Rows of a collection."""

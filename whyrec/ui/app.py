@@ -34,7 +34,7 @@ def build(settings: Settings, door: Door | None = None) -> ASGIApp:
 
 def routes() -> list[Route]:
     """Every address. What acts is a POST through `_acting`, and there is no other."""
-    from whyrec.ui import call, calls, differences, examples, runs
+    from whyrec.ui import call, calls, differences, examples, prompts, results, runs, vectors
 
     return [
         Route("/", runs.runs),
@@ -44,6 +44,12 @@ def routes() -> list[Route]:
         Route("/runs/{run}/calls/{call:int}/replay", _acting(call.again), methods=["POST"]),
         Route("/runs/{run}/examples/{key:path}", examples.example),
         Route("/diff", differences.diff),
+        Route("/prompts", prompts.prompts),
+        Route("/prompts/{name:path}", prompts.prompt),
+        Route("/results", results.results),
+        Route("/results/{slug}", results.table),
+        Route("/figures/{name}", results.figure),
+        Route("/vectors", vectors.vectors),
         Route("/static/{name}", _static),
     ]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -123,9 +124,9 @@ def moment(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
-def percent(part: float, whole: float) -> str:
-    """A share; "" of nothing."""
-    return f"{100 * part / whole:.0f} %" if whole else ""
+def chance(logprob: float) -> str:
+    """A log-probability in per cent."""
+    return f"{100 * math.exp(min(logprob, 0.0)):.1f} %"
 
 
 def _plain(found: Any) -> Any:
@@ -137,5 +138,5 @@ def _plain(found: Any) -> Any:
 FILTERS = {
     "fences": fences, "visible": visible, "line": line, "value": value, "compact": compact,
     "number": number, "money": money, "span": span,
-    "ago": ago, "moment": moment,
+    "ago": ago, "chance": chance, "moment": moment,
 }  # fmt: skip

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -40,6 +41,7 @@ class Site:
 
     def __init__(self, settings: Settings, door: Door) -> None:
         self.settings, self.door, self.tallies = settings, door, Tallies()
+        self.docs = _docs()
         self.building: dict[str, tuple[int, int]] = {}
         self._workplaces: OrderedDict[str, Workplace] = OrderedDict()
         self._working = threading.Lock()
@@ -117,6 +119,12 @@ def link(*parts: object, **query: object) -> str:
     path = "/" + "/".join(quote(str(part), safe="/:" if i == len(parts) - 1 else "") for i, part in enumerate(parts))
     given = {name: value for name, value in query.items() if value not in ("", None)}
     return f"{path}?{urlencode(given)}" if given else path
+
+
+def _docs() -> Path:
+    """The folder docs of the checkout whyrec runs from, or of the working directory."""
+    ours = Path(str(files("whyrec"))).parent / "docs"
+    return ours if ours.is_dir() else Path("docs").absolute()
 
 
 def _environment() -> jinja2.Environment:

@@ -68,7 +68,7 @@ class Tally:
     failed: int = 0
     nodes: dict[str, Sum] = field(default_factory=dict)
     bins: dict[int, int] = field(default_factory=dict)
-    width: float = 1.0
+    width: float = 0.125
     upto: int = 0
     last: int = 0
 
