@@ -7,6 +7,7 @@ together again must have the digest of the one that was sent, so what is checked
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from whyrec.runs import RunReader
 from whyrec.workbench.asked import Asked, asked
 from whyrec.workbench.audit_findings import Findings
 from whyrec.workbench.audit_names import Hit, Name, Text, words
-from whyrec.workbench.audit_places import MAY_NAME, Place, Places
+from whyrec.workbench.audit_places import MAY_NAME, Place, Places, strings
 from whyrec.workbench.audit_rules import BLANKS, Rule
 from whyrec.workbench.audit_scopes import Scope, Scopes
 
@@ -64,7 +65,7 @@ class Answers:
     def _names(self, call: Mapping[str, Any], name: Name) -> bool:
         if call["id"] >= self._before or call["error_kind"]:
             return False
-        return any(Text(call[part]).find(name, numbers=True) is not None for part in ("answer", "reasoning"))
+        return _words_of(call).find(name, numbers=True) is not None
 
 
 class CallAudit:
@@ -143,7 +144,7 @@ class CallAudit:
                 self._places.text(text, self._place("prefix or scored text", openly, scope, where))
         if scope is None or call["kind"] == "score":
             return
-        said = Text(f"{call['answer']}\n{call['reasoning']}")
+        said = _words_of(call)
         self._findings.count("answers")
         for name in scope.later:
             hit = said.find(name) if name.item not in shown else None
@@ -181,3 +182,12 @@ class CallAudit:
             scope = None
         say = self._findings.at(where)
         return Place(name, rule, scope, say, self._answers, strict=self.strict, numbers=numbers)
+
+
+def _words_of(call: Mapping[str, Any]) -> Text:
+    """What a call answered, as words; of JSON its texts, so that escapes are no letters."""
+    answer = str(call["answer"])
+    if answer.lstrip()[:1] in ("{", "["):
+        with contextlib.suppress(ValueError):
+            answer = "\n".join(strings(json.loads(answer, strict=False)))
+    return Text(f"{answer}\n{call['reasoning']}")

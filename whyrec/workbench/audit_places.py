@@ -25,6 +25,7 @@ _RECORD = frozenset({"index", "id", "title", "description", "brand", "categories
 _EVENT = frozenset({"item", "rating", "time", "review"})
 _QUOTED = 40  # characters of a review that cannot be there by chance
 MAY_NAME = (Rule.OF_CANDIDATES, Rule.OF_EXPLAINED, Rule.OF_QUESTION)
+_SHOWS_IT = (*MAY_NAME, Rule.CANDIDATES, Rule.EXPLAINED, Rule.QUESTION, Rule.CATALOGUE)
 _SAID = (Rule.SAID, Rule.STEPS, Rule.BEHAVIOUR, *MAY_NAME)
 Say = Callable[[str, str], None]
 
@@ -93,7 +94,7 @@ class Places:
             return
         seen: Text | None = None
         for name in scope.later:
-            if name.item == scope.target and place.rule in MAY_NAME:
+            if name.item == scope.target and place.rule in _SHOWS_IT:
                 continue
             seen = seen or Text(text)
             hit = seen.find(name, numbers=place.numbers)
@@ -151,11 +152,10 @@ class Places:
         scope = place.scope
         if scope is None or (rating is None and not review):
             return
-        said = scope.met.get(int(record["item"]["index"]), frozenset()) if place.rule is Rule.HISTORY else frozenset()
-        if place.rule is Rule.HISTORY and rating is not None and rating not in {r for r, _ in said}:
-            place.say(
-                "rating", f"{place.name} shows a rating of item {record['item']['id']} that is not of the history"
-            )
+        index = int(record["item"]["index"])
+        said = scope.met.get(index, frozenset()) if place.rule is Rule.HISTORY else frozenset()
+        if said and rating is not None and rating not in {r for r, _ in said}:
+            place.say("rating", f"{place.name} shows a rating of {self._called(index)} that is not of the history")
         if review and review not in {r for _, r in said}:
             self.text(review, place)
 

@@ -34,6 +34,7 @@ _FAST = ("sk-", "pk-", "rk-", "hf_", "AKIA", "ASIA", "AIza", "gh", "gsk", "xai",
          "PRIVATE KEY")  # fmt: skip
 _NAMED = re.compile(r"(?i)(?:_API_KEY|_TOKEN|_SECRET|_PASSWORD|_ACCESS_KEY)$")
 _LEAST = 8
+_LED_BACK = 200  # secrets whose call is looked for, which reads the calls in order
 _TEXT_COLUMNS = ("settings", "blanks", "messages", "answer", "reasoning", "logprobs")
 _CALL_COLUMNS = ("model", "answered_by", "error", "example", "user", "item", "node")
 Progress = Callable[[int], None]
@@ -94,7 +95,9 @@ def _texts(run: RunReader, secrets: Secrets, findings: Findings, progress: Progr
         for done, (digest, size, body) in enumerate(reading.execute("SELECT digest,size,body FROM text"), 1):
             findings.count("stored texts")
             for what in secrets.find(unpack(size, body)):
-                findings.add("secret", _first_call(run, digest), f"holds {what}")
+                led = findings.counts["secrets led back to a call"] < _LED_BACK
+                findings.add("secret", _first_call(run, digest) if led else f"text {digest}", f"holds {what}")
+                findings.count("secrets led back to a call", int(led))
             if progress is not None and done % 256 == 0:
                 progress(done)
     finally:
