@@ -34,7 +34,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.base
 	@echo "Installing the tools of make test and make check"
-	@$(PIP) install -c constraints.txt -e '.[dev,hf]'
+	@$(PIP) install -c constraints.txt -e '.[dev,hf,otel]'
 	@touch $@
 
 demo: $(VENV)/.base ## graphs, vectors, a trained recommender and a table, on a generated world and on real data where found

@@ -67,3 +67,11 @@ def _module(stem: str) -> ModuleType:
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def otlp_receiver() -> Iterator[Any]:
+    """A running OTLP/HTTP receiver; `attributes` of its module reads a span's."""
+    receiver = _module("otlp_receiver").Receiver()
+    yield receiver
+    receiver.stop()

@@ -19,6 +19,7 @@ _NOUNS = {
     "trace": "app",
     "debug": "command",
     "audit": "command",
+    "export": "command",
     "ui": "command",
     "compare": "command",
     "eval": "command",
