@@ -230,15 +230,25 @@ class Retrieved:
         """What a ranker made of a user: the first placement, as everybody is shown one order in the paper."""
         if self.place(user) is None:
             return self.miss(user)
-        result = found[user]
-        if result.payload is None:
-            return Failure(user, result.reason)
-        better, ties = _above(result.payload["probabilities"][0], self.shown_at(user, result.payload))
-        return Ranking(user, better, ties, self.candidates)
+        return outcome(self._view, found[user])
 
     def shown_at(self, user: int, payload: Any) -> int:
         """Where the target stood in the first order shown, from 0."""
         return int(payload["shown"].index(self._view.target(user)))
+
+
+def outcome(view: SplitView, result: Result) -> Outcome:
+    """Where a result of cot_rec.recommend has the target: by its letters, or as retrieved where nobody was asked."""
+    user = int(view.corpus.user_index[result.user])
+    if result.payload is None:
+        return Failure(user, result.reason)
+    items, target = result.payload["retrieved"], view.target(user)
+    if target not in items:
+        return Ranking(user, len(items), 0, view.corpus.n_items)
+    if not result.payload["probabilities"]:
+        return Ranking(user, items.index(target), 0, view.corpus.n_items)
+    better, ties = _above(result.payload["probabilities"][0], result.payload["shown"].index(target))
+    return Ranking(user, better, ties, view.corpus.n_items)
 
 
 def _bias(users: Retrieved, user: int, payload: Any) -> float:

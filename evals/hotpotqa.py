@@ -8,7 +8,7 @@ random, and by the plain cosine of an embedder. This module is the only one that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from evals.answers import match
@@ -19,6 +19,7 @@ from evals.registry import Options
 from whyrec.data.questions import Gold, Question, Questions
 from whyrec.llm.blocks import tokens
 from whyrec.records import Failure, Outcome
+from whyrec.runs import Result
 
 NAME = "hotpotqa.table_7"
 GRAPH = "hotpotqa.react"
@@ -115,20 +116,24 @@ def _answered(asked: Asked) -> Callable[[Context, int], Told]:
     """A cell that holds a run's answers against the right ones."""
 
     def tell(context: Context, _seed: int) -> Told:
-        data, gold = context.questions, Gold(context.questions)
-        places = {f"question/{q.id}": i for i, q in enumerate(data.questions)}
-        outcomes: list[Outcome] = []
-        unfinished = 0
-        for result in context.artefacts.results(asked):
-            place = places[result.key]
-            if result.payload is None:
-                outcomes.append(Failure(place, result.reason))
-                continue
-            outcomes.append(match(place, str(result.payload["answer"]), gold.answer(place)))
-            unfinished += not result.payload["finished"]
-        return Told(outcomes, about={"unfinished searches": unfinished})
+        results = context.artefacts.results(asked)
+        unfinished = sum(not r.payload["finished"] for r in results if r.payload is not None)
+        return Told(outcomes(context.questions, results), about={"unfinished searches": unfinished})
 
     return tell
+
+
+def outcomes(data: Questions, results: Sequence[Result]) -> list[Outcome]:
+    """Results of hotpotqa.react held against the right answers, in their order."""
+    gold, places = Gold(data), {f"question/{q.id}": i for i, q in enumerate(data.questions)}
+    rows: list[Outcome] = []
+    for result in results:
+        place = places[result.key]
+        if result.payload is None:
+            rows.append(Failure(place, result.reason))
+        else:
+            rows.append(match(place, str(result.payload["answer"]), gold.answer(place)))
+    return rows
 
 
 def _anchors(options: Options) -> Iterator[Cell]:

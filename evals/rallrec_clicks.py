@@ -87,7 +87,7 @@ def pool_of(results: Sequence[Result], rows: CtrRows, split: Split) -> Pool:
         split: whose rows.
     """
     view = CtrView(rows, split)
-    numbers = {view.key(int(row)): int(row) for row in view.rows}
+    numbers = numbers_of(view)
     good = sorted((numbers[r.key], r.payload) for r in results if r.payload is not None)
     failures = tuple(Failure(numbers[r.key], r.reason) for r in results if r.payload is None)
     payloads: list[Mapping[str, Any]] = [payload for _, payload in good]
@@ -105,6 +105,20 @@ def pool_of(results: Sequence[Result], rows: CtrRows, split: Split) -> Pool:
         votes=sum(way not in ("logprobs", "score") for p in payloads for way in p["ways"]),
         missing=sum(int(p.get("missing", 0)) for p in payloads),
     )
+
+
+def numbers_of(view: CtrView) -> dict[str, int]:
+    """Row numbers by the keys that runs know the rows by."""
+    return {view.key(int(row)): int(row) for row in view.rows}
+
+
+def clicks_by_key(results: Sequence[Result], rows: CtrRows, split: Split) -> dict[str, Click]:
+    """The merged probability of every row that did not fail, by key."""
+    view = CtrView(rows, split)
+    numbers = numbers_of(view)
+    good = [(r.key, numbers[r.key], float(r.payload["probability"])) for r in results if r.payload is not None]
+    clicked = view.clicked(np.array([row for _, row, _ in good], dtype=np.int64))
+    return {key: Click(row, p, bool(c)) for (key, row, p), c in zip(good, clicked, strict=True)}
 
 
 def _ragged(rows: Sequence[Sequence[float]], blank: float) -> Floats:

@@ -28,7 +28,7 @@ from evals.published import Published, published
 from evals.registry import Options
 from evals.training import item_cf
 from evals.training import popularity as most_popular
-from graphs.scoter.judge import Catalogue, Judge, Mapping
+from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
 from whyrec.records import Failure, Outcome, Ranking
@@ -216,7 +216,7 @@ def _recommended(asked: Asked, options: Options, *, shift: int) -> CellFunction:
             if given.payload is None:
                 rows.append(Failure(user, given.reason))
                 continue
-            verdict = judge.verdict(user, given.payload["chains"][0]["recommendations"])
+            verdict = verdict_of(judge, user, given.payload)
             rows.append(ranking(user, verdict.items, view.target(user), corpus.n_items))
             percentiles.append(verdict.percentile)
             found += len(verdict.items)
@@ -227,6 +227,11 @@ def _recommended(asked: Asked, options: Options, *, shift: int) -> CellFunction:
         return Told(rows, about=about, measures=dense)
 
     return cell
+
+
+def verdict_of(judge: Judge, user: int, payload: Any) -> Verdict:
+    """What the first chain of a result of scoter.generate is worth to a user (dense index)."""
+    return judge.verdict(user, payload["chains"][0]["recommendations"])
 
 
 def _mined_from(results: Sequence[Result]) -> str:

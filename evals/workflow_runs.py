@@ -128,7 +128,7 @@ async def estimated(job: Job) -> Estimate:
     try:
         return await estimate(job)
     finally:
-        await job.model.close()
+        await job.models.close()
 
 
 def _read(job: Job, run: str, keys: list[str]) -> tuple[Result, ...]:

@@ -41,12 +41,20 @@ _TIMED = 200  # recorded calls read to measure a latency
 
 @dataclass(frozen=True)
 class Node:
-    """What one node of the graph will ask."""
+    """What one node of the graph will ask, and the price of the model it asks, None where nobody wrote it down."""
 
     name: str
     calls: int
     tokens_in: int
     tokens_out: int
+    price: Price | None = None
+
+    @property
+    def dollars(self) -> float | None:
+        """US dollars, None where the price is not known."""
+        if self.price is None:
+            return None
+        return (self.tokens_in * self.price.input + self.tokens_out * self.price.output) / 1e6
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Estimate:
         calls: about this many will reach the model, repairs and retries aside.
         most: at most this many.
         tokens_in, tokens_out: about this many.
-        price: of the model, None where nobody wrote it down.
+        price: of the model that plays all roles but those named, None where nobody wrote it down.
         seconds: about this long.
         basis: what the seconds rest on.
         sampled: examples of the dry run.
@@ -81,31 +89,40 @@ class Estimate:
     @property
     def dollars(self) -> float | None:
         """US dollars, None where the price is not known."""
-        if self.price is None:
-            return None
-        return (self.tokens_in * self.price.input + self.tokens_out * self.price.output) / 1e6
+        if not self.nodes:
+            return None if self.price is None else 0.0
+        each = [node.dollars for node in self.nodes]
+        return None if None in each else sum(filter(None, each))
 
 
 @dataclass
 class Tally:
-    """What was asked: calls, tokens in, tokens out."""
+    """What was asked: calls, tokens in, tokens out, and of whom."""
 
+    model: str = ""
     calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
 
 
 class Measured(Wrapper):
-    """Counts what goes through a model, by node."""
+    """Counts what goes through a model, by node.
 
-    def __init__(self, inner: LanguageModel) -> None:
+    Args:
+        inner: answers.
+        nodes: what was counted so far.
+        of: the model it answers for.
+    """
+
+    def __init__(self, inner: LanguageModel, nodes: dict[str, Tally] | None = None, of: str = "") -> None:
         super().__init__(inner)
-        self.nodes: dict[str, Tally] = {}
+        self.nodes: dict[str, Tally] = {} if nodes is None else nodes
+        self._of = of or inner.name
 
     async def complete(self, request: Request) -> list[Reply]:
         """Answer and count."""
         replies = await self.inner.complete(request)
-        tally = self.nodes.setdefault(request.about.node, Tally())
+        tally = self._tally(request)
         tally.calls += len(replies)
         tally.tokens_in += sum(reply.usage.prompt for reply in replies)
         tally.tokens_out += sum(reply.usage.completion for reply in replies)
@@ -113,8 +130,11 @@ class Measured(Wrapper):
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
         """Scoring is one call; no server says what it cost."""
-        self.nodes.setdefault(request.about.node, Tally()).calls += 1
+        self._tally(request).calls += 1
         return await self._inner_score(request, continuations)
+
+    def _tally(self, request: Request) -> Tally:
+        return self.nodes.setdefault(request.about.node, Tally(self._of))
 
 
 @dataclass(frozen=True)
@@ -149,6 +169,7 @@ async def estimate(job: Job) -> Estimate:
             round(calls * share),
             round(calls * share * dry.nodes[name].tokens_in / dry.nodes[name].calls),
             round(calls * share * dry.nodes[name].tokens_out / dry.nodes[name].calls),
+            price_of(dry.nodes[name].model, home=job.how.settings.home),
         )
         for name, calls in _expected(job, dry).items()
     )
@@ -221,25 +242,26 @@ def _shared(inputs: Inputs[Any]) -> Mapping[str, tuple[int, int]]:
 async def _dry_run(job: Job) -> _DryRun:
     """Put a sample through the graph, in an order that leaves it a fair one wherever patience ends."""
     flow, inputs = job.flow, job.inputs
-    model = Measured(open_provider("extractive", settings=job.how.settings))
+    embedded, nodes = open_provider("extractive", settings=job.how.settings), dict[str, Tally]()
     parts = await asyncio.to_thread(lambda: job.parts)
-    services, graph = Services(dict.fromkeys(flow.roles, model), parts), flow.build()
+    measured = {id(model): Measured(embedded, nodes, model.name) for model in job.models.all}
+    services, graph = Services(job.cast(measured), parts), flow.build()
     lengths = inputs.lengths if isinstance(inputs, Measurable) else np.arange(len(inputs.indices))
     places = spread(lengths, SAMPLE)
     began, began_cpu = time.perf_counter(), time.process_time()
     per_example: list[Mapping[str, int]] = []
     order = inputs.indices[np.random.default_rng(0).permutation(places)]
     for index in order:
-        before = {name: tally.calls for name, tally in model.nodes.items()}
+        before = {name: tally.calls for name, tally in nodes.items()}
         try:
             state = inputs.state(int(index))
             await graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
         except (AnswerError, MissingInput):
             pass
-        per_example.append({name: tally.calls - before.get(name, 0) for name, tally in model.nodes.items()})
+        per_example.append({name: tally.calls - before.get(name, 0) for name, tally in nodes.items()})
         if time.process_time() - began_cpu > _PATIENCE_CPU_S or time.perf_counter() - began > _PATIENCE_S:
             break
-    return _DryRun(model.nodes, np.sort(order[: len(per_example)]), tuple(per_example), time.perf_counter() - began)
+    return _DryRun(nodes, np.sort(order[: len(per_example)]), tuple(per_example), time.perf_counter() - began)
 
 
 def _seconds(job: Job, calls: int, cpu_s: float) -> tuple[float, str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from agents.wording import Wording
 from graphs.progress import Progress, Snapshot
+from graphs.voices import Opened
 from graphs.workflow import Inputs, Source, Workflow
 from whyrec.llm import Budget, Limits
 from whyrec.llm.model import LanguageModel
@@ -116,14 +118,29 @@ class RunReport:
 
 @dataclass(frozen=True)
 class Job:
-    """A workflow with its examples and its model, ready to be estimated or run."""
+    """A workflow with its examples and its models, ready to be estimated or run."""
 
     flow: Workflow[Any, Any]
     source: Source
     inputs: Inputs[Any]
-    model: LanguageModel
+    models: Opened
     identity: Identity
     how: How
+    wording: Wording = field(default_factory=Wording)
+
+    @property
+    def model(self) -> LanguageModel:
+        """The one that plays every role that no other is named for."""
+        return self.models.model
+
+    def cast(self, llms: Mapping[int, LanguageModel]) -> dict[str, LanguageModel]:
+        """Who is asked in each role, in this job's words.
+
+        Args:
+            llms: by `id` of a bare model, what to ask in its place: the same with all its wrappers.
+        """
+        spoken = {number: self.wording.around(llm) for number, llm in llms.items()}
+        return {role: spoken[id(self.models.of(role))] for role in self.flow.roles}
 
     @cached_property
     def parts(self) -> tuple[object, ...]:

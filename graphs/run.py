@@ -12,11 +12,13 @@ server that has gone away fail nothing: what is left is left, and the report say
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import prompts
 from graphs.job import How, Job, RunReport
 from graphs.start import Start
+from graphs.voices import Voices
 from graphs.workflow import Source, identity_of, workflow
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
@@ -25,14 +27,14 @@ from whyrec.llm import open_provider, wrap
 from whyrec.llm.model import LanguageModel, ModelError
 from whyrec.runs import Identity, Run
 
-__all__ = ["How", "Job", "RunReport", "execute", "prepare", "probe", "run"]
+__all__ = ["How", "Job", "RunReport", "Voices", "execute", "prepare", "probe", "run"]
 
 
 async def run(
     name: str,
     *,
     corpus: Corpus | Questions,
-    model: str | LanguageModel,
+    model: str | LanguageModel | Voices,
     options: Any = None,
     users: int | None = None,
     how: How | None = None,
@@ -42,7 +44,8 @@ async def run(
     Args:
         name: the workflow.
         corpus: the data: interactions, or questions for a workflow over questions.
-        model: a model's name, or a bare model; it gets cache, retries, limits, budget and trace either way.
+        model: a model's name, or a bare model; it gets cache, retries, limits, budget and trace either way. `Voices`
+            for several models by role, edited prompts or a seed.
         options: the workflow's options; its defaults if None.
         users: at most this many users, the first of the split, or questions.
         how: see `How`.
@@ -57,7 +60,7 @@ def prepare(
     name: str,
     *,
     corpus: Corpus | Questions,
-    model: str | LanguageModel,
+    model: str | LanguageModel | Voices,
     options: Any = None,
     users: int | None = None,
     how: How | None = None,
@@ -67,37 +70,62 @@ def prepare(
     flow = workflow(name)
     source = Source(corpus, how.settings.home, users)
     inputs = flow.inputs(source, flow.options() if options is None else options)
-    if isinstance(model, str):
-        model = open_provider(model, settings=how.settings, world=how.world)
-    going_on = getattr(model, "prefix_revision", "") if flow.continues(inputs.options) else ""
-    revision = "/".join(filter(None, (model.revision, going_on)))
+    voices = model if isinstance(model, Voices) else Voices(model)
+    models = voices.opened(flow.roles, flow.name, lambda n: open_provider(n, settings=how.settings, world=how.world))
+
+    def revision(one: LanguageModel) -> str:
+        going_on = getattr(one, "prefix_revision", "") if flow.continues(inputs.options) else ""
+        return "/".join(filter(None, (one.revision, going_on)))
+
     identity = Identity(
         graph=flow.name,
         data=corpus.name,
         data_digest=corpus.digest,
-        model=model.name,
-        model_revision=revision,
-        prompts={prompt: prompts.load(prompt).digest for prompt in flow.prompts(inputs.options)},
+        model=models.model.name,
+        model_revision=revision(models.model),
+        prompts=_versions(flow.name, flow.prompts(inputs.options), voices.wording.prompts),
         options=identity_of(inputs.options),
+        voices=models.told(voices.wording.seed, revision),
     )
-    return Job(flow, source, inputs, model, identity, how)
+    return Job(flow, source, inputs, models, identity, how, voices.wording)
+
+
+def _versions(graph: str, names: Sequence[str], edited: Mapping[str, prompts.Prompt]) -> dict[str, str]:
+    """Name -> digest of the prompts used.
+
+    Raises:
+        UsageError: an edited copy is of a prompt that is not used, so the run would be an ordinary one.
+    """
+    for name in edited:
+        if name not in names:
+            raise UsageError(
+                f"{graph} with these options does not use the prompt {name}, so an edited copy of it changes nothing. "
+                f"It uses {', '.join(names) or 'none'}."
+            )
+    return {name: (edited.get(name) or prompts.load(name)).digest for name in names}
 
 
 async def execute(job: Job) -> RunReport:
-    """Run a prepared job, then close its model."""
-    how, llm = job.how, job.model
+    """Run a prepared job, then close its models."""
+    how = job.how
     try:
-        await probe(llm)
+        for model in job.models.all:
+            await probe(model)
         await asyncio.to_thread(lambda: job.parts)
         run = Run.open(how.settings.home, job.identity, new=how.new, command=how.command)
+        llms: dict[int, LanguageModel] = {}
         try:
-            llm = wrap(llm, settings=how.settings, run=run, budget=how.budget, limits=how.limits, cache=how.cache)
-            return await Start(job, run, llm).go()
+            for model in job.models.all:
+                llms[id(model)] = wrap(
+                    model, settings=how.settings, run=run, budget=how.budget, limits=how.limits, cache=how.cache
+                )
+            return await Start(job, run, llms).go()
         finally:
-            await llm.close()
+            for llm in llms.values():
+                await llm.close()
             run.close()
     finally:
-        await job.model.close()
+        await job.models.close()
 
 
 async def probe(model: LanguageModel) -> None:

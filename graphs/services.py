@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from whyrec.runs import Run
 
 WRITER = "writer"
+JUDGE, TEACHER, STUDENT, EXPERT, REASONER = "judge", "teacher", "student", "expert", "reasoner"
 P = TypeVar("P")
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,12 +38,14 @@ class Start:
     Args:
         job: what to run and how.
         run: where it is recorded; this process is its writer.
-        llm: the model with all its wrappers; the stamp on the outside is replaced, one per retry generation.
+        llms: by `id` of each of the job's models, it with all its wrappers; the stamp on the outside is replaced, one
+            per retry generation.
     """
 
-    def __init__(self, job: Job, run: Run, llm: LanguageModel) -> None:
-        assert isinstance(llm, Stamped)
-        self._job, self._run, self._llm = job, run, llm.inner
+    def __init__(self, job: Job, run: Run, llms: Mapping[int, LanguageModel]) -> None:
+        self._job, self._run = job, run
+        self._llms = {number: llm.inner for number, llm in llms.items() if isinstance(llm, Stamped)}
+        assert len(self._llms) == len(llms)
         self._graph = job.flow.build()
         self._services: dict[int, Services] = {}
         self._ending: Ending = "done"
@@ -146,8 +148,8 @@ class Start:
         state = self._job.inputs.state(index)
         services = self._services.get(generation)
         if services is None:
-            llm = Stamped(self._llm, run=self._run.id, retry=generation)
-            services = self._services[generation] = Services(dict.fromkeys(flow.roles, llm), self._job.parts, self._run)
+            stamped = {n: Stamped(llm, run=self._run.id, retry=generation) for n, llm in self._llms.items()}
+            services = self._services[generation] = Services(self._job.cast(stamped), self._job.parts, self._run)
         final = await self._graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
         return flow.result(flow.state(**final))
 

@@ -160,7 +160,7 @@ class Workflow(Generic[S, OptionsT]):
         result: what is kept of a final state (JSON-able).
         steps: an upper bound on super-steps for this state, passed as the recursion limit.
         prompts: names of the prompts used under these options.
-        roles: roles of the models it asks.
+        roles: roles of the models it asks (`--llm ROLE=MODEL`).
         equip: makes what its nodes reach through `Services.part`, once, before the first example (also before an
             estimate's dry run): an embedder, something trained. What it makes must follow from data and options alone.
         continues: whether models are asked to go on with an assistant's turn, so that their revision for that counts.

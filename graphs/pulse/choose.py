@@ -27,7 +27,7 @@ from graphs.earlier import open_earlier, payload_of
 from graphs.gather import gather
 from graphs.pulse import refine, tree, trees
 from graphs.pulse.tree import chosen_text
-from graphs.services import Services
+from graphs.services import JUDGE, WRITER, Services
 from graphs.users import Users, about_example
 from graphs.workflow import MissingInput, Source, Workflow
 from whyrec.errors import UsageError
@@ -246,6 +246,6 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     result=result,
     steps=lambda state: 10,
     prompts=prompt_names,
-    roles=("writer", RANKER),
+    roles=(WRITER, JUDGE, RANKER),
     equip=equip,
 )

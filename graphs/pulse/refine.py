@@ -30,7 +30,7 @@ from graphs.pulse.neighbours import Neighbours
 from graphs.pulse.tree import JUDGED, LIKELIHOOD, Thought
 from graphs.pulse.trees import Options, Task, Trees, equip, search_of
 from graphs.pulse.weigh import Weights, likelihoods, weigh
-from graphs.services import Services
+from graphs.services import JUDGE, WRITER, Services
 from graphs.users import about_example
 from graphs.workflow import Workflow
 from whyrec.llm.model import Refused, Request
@@ -134,7 +134,7 @@ async def judge(state: State, runtime: Runtime[Services]) -> Update:
     example, search = state.task.example, state.task.search
     about, numbers = about_example(example, NAME, "judge"), tree.level(state.thoughts, state.depth)
     told: dict[str, Any] = {"about": about, "history": example.history}
-    found = await deliberate.judge(runtime.context.llm(), search, state.thoughts, numbers, **told)
+    found = await deliberate.judge(runtime.context.llm(JUDGE), search, state.thoughts, numbers, **told)
     return {
         "judged": {**state.judged, **found.worth},
         "kept": deliberate.best(found, state.thoughts, search.beam),
@@ -249,5 +249,6 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     result=result,
     steps=lambda state: 2 * len(state.task.search.widths) + 10,
     prompts=prompt_names,
+    roles=(WRITER, JUDGE),
     equip=equip,
 )

@@ -31,7 +31,7 @@ from graphs.rallrec.merge import Merging, Opinion, hedged, merged, plain
 from graphs.rallrec.options import number
 from graphs.rallrec.retrieve import Retriever, retriever, told
 from graphs.rallrec.rows import RowInputs
-from graphs.services import Services
+from graphs.services import EXPERT, REASONER, Services
 from graphs.workflow import Source, Workflow
 from whyrec.data.profiles import profiles
 from whyrec.errors import UsageError
@@ -148,7 +148,7 @@ async def look_up(state: State, runtime: Runtime[Services]) -> Update:
 
 async def reason(state: State, runtime: Runtime[Services]) -> Update:
     """Think about the row, or as a control about another user's."""
-    task, llm = state.task, runtime.context.llm()
+    task, llm = state.task, runtime.context.llm(REASONER)
     about, blanks = task.about("reason"), _blanks(task, state.shown, state.hint)
     if task.options.reasons == "placebo":
         assert task.other is not None
@@ -161,7 +161,7 @@ async def reason(state: State, runtime: Runtime[Services]) -> Update:
 
 async def read_out(state: State, runtime: Runtime[Services]) -> Update:
     """P(yes) after each trace."""
-    task, llm = state.task, runtime.context.llm()
+    task, llm = state.task, runtime.context.llm(REASONER)
     blanks, way = _blanks(task, state.shown, state.hint), task.options.readout
     asks = [agents.read_out(llm, t, way=way, about=task.about("read_out"), **blanks) for t in state.traces]
     return {"readings": tuple(await gather(asks))}
@@ -170,7 +170,8 @@ async def read_out(state: State, runtime: Runtime[Services]) -> Update:
 async def answer(state: State, runtime: Runtime[Services]) -> Update:
     """P(yes) at once, without thought."""
     blanks = _blanks(state.task, state.shown, state.hint)
-    return {"readings": (await agents.click(runtime.context.llm(), about=state.task.about("answer"), **blanks),)}
+    llm = runtime.context.llm(REASONER)
+    return {"readings": (await agents.click(llm, about=state.task.about("answer"), **blanks),)}
 
 
 async def merge(state: State, runtime: Runtime[Services]) -> Update:
@@ -205,8 +206,8 @@ async def _opinion(task: Task, events: tuple[Event, ...], runtime: Runtime[Servi
     if expert == "logistic":
         return runtime.context.part(LogisticExpert).opinion(task.row)
     if expert == "model":
-        blanks = _blanks(task, events, "")
-        return Opinion((await agents.click(runtime.context.llm(), about=task.about("consult"), **blanks)).probability)
+        llm, blanks = runtime.context.llm(EXPERT), _blanks(task, events, "")
+        return Opinion((await agents.click(llm, about=task.about("consult"), **blanks)).probability)
     return task.given
 
 
@@ -367,6 +368,7 @@ WORKFLOW = Workflow(
     result=result,
     steps=lambda state: 8,
     prompts=_prompts,
+    roles=(REASONER, EXPERT),
     equip=_equip,
     continues=lambda options: options.mode == "reason" and options.readout == "continue",
 )

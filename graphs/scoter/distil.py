@@ -30,7 +30,7 @@ from agents.agent import AnswerError
 from graphs.scoter.prefixes import Prefixes
 from graphs.scoter.step_store import About, StepStore
 from graphs.scoter.templates import find
-from graphs.services import Services
+from graphs.services import TEACHER, Services
 from graphs.users import about_example
 from graphs.workflow import Source, Workflow
 from whyrec.data.split import SplitView, prefix_digest
@@ -116,7 +116,7 @@ class Update(TypedDict, total=False):
 
 async def teach(state: State, runtime: Runtime[Services]) -> Update:
     """Have the chain written, all its sections if that can be had."""
-    llm, about = runtime.context.llm(), about_example(state.example, NAME, "teach")
+    llm, about = runtime.context.llm(TEACHER), about_example(state.example, NAME, "teach")
     blanks = {"steps": list(state.steps), "history": state.example.history}
     try:
         chain = await agents.teach(state.steps)(llm, about=about, **blanks)
@@ -246,5 +246,6 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     result=result,
     steps=lambda state: 7,
     prompts=lambda options: ("scoter/teach",),
+    roles=(TEACHER,),
     equip=equip,
 )

@@ -35,7 +35,7 @@ from graphs.scoter.casting import Casting, cast
 from graphs.scoter.mining import Miner
 from graphs.scoter.stages import read
 from graphs.scoter.templates import KEY, MINE, SHIPPED, TOP_K
-from graphs.services import Services
+from graphs.services import STUDENT, WRITER, Services
 from graphs.workflow import Source, Workflow
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
@@ -134,7 +134,7 @@ async def abstract(state: State, runtime: Runtime[Services]) -> Update:
 async def revalidate(state: State, runtime: Runtime[Services]) -> Update:
     """Try all templates on the same fresh users."""
     folder = Path(state.folder)
-    file = await mining.revalidate(folder, Path(state.templates), _miner(runtime), runtime.context.llm())
+    file = await mining.revalidate(folder, Path(state.templates), _miner(runtime), runtime.context.llm(STUDENT))
     if runtime.context.run is None:  # a dry run keeps nothing
         await asyncio.to_thread(shutil.rmtree, folder)
     return {"comparison": str(file)}
@@ -265,5 +265,6 @@ WORKFLOW: Workflow[State, Options] = Workflow(
         "scoter/abstract",
         "scoter/follow",
     ),
+    roles=(WRITER, STUDENT),
     equip=equip,
 )

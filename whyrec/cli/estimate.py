@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from whyrec.cli.run import expectation, options_of
+from whyrec.cli.run import expectation, options_of, voices_of
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 def command(
     graph: str = typer.Argument("", help="The graph, e.g. cot_rec.preference; whyrec run --list shows them all."),
     data: str = typer.Option("", "--data", help="The data set: a name, a path, or world."),
-    llm: str = typer.Option("", "--llm", help="The model. Default: $WHYREC_LLM or extractive."),
+    llm: list[str] = typer.Option(
+        [], "--llm", help="The model (default: $WHYREC_LLM or extractive), or that of one role: --llm judge=MODEL."
+    ),
+    prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
+    seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
     users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split."),
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
@@ -42,6 +47,7 @@ def command(
     from graphs.estimate import estimate
     from graphs.job import How
     from graphs.run import prepare
+    from graphs.voices import read_models
     from graphs.workflow import workflow
     from whyrec.data import open_data
     from whyrec.llm import Limits
@@ -49,17 +55,19 @@ def command(
 
     flow = workflow(graph)
     options = options_of(flow, option, split)
-    settings = read_settings(llm=llm or None, concurrency=concurrency)
+    plain, roles = read_models(llm, "")
+    settings = read_settings(llm=plain or None, concurrency=concurrency)
+    voices = voices_of(settings.llm, roles, prompt, seed)
     opened = open_data(data, settings=settings)
     limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
     how = How(settings=settings, new=new, limits=limits, world=opened.world)
-    job = prepare(flow.name, corpus=opened.data, model=settings.llm, options=options, users=users, how=how)
+    job = prepare(flow.name, corpus=opened.data, model=voices, options=options, users=users, how=how)
 
     async def main() -> Estimate:
         try:
             return await estimate(job)
         finally:
-            await job.model.close()
+            await job.models.close()
 
     expected = asyncio.run(main())
     if json:

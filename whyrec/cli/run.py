@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -12,13 +14,18 @@ from whyrec.errors import UnknownNameError, UsageError
 if TYPE_CHECKING:
     from graphs.estimate import Estimate
     from graphs.job import Job, RunReport
+    from graphs.voices import Voices
     from graphs.workflow import Workflow
 
 
 def command(
     graph: str = typer.Argument("", help="The graph, e.g. cot_rec.preference; --list shows them all."),
     data: str = typer.Option("", "--data", help="The data set: a name, a path, world or facts."),
-    llm: str = typer.Option("", "--llm", help="The model. Default: $WHYREC_LLM or extractive."),
+    llm: list[str] = typer.Option(
+        [], "--llm", help="The model (default: $WHYREC_LLM or extractive), or that of one role: --llm judge=MODEL."
+    ),
+    prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
+    seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
     users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split, or questions."),
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
@@ -45,13 +52,15 @@ def command(
         missing = "a graph (whyrec run --list)" if not graph else "--data (whyrec data ls)"
         raise UsageError(f"whyrec run needs {missing}, as in: whyrec run cot_rec.preference --data world --users 100.")
     from graphs.job import How
+    from graphs.voices import read_models
     from graphs.workflow import workflow
     from whyrec.llm import Budget, Limits
     from whyrec.settings import read_settings
 
     flow = workflow(graph)
     options = options_of(flow, option, split)
-    settings = read_settings(llm=llm or None, concurrency=concurrency)
+    plain, roles = read_models(llm, "")
+    settings = read_settings(llm=plain or None, concurrency=concurrency)
     how = How(
         settings=settings,
         new=new,
@@ -60,12 +69,38 @@ def command(
         limits=Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency)),
         command=" ".join(["whyrec", *sys.argv[1:]]),
     )
-    _go(flow, options, data, users, how, yes=yes, quiet=quiet)
+    voices = voices_of(settings.llm, roles, prompt, seed)
+    _go(Asked(flow, options, data, users, voices), how, yes=yes, quiet=quiet)
 
 
-def _go(
-    flow: Workflow[Any, Any], options: Any, data: str, users: int | None, how: Any, *, yes: bool, quiet: bool
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What is to be run."""
+
+    flow: Workflow[Any, Any]
+    options: Any
+    data: str
+    users: int | None
+    voices: Voices
+
+
+def voices_of(llm: str, roles: dict[str, str], prompt: list[Path], seed: int) -> Voices:
+    """Who is asked, in whose words.
+
+    Raises:
+        UsageError: two edited copies are of one prompt, or one is not usable.
+    """
+    from agents.wording import Wording, read_edited
+    from graphs.voices import Voices
+
+    edited = [read_edited(path) for path in prompt]
+    found = {one.name: one for one in edited}
+    if len(found) < len(edited):
+        raise UsageError("Two files of --prompt are copies of the same prompt; a run uses one of them.")
+    return Voices(llm, roles, Wording(found, seed))
+
+
+def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
     """Load, estimate, ask, run, say what came of it."""
     import asyncio
     import dataclasses
@@ -78,10 +113,17 @@ def _go(
     from whyrec.data import open_data
 
     console = Console(highlight=False)
-    opened = open_data(data, settings=how.settings)
+    opened = open_data(asked.data, settings=how.settings)
     with Live(console, quiet=quiet) as live:
         how = dataclasses.replace(how, world=opened.world, progress=live.show)
-        job = prepare(flow.name, corpus=opened.data, model=how.settings.llm, options=options, users=users, how=how)
+        job = prepare(
+            asked.flow.name,
+            corpus=opened.data,
+            model=asked.voices,
+            options=asked.options,
+            users=asked.users,
+            how=how,
+        )
 
         async def main() -> RunReport:
             try:
@@ -91,7 +133,7 @@ def _go(
                         console.print(expectation(job, expected))
                     _ask(expected, how.settings.ask_above, yes=yes)
             except BaseException:
-                await job.model.close()
+                await job.models.close()
                 raise
             live.begin()
             _listen(how.stop, live)
@@ -150,28 +192,39 @@ def expectation(job: Job, expected: Estimate) -> str:
     price = "at a price nobody wrote down" if dollars is None else "free" if dollars == 0 else f"about ${dollars:.2f}"
     before = f" ({expected.settled} more are settled)" if expected.settled else ""
     return (
-        f"{job.flow.name} over {job.identity.data} by {job.model.name}: {expected.examples} examples{before}, "
+        f"{job.flow.name} over {job.identity.data} by {asked_of(job)}: {expected.examples} examples{before}, "
         f"about {expected.calls} calls (at most {expected.most}), about {expected.tokens_in} tokens in and "
         f"{expected.tokens_out} out, {price}, about {span(expected.seconds)} ({expected.basis}; tokens from "
         f"{expected.sampled} sampled examples)."
     )
 
 
+def asked_of(job: Job) -> str:
+    """The models of a job, and what is not as in an ordinary run."""
+    roles = "".join(f", {role} by {model.name}" for role, model in job.models.roles.items())
+    words = "".join(f", {name} in the words of {p.digest[:8]}" for name, p in job.wording.prompts.items())
+    return f"{job.model.name}{roles}{words}{f', seed {job.wording.seed}' if job.wording.seed else ''}"
+
+
 def _ask(expected: Estimate, limit: int, *, yes: bool) -> None:
+    ask(expected.most, limit, yes=yes)
+
+
+def ask(most: int, limit: int, *, yes: bool) -> None:
     """Ask before a large job.
 
     Raises:
         UsageError: there is nobody to ask.
         typer.Exit: the answer was no.
     """
-    if expected.most <= limit or yes:
+    if most <= limit or yes:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            f"This job may make {expected.most} calls, more than the {limit} that need no question "
+            f"This job may make {most} calls, more than the {limit} that need no question "
             f"(WHYREC_ASK_ABOVE). Add --yes to run it, or --users to make it smaller."
         )
-    if not typer.confirm(f"Make up to {expected.most} calls?"):
+    if not typer.confirm(f"Make up to {most} calls?"):
         raise typer.Exit(0)
 
 

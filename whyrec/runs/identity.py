@@ -36,6 +36,8 @@ class Identity:
         model, model_revision: what answers, as `LanguageModel` names it.
         prompts: prompt name -> digest.
         options: the options that change answers (JSON-able); never concurrency, limits, budgets.
+        voices: what of who is asked, and how, is not as in every ordinary run (JSON-able): models of single roles, a
+            seed. Where it is empty it is no part of the digest.
     """
 
     graph: str
@@ -45,6 +47,7 @@ class Identity:
     model_revision: str = ""
     prompts: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    voices: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def settings(self) -> str:
@@ -57,6 +60,7 @@ class Identity:
                 "model_revision": self.model_revision,
                 "prompts": dict(self.prompts),
                 "options": dict(self.options),
+                **({"voices": dict(self.voices)} if self.voices else {}),
             }
         )
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import prompts
 from agents.agent import AnswerError
-from graphs.run import How, Job, prepare
+from agents.wording import Wording, check
+from graphs.run import How, Job, Voices, prepare
 from graphs.services import Services
 from graphs.steps import Step, steps
 from graphs.workflow import MissingInput, recorded_options, workflow
@@ -91,7 +94,7 @@ class Workplace:
         self.job: Job = prepare(
             flow.name,
             corpus=opened.data,
-            model=Replay(run),
+            model=Voices(Replay(run), wording=recorded_wording(run)),
             options=options,
             how=How(settings=settings, world=opened.world),
         )
@@ -130,7 +133,7 @@ class Workplace:
         generation = retry if retry is not None else stored.generation if stored else 0
         noting = _Noting(model)
         llm = Stamped(noting, run=self.run.id, retry=generation)
-        services = Services(dict.fromkeys(self.job.flow.roles, llm), await asyncio.to_thread(lambda: self.job.parts))
+        services = Services(self.job.cast({id(self.job.model): llm}), await asyncio.to_thread(lambda: self.job.parts))
         stops: list[Stop] = []
         payload, ended = None, ""
         try:
@@ -150,6 +153,20 @@ class Workplace:
         own = [digest for node, digest in asked if node == step.node] or [digest for _, digest in asked]
         numbers = {number for digest in own for number in self.run.numbers(digest, example=key)}
         return Stop(step, tuple(sorted(numbers)))
+
+
+def recorded_wording(run: RunReader) -> Wording:
+    """In whose words a run asked: its versions of prompts where the house's are others now, and its seed."""
+    settings = json.loads(run.info()["settings"])
+    edited = {}
+    for name, digest in settings["prompts"].items():
+        text = run.prompt(digest)
+        if name in prompts.names() and text is not None and prompts.load(name).digest != digest:
+            with suppress(UsageError):  # it no longer fits the code: what comes out says that it differs
+                found = prompts.parse(text[1])
+                check(prompts.load(name), found)
+                edited[name] = found
+    return Wording(edited, int(settings.get("voices", {}).get("seed", 0)))
 
 
 class _Noting(Wrapper):
