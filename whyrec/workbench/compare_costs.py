@@ -50,8 +50,10 @@ def took(run: RunReader, keys: Collection[str]) -> Mapping[str, Took]:
         connection.close()
     wanted = set(keys)
     found = dict.fromkeys(keys, Took())
-    for key, *counted, seconds, tokens_in, tokens_out, cost, unpriced in rows:
+    for key, calls, first, repairs, errors, asked, seconds, tokens_in, tokens_out, cost, unpriced in rows:
         if key in wanted:
-            priced = None if unpriced else float(cost)
-            found[key] = Took(*map(int, counted), float(seconds), int(tokens_in), int(tokens_out), priced)
+            counts = {"calls": calls, "first": first, "repairs": repairs, "errors": errors, "asked": asked}
+            counts |= {"tokens_in": tokens_in, "tokens_out": tokens_out}
+            whole = {name: int(count) for name, count in counts.items()}
+            found[key] = Took(**whole, seconds=float(seconds), cost=None if unpriced else float(cost))
     return found
