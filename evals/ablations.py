@@ -186,8 +186,9 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         remark=(
             "Samples of a model that is always right never differ, and histories shorter than K = 30 are shown "
             "whole whatever the way, so both variances are far below epsilon and eq. 10 has nearly constant "
-            "weights: what can be gained is tiny, if sure. Weights part where samples differ, that is below "
-            "`simulated:1`."
+            "weights: what can be gained is tiny. Where samples differ (0.5) eq. 10 all but silences them, "
+            "because the expert's variance is next to nothing, although they rank as well as the expert or "
+            "better; constant weights then do better."
         ),
         made_per_world=True,
         seconds=6.0,
