@@ -75,6 +75,9 @@ def again(request: Request, form: Mapping[str, str]) -> Response:
         price = price_of(model, home=site.settings.home)
         worst = worst_cost(request_then, price).dollars
         if not _agreed(price, worst, form.get("confirm", "")):
+            asyncio.run(
+                bench.open_model(run, model, site.settings).close()
+            )  # a wrong name or a missing key says so now
             return site.page(
                 request, "confirm.html", status=402, run=run.id, call=number, model=model, price=price, worst=worst,
                 times=change.times, given=list(form.items()),

@@ -1,0 +1,233 @@
+"""Every page in a real Chromium: open, search, deep link, keys, replay, compare, a live run, dark, phone, strangers.
+
+A page that logs an error or a broken policy, or is wider than its window, fails. Skips where playwright or Chromium is
+not there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import uvicorn
+
+from graphs.run import How, run
+from whyrec.data import open_data
+from whyrec.llm.simulated import Simulated
+from whyrec.ui.app import build
+from whyrec.ui.safety import Door
+from whyrec.ui.serving import listen
+from whyrec.ui.site import link
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed (apt-get install chromium)")
+
+
+@dataclass
+class Window:
+    """A page in the browser, with everything it complained about."""
+
+    page: Any
+    base: str
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, address: str) -> Any:
+        self.page.goto(self.base + address)
+        return self.page
+
+    def whole(self) -> None:
+        """Nothing complained, no program of a stranger ran, and nothing is wider than the window."""
+        assert self.complaints == []
+        assert self.page.evaluate("window.hacked") is None
+        wide = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+        assert wide[0] <= wide[1], f"{self.page.url} is wider than the window: {wide}"
+
+
+@pytest.fixture(scope="module")
+def base(stage) -> Iterator[str]:
+    sock = listen("127.0.0.1", 0)
+    port = sock.getsockname()[1]
+    app = build(stage.settings, Door.at("127.0.0.1", port))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def window(browser, base) -> Iterator[Any]:
+    opened = []
+
+    def make(**how: Any) -> Window:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **how})
+        context.set_default_timeout(30_000)
+        window = Window(context.new_page(), base)
+        window.page.on("console", lambda m: window.complaints.append(m.text) if m.type in ("error", "warning") else 0)
+        window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
+        opened.append(context)
+        return window
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+def addresses(stage, numbers) -> list[str]:
+    call = numbers(stage.evil, "user='s1'")[0]
+    return [
+        "/",
+        link("runs", stage.good),
+        link("runs", stage.evil),
+        link("runs", stage.evil, "calls"),
+        f"{link('runs', stage.evil, 'calls', call)}?state=1",
+        link("runs", stage.evil, "examples", "test/s1"),
+        link("diff", a=f"{stage.good}/u3", b=f"{stage.poor}/u3"),
+        link("diff", a=stage.good, b=stage.poor),
+        "/prompts",
+        "/prompts/cot_rec/merge_preference",
+        "/results",
+        "/results/cot_rec.table_1.world",
+        "/vectors",
+    ]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {
+            "color_scheme": "dark",
+            "viewport": {"width": 390, "height": 844},
+            "device_scale_factor": 1,
+            "is_mobile": True,
+        },
+    ],
+    ids=["desk", "phone in the dark"],
+)
+def test_every_page_opens_whole(window, stage, numbers, how):
+    here = window(**how)
+    dark = "color_scheme" in how
+    for address in addresses(stage, numbers):
+        page = here.open(address)
+        assert page.locator("h1, form.filters").first.is_visible()
+        back = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        light = sum(map(int, re.findall(r"\d+", back)[:3])) > 380
+        assert light != dark, f"{address} is {back}"
+        here.whole()
+
+
+def test_three_clicks_lead_from_the_runs_to_a_users_prompt(window, stage, numbers):
+    here = window()
+    page = here.open("/")
+    page.click(f'a[href="/runs/{stage.good}/calls"]')
+    page.click('td.key a:text-is("u3")')
+    page.click("p.made a >> nth=0")
+    number = numbers(stage.good, "user='u3'")[0]
+    assert page.url.endswith(f"/calls/{number}") and page.locator(".message.user .data").is_visible()
+    here.whole()
+
+
+def test_keys_walk_search_and_open(window, stage):
+    here = window()
+    page = here.open("/")
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    row = page.locator("tr.here a").first.get_attribute("href")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{row}")
+    page.keyboard.press("/")
+    page.keyboard.type("cares")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**text=cares*")
+    assert page.url.endswith("/calls?text=cares"), "what is empty is not in the address"
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/calls/\d+$"))
+    page.keyboard.press("]")
+    page.wait_for_url(re.compile(r"/calls/\d+$"))
+    page.keyboard.press("t")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark", "the switch is kept"
+    here.whole()
+
+
+def test_a_call_is_edited_and_sent_again_in_place(window, stage, numbers):
+    here = window()
+    page = here.open(link("runs", stage.good, "calls", numbers(stage.good)[1]))
+    page.keyboard.press("e")
+    box = page.locator('textarea[name="message0"]')
+    box.fill(box.input_value().replace("at most 60 words", "in one breath"))
+    page.fill('input[name="llm"]', "simulated:0.3")
+    page.click("text=Send >> nth=-1")
+    page.wait_for_url(re.compile("#replay-"))
+    replay = page.locator("article.replay").first
+    assert replay.locator("ins", has_text="in one breath").is_visible()
+    assert replay.locator(".side > div").count() == 2
+    here.whole()
+
+
+def test_two_ticked_runs_are_compared(window, stage):
+    here = window()
+    page = here.open("/")
+    page.check(f'input[value="{stage.good}"]')
+    page.check(f'input[value="{stage.poor}"]')
+    page.click("text=Compare ticked")
+    page.wait_for_url("**/diff?a=*")
+    assert page.locator("del", has_text="simulated").first.is_visible()
+    here.whole()
+
+
+def test_a_run_is_followed_while_it_goes_on(window, stage):
+    data = "world:users=14,items=80,seed=5"
+    world = open_data(data, settings=stage.settings)
+
+    class Slow(Simulated):
+        async def complete(self, request: Any) -> Any:
+            await asyncio.sleep(0.4)
+            return await super().complete(request)
+
+    how = How(settings=stage.settings, world=world.world, concurrency=2)
+    doing = run("cot_rec.preference", corpus=world.data, model=Slow(world.world, 1.0), how=how)
+    thread = threading.Thread(target=asyncio.run, args=(doing,))
+    here = window()
+    thread.start()
+    try:
+        page = here.open("/")
+        row = page.locator("tr", has_text="users=14").first
+        for _ in range(40):
+            if row.count():
+                break
+            page.wait_for_timeout(100)
+            page.reload()
+        row.locator("a").first.click()
+        page.evaluate("window.same = true")
+        page.locator("span.state.running").wait_for()
+        before = page.locator(".numbers b").nth(1).inner_text()
+        page.locator("span.state.done").wait_for(timeout=60_000)
+        assert int(page.locator(".numbers b").nth(1).inner_text()) > int(before)
+        assert page.evaluate("window.same"), "the page was not loaded anew"
+        here.whole()
+    finally:
+        thread.join(60)
