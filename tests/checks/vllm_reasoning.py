@@ -6,7 +6,7 @@ Makes a two-layer Qwen2 of random weights that has a reasoning model's tokens an
 and asks through whyrec's own clients, opened by the names a user types: scores of given texts, option letters,
 samples, P(yes) after a thought, the split at the last </think>. Everything is compared with `transformers:FOLDER`. Then
 `whyrec run` does pulse.refine, pulse.choose and rallrec.predict. A second server has a reasoning parser and vLLM's
-default log-probabilities. Prints a table; exit 0 if every line holds. About nine minutes on two busy cores.
+default log-probabilities. Prints a table; exit 0 if every line holds. About nine minutes on two busy cores; its random weights, and so its numbers, follow the prompts.
 """
 
 from __future__ import annotations
