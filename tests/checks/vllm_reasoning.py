@@ -6,7 +6,8 @@ Makes a two-layer Qwen2 of random weights that has a reasoning model's tokens an
 and asks through whyrec's own clients, opened by the names a user types: scores of given texts, option letters,
 samples, P(yes) after a thought, the split at the last </think>. Everything is compared with `transformers:FOLDER`. Then
 `whyrec run` does pulse.refine, pulse.choose and rallrec.predict. A second server has a reasoning parser and vLLM's
-default log-probabilities. Prints a table; exit 0 if every line holds. About nine minutes on two busy cores; its random weights, and so its numbers, follow the prompts.
+default log-probabilities. Prints a table; exit 0 if every line holds. About nine minutes on two busy cores. The
+tokenizer is trained on the prompts, so the numbers change a little when these do.
 """
 
 from __future__ import annotations
