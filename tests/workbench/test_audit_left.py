@@ -76,6 +76,21 @@ def test_a_result_that_names_what_no_answer_did():
     assert "text names" in only(reader, "named").what
 
 
+def test_an_order_of_options_that_tells_the_target():
+    from whyrec.data.split import SplitView
+    from whyrec.workbench.audit_results import chance
+
+    reader = made("pulse.choose", selector="none", users=None)
+    assert audit(reader, read_settings()).counts["places of the target among the options"] == 16
+    view = SplitView(open_data(DATA, settings=read_settings()).data, "test")
+    for result in list(reader.results()):
+        target = view.target(view.corpus.user_index[result.user])
+        rest = [item for item in result.payload["shown"] if item != target]
+        set_payload(reader, result.key, shown=[target, *rest])
+    assert "option 1 of 10 in 16 of 16" in only(reader, "order").what
+    assert chance(1, 1, 10) == 1.0 and 0.9 < chance(2, 10, 10) <= 1.0
+
+
 def test_an_earlier_run_of_another_split_and_of_other_data():
     late, early = made("cot_rec.preference"), made("cot_rec.preference", split="valid")
     reader = made("cot_rec.recommend", split="valid", preferences=early.id, mode="preference")

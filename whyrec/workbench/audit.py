@@ -88,6 +88,7 @@ def audit(run: RunReader, settings: Settings, *, progress: Progress | None = Non
         results.check(result)
         if done % _TICK == 0:
             tell("results", done, counts.done + counts.failed)
+    results.finish()
     check_steps(run, scopes, findings, info["data_digest"])
     check_secrets(run, Secrets(settings), findings, home=settings.home, progress=lambda done: tell("secrets", done, 0))
     return Report(run.id, tuple(findings.found), findings.more, tuple(findings.notes), dict(findings.counts))

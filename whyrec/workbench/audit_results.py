@@ -7,6 +7,7 @@ rules of its graph, as blanks are.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from whyrec.workbench.audit_scopes import Scope, Scopes
 
 _MINED = "scoter.mine"
 _ALLOWED = ("train", "valid")
+_SHOWN = ("pulse.choose", "cot_rec.recommend")  # whose results say in which order items were shown
+_NEVER = 1e-9
 
 
 class ResultAudit:
@@ -36,6 +39,8 @@ class ResultAudit:
     def __init__(self, graph: str, *, scopes: Scopes, places: Places, findings: Findings, answers: Answers) -> None:
         self._graph, self._scopes, self._places = graph, scopes, places
         self._findings, self._answers = findings, answers
+        self._places_of_target: Counter[int] = Counter()
+        self._width = 0
         self.strict = True
 
     def check(self, result: Result) -> None:
@@ -53,6 +58,7 @@ class ResultAudit:
             self._findings.add("stranger", where, f"user {result.user!r} is not in the data")
         if scope is not None and scope.user >= 0:
             self._made_from(result, payload, scope)
+            self._note_place(payload, scope)
         self._answers.at(result.key)
         rules = RESULTS.get(self._graph)
         if rules is None:
@@ -68,6 +74,25 @@ class ResultAudit:
                 value,
                 Place(name, rule, None if lifted else scope, say, self._answers, strict=self.strict),
             )
+
+    def finish(self) -> None:
+        """After the last result: whether the order of the candidates tells which one is the target."""
+        n = self._places_of_target.total()
+        if not n:
+            return
+        self._findings.count("places of the target among the options", n)
+        place, most = self._places_of_target.most_common(1)[0]
+        if chance(most, n, self._width) < _NEVER:
+            self._findings.add(
+                "order", "results", f"the target is option {place + 1} of {self._width} in {most:,} of {n:,} examples"
+            )
+
+    def _note_place(self, payload: Mapping[str, Any], scope: Scope) -> None:
+        """Where the target stands among what was shown, if it is there."""
+        shown = payload.get("shown", ())
+        if self._graph in _SHOWN and scope.target in shown:
+            self._places_of_target[shown.index(scope.target)] += 1
+            self._width = len(shown)
 
     def _made_from(self, result: Result, payload: Mapping[str, Any], scope: Scope) -> None:
         """Prefix, length, user and split are those of the key."""
@@ -85,6 +110,13 @@ class ResultAudit:
                 say("split", where, f"says {name} {payload[name]!r}, but it is stored for {meant!r}")
         if self._graph == "pulse.rationale" and payload["split"] != "train" and not self._findings.lifted:
             say("split", where, f"explains a {payload['split']} target")
+
+
+def chance(most: int, n: int, width: int) -> float:
+    """How likely some place holds the target so often, or oftener, if every place is as likely."""
+    from scipy.stats import binom
+
+    return min(1.0, width * float(binom.sf(most - 1, n, 1.0 / width)))
 
 
 def check_steps(run: RunReader, scopes: Scopes, findings: Findings, data_digest: str) -> None:
