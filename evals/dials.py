@@ -260,7 +260,12 @@ DIALS: Final[tuple[Dial, ...]] = (
         over="facts",
         users=250,
         seconds=10.0,
-        remark=("The first no-model row is the best guess that needs none; a guess by lot stands beside it."),
+        remark=(
+            "The first no-model row is the best guess that needs none. At 0 the search is above a title drawn by "
+            "lot: a model that knows nothing searches for and answers with names it is shown, which are at first "
+            "those of the question, so the tools alone bring it near. No answer leaks: with all paragraphs in "
+            "view (the next dial) it is at the lot's level."
+        ),
     ),
     Dial(
         name="hotpotqa.cot",
