@@ -148,7 +148,7 @@ class CallAudit:
         self._findings.count("answers")
         for name in scope.later:
             hit = said.find(name) if name.item not in shown else None
-            if hit is not None and scope.user >= 0 and not scope.text.holds(hit.words):
+            if hit is not None and scope.user >= 0 and not scope.text.explains(hit):
                 self._findings.note(
                     "guess",
                     where,
@@ -165,7 +165,7 @@ class CallAudit:
             text = self._static[call["prompt_digest"]] = Text(found.prompt_text)
             self._findings.count("versions of prompts")
         for name in scope.later:
-            if name.needles and len(name.needles[0]) >= _LONG and text.holds(name.needles[0]):
+            if name.needles and len(name.needles[0]) >= _LONG and text.exact(name.needles[0]):
                 self._findings.add("named", where, f"the prompt {call['prompt']} itself names {name.title!r}")
 
     def _describe(self, call: Mapping[str, Any]) -> None:

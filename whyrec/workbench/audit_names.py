@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
+from typing import TypeAlias
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _HEAD = re.compile(r"[,;:(\[|]|\s[-–—]\s")
 _NUMBER = re.compile(r"[\[(](\d+)[\])]")
 _NEAR = 0.85
 _FIRST = 4
+_LONG = 5
 _MARKED = 6  # characters from which an id of digits alone cannot be any number
 
-Words = tuple[str, ...]
+Words: TypeAlias = tuple[str, ...]
+_NO_WORDS: Words = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Hit:
     name: Name
     how: str
     words: Words
+    like: float = 1.0
 
     def __str__(self) -> str:
         """The naming in words."""
@@ -73,22 +76,27 @@ class Text:
             numbers: whether "[17]" means the item numbered 17.
         """
         for needle in name.needles:
-            if at := self._exact(needle):
+            if at := self.exact(needle):
                 return Hit(name, "title" if needle == name.needles[0] else "beginning", at)
         if name.id and (name.id in self._raw if len(name.id) >= _MARKED else name.id.casefold() in self.there):
             return Hit(name, "id", (name.id,))
         if numbers and str(name.item) in _NUMBER.findall(self._raw):
             return Hit(name, "number", ())
         for needle in name.needles:
-            if at := self._near(needle):
-                return Hit(name, "spelling", at)
+            like, at = self.nearest(needle)
+            if at:
+                return Hit(name, "spelling", at, like)
         return None
 
-    def holds(self, run: Sequence[str]) -> bool:
-        """Whether these words stand here one after the other."""
-        return bool(run) and self._exact(tuple(run)) is not None
+    def explains(self, hit: Hit) -> bool:
+        """Whether the words of a naming stand here too, or words that they are more like than the name."""
+        run = tuple(w for word in hit.words for w in words(word))
+        if not run:
+            return False
+        return self.exact(run) is not None or (hit.like < 1.0 and self.nearest(run, hit.like)[0] > hit.like)
 
-    def _exact(self, needle: Words) -> Words | None:
+    def exact(self, needle: Words) -> Words | None:
+        """The words, where they stand here one after the other."""
         if not self.there.issuperset(needle):
             return None
         first, size = needle[0], len(needle)
@@ -97,23 +105,32 @@ class Text:
                 return needle
         return None
 
-    def _near(self, needle: Words) -> Words | None:
-        """The run of words likest to a needle, if like enough."""
-        same = self.there.intersection(needle)
-        if len(needle) < 2 or not same or 2 * len(same) < len(set(needle)):
-            return None
+    def nearest(self, run: Words, least: float = _NEAR) -> tuple[float, Words]:
+        """The run of words here that is spelt most like another, and how like; (0, ()) if none is `least` alike."""
+        same, several = self.there.intersection(run), set(run)
+        needed = _share(len(run)) * len(several)
+        if len(run) < 2 or len(same) < needed:
+            return 0.0, ()
+        matcher = SequenceMatcher(None, "", " ".join(run), autojunk=False)
+        best, found = least, _NO_WORDS
         places = [at for at, word in enumerate(self.words) if word in same]
-        wanted, best, found = " ".join(needle), _NEAR, None
-        for size in range(max(2, len(needle) - 1), len(needle) + 2):
+        for size in range(max(2, len(run) - 1), len(run) + 2):
             starts = {at - back for at in places for back in range(size)}
             for start in sorted(s for s in starts if 0 <= s <= len(self.words) - size):
                 window = tuple(self.words[start : start + size])
-                if 2 * len(set(window) & same) < len(set(needle)):
+                if len(same.intersection(window)) < needed:
                     continue
-                like = SequenceMatcher(None, wanted, " ".join(window), autojunk=False).ratio()
-                if like >= best:
+                matcher.set_seq1(" ".join(window))
+                if matcher.real_quick_ratio() < best or matcher.quick_ratio() < best:
+                    continue
+                if (like := matcher.ratio()) > best or (not found and like >= best):
                     best, found = like, window
-        return found
+        return (best, found) if found else (0.0, ())
+
+
+def _share(size: int) -> float:
+    """Which share of a run's words has to be spelt right: long titles differ in more than spelling."""
+    return 0.5 if size < _LONG else 0.6
 
 
 def words(text: str) -> list[str]:

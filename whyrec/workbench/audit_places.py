@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
-from whyrec.workbench.audit_names import Hit, Text, words
+from whyrec.workbench.audit_names import Hit, Text
 from whyrec.workbench.audit_rules import Rule
 from whyrec.workbench.audit_scopes import Scope, Scopes
 
@@ -98,7 +98,7 @@ class Places:
                 continue
             seen = seen or Text(text)
             hit = seen.find(name, numbers=place.numbers)
-            if hit is None or (hit.words and scope.text.holds([w for word in hit.words for w in words(word)])):
+            if hit is None or scope.text.explains(hit):
                 continue
             if place.rule in _SAID and place.log.guessed(scope, hit, text):
                 continue
