@@ -26,6 +26,12 @@ def openai_like() -> ModuleType:
     return _module("openai_like")
 
 
+@pytest.fixture(scope="session")
+def providers() -> ModuleType:
+    """How known servers differ from the protocol (tests/servers/providers.py)."""
+    return _module("providers")
+
+
 @pytest_asyncio.fixture
 async def openai_server(openai_like: ModuleType) -> AsyncIterator[Any]:
     """A running `OpenAILike`; change its attributes to make it slow, broken or poor."""

@@ -35,7 +35,9 @@ WORDS = (
     *("amber", "brisk", "cedar", "dusky", "early", "fern", "gentle", "harbour", "ivory", "jolly", "kind", "lunar"),
     *("mellow", "noble", "ochre", "plain", "quiet", "rustic", "silky", "tidy", "umber", "vivid", "woollen", "zesty"),
 )
-ABILITIES = frozenset({"n", "schema", "seed", "logprobs", "choice", "prefix", "score", "embeddings", "context"})
+ABILITIES = frozenset(
+    {"n", "schema", "bounds", "seed", "logprobs", "choice", "prefix", "score", "embeddings", "context"}
+)
 WIDTH, CONTEXT = 16, 4_096
 
 
@@ -45,7 +47,7 @@ class Fault:
 
     `kind`: "status" (with `status`, `headers`, `body`), "reset" (connection dropped), "hang" (no answer), "html" (a
     body that is no JSON), "malformed" (200, but the answer's JSON is broken), "truncated" (cut, finish_reason length),
-    "error_body" (200 with an error object).
+    "error_body" (200 with an error object), "stream" (200 with server-sent events, though nobody asked for a stream).
     """
 
     kind: str = "status"
@@ -86,6 +88,13 @@ class Sayings(Content):
         return low + (high - low) * self._random.random()
 
 
+class Wordy(Sayings):
+    """Fills a schema's shape and overlooks its bounds, as grammars do that know no maxLength."""
+
+    def text(self, path: str, node: Node) -> str:
+        return " ".join(self._random.choices(WORDS, k=600))
+
+
 @dataclass
 class OpenAILike:
     """The server. `requests` holds the parsed body of every POST, `paths` the path of every request.
@@ -98,6 +107,7 @@ class OpenAILike:
         key: the API key it wants ("" for none).
         logits: token -> logit of the first token's distribution, for label tests.
         text: fixed text of every answer (None: made from the prompt).
+        only_schema: response_format is refused unless its type is one of these.
         template_end: what its chat template adds where an answer begins; a reasoning model's may open a thought.
         rates: fault name -> probability, drawn by `seed` and the number of the request.
         log: file that gets the arrival and the delivery of every chat request.
@@ -111,6 +121,7 @@ class OpenAILike:
     logits: Mapping[str, float] = field(default_factory=dict)
     text: str | None = None
     reasoning: str = ""
+    only_schema: tuple[str, ...] = ()
     template_end: str = "<|assistant|>"
     rates: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
@@ -168,9 +179,8 @@ class OpenAILike:
             self.requests.append(body)
         if body.get("model") not in self.models:
             return _error(404, f"The model `{body.get('model')}` does not exist.")
-        if refused := self.refuses & body.keys():
-            name = min(refused)
-            return _error(400, f"Unsupported parameter: '{name}' is not supported with this model.")
+        if (refusal := self._refusal(body)) is not None:
+            return refusal
         match path:
             case "/chat/completions":
                 return await self._chat(request, body)
@@ -183,6 +193,16 @@ class OpenAILike:
             case "/embeddings" if "embeddings" in self.can:
                 return _json(_embedded(body))
         return _error(404, f"Not Found: {path}")
+
+    def _refusal(self, body: dict[str, Any]) -> web.Response | None:
+        if refused := self.refuses & body.keys():
+            name = min(refused)
+            return _error(400, f"Unsupported parameter: '{name}' is not supported with this model.")
+        kind = (body.get("response_format") or {}).get("type")
+        if self.only_schema and kind is not None and kind not in self.only_schema:
+            said = f"'response_format.type' must be {' or '.join(map(repr, self.only_schema))}"
+            return web.Response(status=400, body=orjson.dumps({"error": said}), content_type="application/json")
+        return None
 
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model"} | ({"max_model_len": CONTEXT} if "context" in self.can else {})
@@ -252,9 +272,13 @@ class OpenAILike:
         if choices:
             return random.Random(digest).choice(choices)
         shape = (body.get("response_format") or {}).get("json_schema") if "schema" in self.can else None
-        if shape:
-            return json.dumps(fill(shape["schema"], Sayings(digest)))
         last = body["messages"][-1]
+        if shape:
+            told = "cannot be used" in last["content"]  # a model that is shown what is wrong keeps to the bounds
+            wordy = "bounds" not in self.can and not told
+            return json.dumps(
+                fill(_unbounded(shape["schema"]), Wordy(digest)) if wordy else fill(shape["schema"], Sayings(digest))
+            )
         if last["role"] == "assistant" and "prefix" in self.can and body.get("continue_final_message"):
             counted = last["content"].split()[-1].rstrip(",")
             return f" {int(counted) + 1}" if counted.isdigit() else " and so on"
@@ -285,7 +309,19 @@ async def _failed(fault: Fault, request: web.BaseRequest) -> web.StreamResponse 
             return web.Response(text="<html>502 from a proxy</html>", content_type="text/html")
         case "error_body":
             return web.Response(text=fault.body, content_type="application/json")
+        case "stream":
+            chunk = '{"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}'
+            return web.Response(text=f"data: {chunk}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
     return None
+
+
+def _unbounded(node: Any) -> Any:
+    """A schema without the bounds that a grammar may not know."""
+    if isinstance(node, list):
+        return [_unbounded(one) for one in node]
+    if not isinstance(node, dict):
+        return node
+    return {key: _unbounded(value) for key, value in node.items() if key not in ("maxLength", "maxItems", "pattern")}
 
 
 def _json(value: Any) -> web.Response:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from whyrec.cli import llm_batch
+
 if TYPE_CHECKING:
     from whyrec.llm.capabilities import Capabilities
     from whyrec.llm.check import Finding
     from whyrec.llm.model import LanguageModel
 
 app = typer.Typer(help="Language models: which there are, and what a server really does.", no_args_is_help=True)
+app.add_typer(llm_batch.app, name="batch")
 _COLOURS = {"yes": "green", "no": "yellow", "ignored": "red", "refused": "yellow", "unknown": "dim"}
 
 
@@ -76,3 +79,31 @@ async def _check(model: LanguageModel) -> tuple[Capabilities | None, list[Findin
         return None, await check_model(model)
     finally:
         await model.close()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def serve(
+    context: typer.Context,
+    model: str = typer.Argument(help="A hub name or a folder, such as Qwen/Qwen3-8B."),
+    host: str = typer.Option("127.0.0.1", help="Where to listen."),
+    port: int = typer.Option(8000, min=1, max=65535, help="Where to listen."),
+    lora: list[str] = typer.Option([], "--lora", help="A LoRA adapter as NAME=FOLDER, asked as vllm:NAME; repeatable."),
+    cpu: bool = typer.Option(False, "--cpu", help="For vLLM's CPU build."),
+    print_: bool = typer.Option(False, "--print", help="Only print the command."),
+) -> None:
+    """Start `vllm serve MODEL` with the flags that whyrec's questions need; other flags of vLLM are passed on.
+
+    The process becomes vLLM's: it ends with Ctrl-C. Then: whyrec llm check vllm:MODEL@http://HOST:PORT/v1.
+    """
+    import os
+    import shlex
+
+    from whyrec.llm.serving import command, runnable
+
+    made = command(model, host=host, port=port, adapters=lora, cpu=cpu, more=context.args)
+    if print_:
+        typer.echo(shlex.join(made))
+        return
+    ready = runnable(made)
+    typer.echo(shlex.join(ready))
+    os.execvp(ready[0], ready)

@@ -152,7 +152,7 @@ class Cached(Wrapper):
                     request if wanted == request.samples else replace(request, samples=wanted)
                 )
 
-            flown, joined = await self._fly([key for key in keys if key not in found], ask, _stored)
+            flown, joined = await self._fly([key for key in keys if key not in found], ask, stored_text)
             found.update(flown)
             for key in joined:
                 found[key] = replace(
@@ -187,6 +187,10 @@ class Cached(Wrapper):
             await self.inner.close()
         finally:
             self._file.close()
+
+    def key_of(self, request: Request, sample: int) -> bytes:
+        """Where one sample's answer is, or will be."""
+        return self._key(self._digests.of_sample(self._digests.body(request), request, sample), request)
 
     def _key(self, digest: bytes, request: Request) -> bytes:
         who = [getattr(request.about, name) for name in self.about_in_key]  # only the simulated model's depend on it
@@ -263,7 +267,7 @@ def _abandon(landing: asyncio.Future[Any]) -> None:
             landing.exception()
 
 
-def _stored(reply: Reply) -> str | None:
+def stored_text(reply: Reply) -> str | None:
     """A reply as the cache keeps it, with what it cost originally; None where it is not kept."""
     if reply.finish_reason != "stop":
         return None

@@ -153,8 +153,11 @@ def read_chat(body: Mapping[str, Any], request: Request, samples: tuple[int, ...
     """The replies in an answer: at most one per wanted sample, fewer where the server ignored `n`.
 
     Raises:
-        ServerFault: the answer has no choices or a choice has no message.
+        ServerFault: the answer holds an error, has no choices, or a choice has no message.
     """
+    if error := body.get("error"):  # OpenRouter and proxies: an error inside a 200, beside empty choices or none
+        said = error.get("message", error) if isinstance(error, Mapping) else error
+        raise ServerFault(f"{told.name} answered 200 with an error: {str(said)[:300]}.")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
         raise ServerFault(f"{told.name} answered 200 without any choices.")
