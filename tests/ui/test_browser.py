@@ -157,10 +157,10 @@ def test_keys_walk_search_and_open(window, stage):
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{row}")
     page.keyboard.press("/")
-    page.keyboard.type("cares")
+    page.keyboard.type("boots")
     page.keyboard.press("Enter")
-    page.wait_for_url("**text=cares*")
-    assert page.url.endswith("/calls?text=cares"), "what is empty is not in the address"
+    page.wait_for_url("**text=boots*")
+    assert page.url.endswith("/calls?text=boots"), "what is empty is not in the address"
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/calls/\d+$"))
@@ -180,7 +180,7 @@ def test_a_call_is_edited_and_sent_again_in_place(window, stage, numbers):
     box = page.locator('textarea[name="message0"]')
     box.fill(box.input_value().replace("at most 60 words", "in one breath"))
     page.fill('input[name="llm"]', "simulated:0.3")
-    page.click("text=Send >> nth=-1")
+    page.click("#again button.main")
     page.wait_for_url(re.compile("#replay-"))
     replay = page.locator("article.replay").first
     assert replay.locator("ins", has_text="in one breath").is_visible()

@@ -45,6 +45,13 @@ def test_an_edited_message_and_another_model_stand_beside_the_original(client, s
     assert run.path.read_bytes() == before
 
 
+def test_the_same_question_again_is_kept_as_the_same_words(client, stage, numbers, send):
+    number = numbers(stage.good)[2]
+    assert send(number).status_code == 303
+    said = client.get(link("runs", stage.good, "calls", number)).text
+    assert "The same words." in said and "simulated:1" in said
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [
