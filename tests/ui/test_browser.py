@@ -164,8 +164,9 @@ def test_keys_walk_search_and_open(window, stage):
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/calls/\d+$"))
+    following = page.locator("a[rel=next]").get_attribute("href")
     page.keyboard.press("]")
-    page.wait_for_url(re.compile(r"/calls/\d+$"))
+    page.wait_for_url(f"**{following}")
     page.keyboard.press("t")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.reload()
