@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
+from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 from whyrec.workbench.asked import Asked, asked
@@ -148,13 +149,21 @@ class CallAudit:
         self._findings.count("answers")
         for name in scope.later:
             hit = said.find(name) if name.item not in shown else None
-            if hit is not None and scope.user >= 0 and not scope.text.explains(hit):
+            if hit is not None and not self._explained(hit, scope, shown):
                 self._findings.note(
                     "guess",
                     where,
                     f"the answer names {hit}, which comes later and was not shown",
                     once=f"{call['example']} {name.item}",
                 )
+
+    def _explained(self, hit: Hit, scope: Scope, shown: frozenset[int]) -> bool:
+        """Whether the answer may have these words from the history, or from items that were shown openly."""
+        data = self._scopes.data
+        if isinstance(data, Questions) or scope.text.explains(hit):
+            return True
+        items = (data.item(index) for index in shown)
+        return Text("\n".join(f"{item.title}. {item.description}. {item.brand}" for item in items)).explains(hit)
 
     def _static_text(self, found: Asked, scope: Scope | None, where: str) -> None:
         call = found.call
