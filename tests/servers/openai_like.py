@@ -88,13 +88,6 @@ class Sayings(Content):
         return low + (high - low) * self._random.random()
 
 
-class Wordy(Sayings):
-    """Fills a schema's shape and overlooks its bounds, as grammars do that know no maxLength."""
-
-    def text(self, path: str, node: Node) -> str:
-        return " ".join(self._random.choices(WORDS, k=600))
-
-
 @dataclass
 class OpenAILike:
     """The server. `requests` holds the parsed body of every POST, `paths` the path of every request.
@@ -276,8 +269,11 @@ class OpenAILike:
         if shape:
             told = "cannot be used" in last["content"]  # a model that is shown what is wrong keeps to the bounds
             wordy = "bounds" not in self.can and not told
+            found = fill(shape["schema"], Sayings(digest))
             return json.dumps(
-                fill(_unbounded(shape["schema"]), Wordy(digest)) if wordy else fill(shape["schema"], Sayings(digest))
+                {name: f"{value} " * 200 if isinstance(value, str) else value for name, value in found.items()}
+                if wordy
+                else found
             )
         if last["role"] == "assistant" and "prefix" in self.can and body.get("continue_final_message"):
             counted = last["content"].split()[-1].rstrip(",")
@@ -313,15 +309,6 @@ async def _failed(fault: Fault, request: web.BaseRequest) -> web.StreamResponse 
             chunk = '{"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}'
             return web.Response(text=f"data: {chunk}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
     return None
-
-
-def _unbounded(node: Any) -> Any:
-    """A schema without the bounds that a grammar may not know."""
-    if isinstance(node, list):
-        return [_unbounded(one) for one in node]
-    if not isinstance(node, dict):
-        return node
-    return {key: _unbounded(value) for key, value in node.items() if key not in ("maxLength", "maxItems", "pattern")}
 
 
 def _json(value: Any) -> web.Response:
