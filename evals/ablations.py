@@ -120,7 +120,9 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
             "every leaf says it, and leaves differ by the lot of their words. One who knows the taste would gain "
             "0 to .04 over any leaf; a selector sees the history only, which says less of the taste than the leaf"
             " does. The space starts as the cosine and learns hardly more, because reasons and histories of "
-            "`world` share their words."
+            "`world` share their words. Where some leaves are false (0.5) both rules do find the truer ones "
+            "(agreement .66 to .79 against .56 of any leaf), but there the one who chooses among the candidates "
+            "guesses as often as the writer errs, and little of it arrives."
         ),
         seconds=20.0,
     ),
