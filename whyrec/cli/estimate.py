@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whyrec.cli.run import expectation, options_of, voices_of
+from whyrec.cli.run import asked_by, expectation, options_of
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from graphs.estimate import Estimate
+    from graphs.job import Job
 
 
 def command(
     graph: str = typer.Argument("", help="The graph, e.g. cot_rec.preference; whyrec run --list shows them all."),
     data: str = typer.Option("", "--data", help="The data set: a name, a path, or world."),
     llm: list[str] = typer.Option(
-        [], "--llm", help="The model (default: $WHYREC_LLM or extractive), or that of one role: --llm judge=MODEL."
+        [], "--llm", help="The model, or that of one role as ROLE=MODEL (docs/providers.md)."
     ),
     prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
     seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
@@ -44,32 +45,21 @@ def command(
 
     from rich.console import Console
 
-    from graphs.estimate import estimate
     from graphs.job import How
     from graphs.run import prepare
-    from graphs.voices import read_models
     from graphs.workflow import workflow
     from whyrec.data import open_data
     from whyrec.llm import Limits
-    from whyrec.settings import read_settings
 
     flow = workflow(graph)
     options = options_of(flow, option, split)
-    plain, roles = read_models(llm, "")
-    settings = read_settings(llm=plain or None, concurrency=concurrency)
-    voices = voices_of(settings.llm, roles, prompt, seed)
+    settings, voices = asked_by(llm, prompt, seed, concurrency)
     opened = open_data(data, settings=settings)
     limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
     how = How(settings=settings, new=new, limits=limits, world=opened.world)
     job = prepare(flow.name, corpus=opened.data, model=voices, options=options, users=users, how=how)
 
-    async def main() -> Estimate:
-        try:
-            return await estimate(job)
-        finally:
-            await job.models.close()
-
-    expected = asyncio.run(main())
+    expected = asyncio.run(_estimated(job))
     if json:
         typer.echo(_as_json(expected))
         return
@@ -77,6 +67,15 @@ def command(
     console.print(expectation(job, expected))
     if expected.nodes:
         console.print(_by_node(expected))
+
+
+async def _estimated(job: Job) -> Estimate:
+    from graphs.estimate import estimate
+
+    try:
+        return await estimate(job)
+    finally:
+        await job.models.close()
 
 
 def _as_json(expected: Estimate) -> str:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from graphs.job import Job, RunReport
     from graphs.voices import Voices
     from graphs.workflow import Workflow
+    from whyrec.settings import Settings
 
 
 def command(
     graph: str = typer.Argument("", help="The graph, e.g. cot_rec.preference; --list shows them all."),
     data: str = typer.Option("", "--data", help="The data set: a name, a path, world or facts."),
     llm: list[str] = typer.Option(
-        [], "--llm", help="The model (default: $WHYREC_LLM or extractive), or that of one role: --llm judge=MODEL."
+        [], "--llm", help="The model, or that of one role as ROLE=MODEL (docs/providers.md)."
     ),
     prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
     seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
@@ -52,15 +53,12 @@ def command(
         missing = "a graph (whyrec run --list)" if not graph else "--data (whyrec data ls)"
         raise UsageError(f"whyrec run needs {missing}, as in: whyrec run cot_rec.preference --data world --users 100.")
     from graphs.job import How
-    from graphs.voices import read_models
     from graphs.workflow import workflow
     from whyrec.llm import Budget, Limits
-    from whyrec.settings import read_settings
 
     flow = workflow(graph)
     options = options_of(flow, option, split)
-    plain, roles = read_models(llm, "")
-    settings = read_settings(llm=plain or None, concurrency=concurrency)
+    settings, voices = asked_by(llm, prompt, seed, concurrency)
     how = How(
         settings=settings,
         new=new,
@@ -69,7 +67,6 @@ def command(
         limits=Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency)),
         command=" ".join(["whyrec", *sys.argv[1:]]),
     )
-    voices = voices_of(settings.llm, roles, prompt, seed)
     _go(Asked(flow, options, data, users, voices), how, yes=yes, quiet=quiet)
 
 
@@ -82,6 +79,16 @@ class Asked:
     data: str
     users: int | None
     voices: Voices
+
+
+def asked_by(llm: list[str], prompt: list[Path], seed: int, concurrency: int | None = None) -> tuple[Settings, Voices]:
+    """Settings and voices from `--llm`, `--prompt`, `--seed` and `--concurrency`; errors as `voices_of`."""
+    from graphs.voices import read_models
+    from whyrec.settings import read_settings
+
+    plain, roles = read_models(llm, "")
+    settings = read_settings(llm=plain or None, concurrency=concurrency)
+    return settings, voices_of(settings.llm, roles, prompt, seed)
 
 
 def voices_of(llm: str, roles: dict[str, str], prompt: list[Path], seed: int) -> Voices:
