@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from evals.answers import match
 from evals.artefacts import Asked
-from evals.experiment import Cell, Claim, Context, Experiment, Told
+from evals.experiment import BELOW, Cell, Claim, Context, Experiment, Told
 from evals.published import published
 from evals.registry import Options
 from whyrec.data.questions import Gold, Question, Questions
@@ -118,7 +119,10 @@ def _answered(asked: Asked) -> Callable[[Context, int], Told]:
     def tell(context: Context, _seed: int) -> Told:
         results = context.artefacts.results(asked)
         unfinished = sum(not r.payload["finished"] for r in results if r.payload is not None)
-        return Told(outcomes(context.questions, results), about={"unfinished searches": unfinished})
+        about: dict[str, Any] = {"unfinished searches": unfinished}
+        if unfinished:
+            about[BELOW] = f"{unfinished:,} of {len(results):,} searches did not finish, so they answer nothing"
+        return Told(outcomes(context.questions, results), about=about)
 
     return tell
 

@@ -6,7 +6,7 @@ import pytest
 
 from evals import hotpotqa
 from evals.evaluate import Place, evaluate, plan
-from evals.experiment import Context
+from evals.experiment import BELOW, Context
 from evals.graph_artefacts import GraphArtefacts
 from evals.registry import Options, build
 from evals.table import as_csv, markdown
@@ -59,7 +59,8 @@ def test_a_failed_question_is_counted_and_an_answer_finds_its_question(tmp_path)
 
     (cell, *_) = [c for c in hotpotqa.table_7(FACTS.questions).cells if c.axes]
     told = cell.function(context(tmp_path, Told()), 0)
-    assert told.test[0] == Failure(3, "cut off") and told.about == {"unfinished searches": 1}
+    assert told.test[0] == Failure(3, "cut off") and told.about["unfinished searches"] == 1
+    assert told.about[BELOW].startswith("1 of 2 searches did not finish"), "a reader sees why its score is 0"
     assert (told.test[1].question, told.test[1].exact, told.test[1].f1) == (7, True, 1.0)
 
 
