@@ -11,7 +11,7 @@ cell that asked turns them and the targets into outcomes (`evals.workflow_runs`)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, TypeAlias
@@ -84,8 +84,16 @@ class Asked:
     users: int | None = None
 
     def __str__(self) -> str:
+        return self._told(str)
+
+    @property
+    def brief(self) -> str:
+        """The same for people, who need not know of what runs the runs it names are made."""
+        return self._told(lambda other: other.graph)
+
+    def _told(self, tell: Callable[[Asked], str]) -> str:
         options = [
-            f"{name}=({value})" if isinstance(value, Asked) else f"{name}={value}" for name, value in self.options
+            f"{name}=({tell(value)})" if isinstance(value, Asked) else f"{name}={value}" for name, value in self.options
         ]
         users = [] if self.users is None else [f"users={self.users}"]
         return " ".join([f"{self.graph}@{self.llm}", *options, *users])

@@ -12,7 +12,7 @@ from typing import Any
 
 from evals import evaluate as evaluation
 from evals import results as tables
-from evals.artefacts import Artefacts, Need
+from evals.artefacts import Artefacts, Asked, Need
 from evals.evaluate import Job, Place
 from evals.experiment import Cell, Context
 from evals.registry import Options, build
@@ -84,7 +84,8 @@ class Session:
     def run(self, jobs: Sequence[Job], *, done: Callable[[Job, CellRun], None], say: Callable[[str], None]) -> Results:
         """Run the missing jobs, judge the claims and note how the texts and runs came about."""
         table = evaluation.evaluate(self.experiment, self._context(say), self.place, jobs=jobs, done=done)
-        notes = {str(need): _sentence(self.artefacts.note(need)) for need in self.needs if need.llm}
+        made = [need for need in self.needs if need.llm]
+        notes = {shown_name(need, among=made): _sentence(self.artefacts.note(need)) for need in made}
         if self.options.mask_seen and isinstance(self.corpus, Corpus):
             notes |= _repeats(self.corpus)
         return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
@@ -106,6 +107,14 @@ class Session:
 
     def _context(self, say: Callable[[str], None]) -> Context:
         return Context(self.corpus, self.artefacts, self.place.home, self.choice.device, say)
+
+
+def shown_name(need: Need, *, among: Sequence[Need]) -> str:
+    """A need for people: short where that tells it from the others."""
+    if not isinstance(need, Asked):
+        return str(need)
+    alike = [other for other in among if isinstance(other, Asked) and other.brief == need.brief]
+    return need.brief if len(alike) == 1 else str(need)
 
 
 def _sentence(note: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from evals.artefacts import Asked
 from evals.evaluate import evaluate, plan
 from evals.experiment import Cell, Context, Experiment, Told
 from evals.graph_artefacts import GraphArtefacts
+from evals.session import shown_name
 from graphs.run import How, RunReport
 from whyrec.data.world import World, make
 from whyrec.errors import UnknownNameError, UsageError
@@ -38,6 +39,15 @@ def test_an_asked_names_everything_it_depends_on() -> None:
     assert str(PERCEPTION) == (
         "cot_rec.perception@extractive candidates=4 preferences=(cot_rec.preference@extractive batch=5 users=6) users=6"
     )
+
+
+def test_a_name_is_short_where_that_tells_it_from_the_others() -> None:
+    made = [
+        Asked("a.choose", "m", (("reasons", Asked("a.refine", "m", users=n)), ("k", k)))
+        for n, k in ((1, "1"), (1, "2"), (2, "2"))
+    ]
+    names = [shown_name(need, among=made) for need in made]
+    assert names == ["a.choose@m reasons=(a.refine) k=1", *map(str, made[1:])] and len(set(names)) == 3
 
 
 def test_a_run_is_made_once_after_the_one_it_names(world: World, tmp_path: Path) -> None:
