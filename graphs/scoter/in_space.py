@@ -80,7 +80,7 @@ class Weighed:
         pairs = np.array([(c.cosine, c.percentile) for c in self.chains if c.percentile is not None])
         if len(pairs) < 3 or (pairs == pairs[0]).all(axis=0).any():
             return None
-        found = stats.spearmanr(pairs[:, 0], pairs[:, 1])
+        found: Any = stats.spearmanr(pairs[:, 0], pairs[:, 1])
         return float(found.statistic), float(found.pvalue)
 
 

@@ -82,8 +82,9 @@ def _subject(given: dict[str, Any], llm: str) -> Any:
 
 def _changes(pairs: list[str], state: Any) -> dict[str, Any]:
     """Values by field; a part of a field is changed in what the state has there."""
-    import dataclasses
     import json
+
+    from whyrec.workbench.plain import plain
 
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -98,11 +99,7 @@ def _changes(pairs: list[str], state: Any) -> dict[str, Any]:
         if not parts:
             found[name] = value
             continue
-        whole: Any = found.get(name, getattr(state, name, None))
-        if dataclasses.is_dataclass(whole) and not isinstance(whole, type):
-            whole = dataclasses.asdict(whole)
-        elif hasattr(whole, "model_dump"):
-            whole = whole.model_dump()
+        whole = plain(found.get(name, getattr(state, name, None)))
         at = whole
         for part in parts[:-1]:
             at = at.get(part) if isinstance(at, dict) else None
@@ -114,19 +111,14 @@ def _changes(pairs: list[str], state: Any) -> dict[str, Any]:
 
 
 def _show(moments: list[Moment], number: int) -> None:
-    import dataclasses
     import json
 
     from whyrec.errors import UnknownNameError
+    from whyrec.workbench.plain import plain
 
     if number not in range(len(moments)):
         raise UnknownNameError("state", str(number), map(str, range(len(moments))))
-    told = dataclasses.asdict(moments[number].state)
-
-    def plain(value: Any) -> Any:
-        return value.model_dump() if hasattr(value, "model_dump") else str(value)
-
-    typer.echo(json.dumps(told, indent=1, ensure_ascii=False, default=plain))
+    typer.echo(json.dumps(plain(moments[number].state), indent=1, ensure_ascii=False, default=plain))
 
 
 def _print(session: Debugging, moments: list[Moment], brief: Any) -> None:

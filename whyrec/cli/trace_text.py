@@ -24,6 +24,7 @@ from rich.tree import Tree
 
 from whyrec.trace import Line
 from whyrec.trace.words import Piece, compare
+from whyrec.workbench.plain import plain as plain_data
 
 if TYPE_CHECKING:
     from whyrec.runs import RunReader
@@ -227,11 +228,8 @@ def visible(text: str) -> str:
 
 def brief(value: Any, *, most: int = _LONG) -> str:
     """A value of a state in one line."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    elif hasattr(value, "model_dump"):
-        value = value.model_dump(mode="json")
-    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    value = plain_data(value)
+    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=plain_data)
     return said if len(said) <= most else f"{said[:most]} … ({len(said):,} characters)"
 
 

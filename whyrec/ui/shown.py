@@ -5,13 +5,14 @@ Nothing here makes markup: a text becomes pieces with a kind each, and the templ
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
+
+from whyrec.workbench.plain import plain
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _FENCE = re.compile(r"^<([a-z][a-z0-9_]*)>\n(.*?)\n?^</\1>", re.MULTILINE | re.DOTALL)
@@ -59,17 +60,14 @@ def line(text: Any, most: int = 160) -> str:
 
 def value(found: Any) -> str:
     """A value of a state or an answer, for reading: text as it is, all else as JSON."""
-    if dataclasses.is_dataclass(found) and not isinstance(found, type):
-        found = dataclasses.asdict(found)
-    elif hasattr(found, "model_dump"):
-        found = found.model_dump(mode="json")
-    said = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, indent=1, default=_plain)
+    found = plain(found)
+    said = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, indent=1, default=plain)
     return visible(said)
 
 
 def compact(found: Any) -> str:
     """A value on one line."""
-    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=_plain)
+    return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, default=plain)
 
 
 def told(found: Any) -> str:
@@ -127,12 +125,6 @@ def moment(at: float) -> str:
 def chance(logprob: float) -> str:
     """A log-probability in per cent."""
     return f"{100 * math.exp(min(logprob, 0.0)):.1f} %"
-
-
-def _plain(found: Any) -> Any:
-    if dataclasses.is_dataclass(found) and not isinstance(found, type):
-        return dataclasses.asdict(found)
-    return found.model_dump(mode="json") if hasattr(found, "model_dump") else str(found)
 
 
 FILTERS = {

@@ -86,7 +86,7 @@ BLANKS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
 """Prompt -> blank -> rule."""
 
 _OF = dict.fromkeys(("user", "split", "prefix", "events", "missing", "leaks", "selector", "way", "mode"), R.NUMBERS)
-_MADE_OF_ITEM = dict.fromkeys(("item", "index", "text", "type", "topics", "audience"), R.CATALOGUE)
+_MADE_OF_ITEM: dict[str, Rule] = dict.fromkeys(("item", "index", "text", "type", "topics", "audience"), R.CATALOGUE)
 _CHAINS = {
     **_OF, "template": R.GIVEN, "chains": R.SAID, "hit": R.NUMBERS, "ndcg": R.NUMBERS, "percentile": R.NUMBERS,
 }  # fmt: skip
