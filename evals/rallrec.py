@@ -77,7 +77,7 @@ def table_5(corpus: Corpus, options: Options = Options()) -> Experiment:
     return Experiment(
         name="rallrec.table_5",
         title="RALLRec+ Tables 2-5, clicks by reasoning",
-        protocol=_protocol(options),
+        protocol=f"{_protocol(options)} {_ROWS_MEAN}",
         cells=(*_anchors(corpus, options), *(c for llm in options.llms for c in _cells(corpus, llm, options))),
         metrics=METRICS,
         claims=claims,
@@ -107,24 +107,30 @@ def asked(pool: str, llm: str, options: Options, *, split: str = "test", **more:
 
 
 def printed(corpus: Corpus, *where: tuple[str, str]) -> dict[str, dict[str, float]]:
-    """What was printed: published column -> our metric -> value, of the (table, method) pairs."""
-    found: dict[str, dict[str, float]] = {}
+    """What was printed: published column -> our metric -> value, of the (table, method) pairs, the first that has it.
+
+    The tables print one set of runs, so one column has them all.
+    """
+    ours, found = _column_data(corpus), dict[str, float]()
     for table, method in where:
-        for row in published(experiment=f"RALLRec+.{table}", method=method):
+        for row in published(experiment=f"RALLRec+.{table}", method=method, dataset=ours):
             if row.value is not None and row.metric in _OURS:
-                found.setdefault(f"{row.dataset} ({table})", {})[_OURS[row.metric]] = row.value
-    ours = _SAME_DATA.get(_base_name(corpus), "MovieLens")
-    return {column: values for column, values in found.items() if column.startswith(ours)}
+                found.setdefault(_OURS[row.metric], row.value)
+    return {f"RALLRec+ {ours}": found} if found else {}
 
 
 def columns(corpus: Corpus, *wanted: str) -> dict[str, str]:
-    """Published columns and what each is; of data that no table has, MovieLens stands beside."""
-    ours = _SAME_DATA.get(_base_name(corpus), "MovieLens")
-    told = "AUC / log loss / accuracy on the first 10,000 test rows in time, expert tuned on 8,192 rows"
-    return {
-        f"{ours} ({table})": f"{published(experiment=f'RALLRec+.{table}', dataset=ours)[0].where}; {told}"
-        for table in wanted
-    }
+    """The published column of some tables and what it is; of data that no table has, MovieLens stands beside."""
+    ours = _column_data(corpus)
+    first = published(experiment=f"RALLRec+.{wanted[0]}", dataset=ours)[0].where
+    several = f"Tables {', '.join(table[1:] for table in wanted)}"
+    where = first.replace(f"Table {wanted[0][1:]}", several) if len(wanted) > 1 else first
+    told = "on the first 10,000 test rows in time, expert tuned on 8,192 rows"
+    return {f"RALLRec+ {ours}": f"{where}; {told}"}
+
+
+def _column_data(corpus: Corpus) -> str:
+    return _SAME_DATA.get(_base_name(corpus), "MovieLens")
 
 
 def _anchors(corpus: Corpus, options: Options) -> Iterator[Cell]:
@@ -296,6 +302,13 @@ def _retrievals(corpus: Corpus, options: Options) -> Iterator[Cell]:
                 base="" if name == "recent" else f"at once, recent @{llm}",
                 seeded=False,
             )
+
+
+_ROWS_MEAN = (
+    '"At once" answers without a thought; "thinks" is the mean over the samples, after events that are recent, retrieved '
+    "(retrieval) or retrieved with the expert's opinion in the prompt (hinted). KP (knowledge in the prompt) and CM "
+    "(consistency merging, eq. 10; without it constant weights) are Table 5's: the samples merged with the expert."
+)
 
 
 def _protocol(options: Options) -> str:

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 CHANCE = "chance"
-_SHORT = {"recall": "R", "ndcg": "N", "hit": "Hit", "hr": "HR", "mrr": "MRR", "em": "EM", "f1": "F1"}
+_SHORT = {
+    "recall": "R",
+    "ndcg": "N",
+    "hit": "Hit",
+    "hr": "HR",
+    "mrr": "MRR",
+    "em": "EM",
+    "f1": "F1",
+    "log_loss": "log loss",
+}
 
 
 @dataclass(frozen=True)
