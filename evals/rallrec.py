@@ -305,9 +305,10 @@ def _retrievals(corpus: Corpus, options: Options) -> Iterator[Cell]:
 
 
 _ROWS_MEAN = (
-    '"At once" answers without a thought; "thinks" is the mean over the samples, after events that are recent, retrieved '
-    "(retrieval) or retrieved with the expert's opinion in the prompt (hinted). KP (knowledge in the prompt) and CM "
-    "(consistency merging, eq. 10; without it constant weights) are Table 5's: the samples merged with the expert."
+    '"At once" answers without a thought; "thinks" is the mean over the samples, after events that are recent, '
+    "retrieved (retrieval) or retrieved with the expert's opinion in the prompt (hinted). KP (knowledge in the "
+    "prompt) and CM (consistency merging, eq. 10; without it constant weights) are Table 5's: the samples merged with "
+    "the expert."
 )
 
 
