@@ -96,7 +96,7 @@ def table_6(corpus: Corpus, options: Options = Options()) -> Experiment:
         cells=(*_guesses(options), *_retrievals(corpus, options)),
         metrics=METRICS,
         columns=columns(corpus, "T6"),
-        measures=(AUC,),
+        measures=(AUC, OVER_EXPERT),
     )
 
 

@@ -127,7 +127,9 @@ def test_published_numbers_stand_beside_the_rows_they_are_of(world):
     assert set(full) <= set(rallrec.table_5(world.corpus).columns)
 
 
-@pytest.mark.parametrize("name", ["rallrec.table_5", "rallrec.figure_2", "rallrec.figure_3", "rallrec.figure_6"])
+@pytest.mark.parametrize(
+    "name", ["rallrec.table_5", "rallrec.table_6", "rallrec.figure_2", "rallrec.figure_3", "rallrec.figure_6"]
+)
 def test_an_experiment_runs_from_rows_to_a_table(name, world, tmp_path: Path):
     how = How(settings=read_settings(home=tmp_path), world=world)
     artefacts = GraphArtefacts(world.corpus, how=how)
