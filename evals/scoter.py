@@ -154,7 +154,7 @@ def _of_templates(name: str, llm: str, worse: str) -> Claim:
 
 
 def _asked_of(options: Options) -> str:
-    return "All users." if options.users is None else f"The first {options.users} users of the split."
+    return "All users." if options.users is None else f"The first {options.users:,} users of the split."
 
 
 def _names(llm: str) -> Any:
@@ -221,7 +221,8 @@ def _recommended(asked: Asked, options: Options, *, shift: int) -> CellFunction:
             percentiles.append(verdict.percentile)
             found += len(verdict.items)
         about: dict[str, Any] = {"items per user": round(found / max(1, len(rows)), 2)}
-        if (mining := dict(asked.options).get("template")) and isinstance(mining, Asked) and not shift:
+        chosen = dict(asked.options)
+        if isinstance(mining := chosen.get("template"), Asked) and chosen["pick"] == "mined" and not shift:
             about[BELOW] = _mined_from(context.artefacts.results(mining))
         dense = {DENSE: summarise(np.array(percentiles), unscored=len(rows) - len(percentiles))} if percentiles else {}
         return Told(rows, about=about, measures=dense)
@@ -245,7 +246,7 @@ def _mined_from(results: Sequence[Result]) -> str:
         for c in payload["clusters"]
     ]
     return (
-        f"mined from {payload['chains']:,} chains with {payload['paths']} different paths in {payload['k']} clusters, "
+        f"mined from {payload['chains']:,} chains with {payload['paths']:,} different paths in {payload['k']} clusters, "
         f"best first: ({'); ('.join(clusters)})"
     )
 
