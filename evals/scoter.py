@@ -246,8 +246,8 @@ def _mined_from(results: Sequence[Result]) -> str:
         for c in payload["clusters"]
     ]
     return (
-        f"mined from {payload['chains']:,} chains with {payload['paths']:,} different paths in {payload['k']} clusters, "
-        f"best first: ({'); ('.join(clusters)})"
+        f"mined from {payload['chains']:,} chains with {payload['paths']:,} different paths in {payload['k']} clusters "
+        f"(best first): {'; '.join(f'({one})' for one in clusters)}"
     )
 
 

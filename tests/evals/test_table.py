@@ -101,7 +101,7 @@ def test_the_committed_page_is_not_stale() -> None:
 
 
 def test_short_names() -> None:
-    assert (short("recall@10"), short("ndcg@5"), short("log_loss")) == ("R@10", "N@5", "log_loss")
+    assert (short("recall@10"), short("ndcg@5"), short("log_loss")) == ("R@10", "N@5", "log loss")
 
 
 def test_what_exists_only_over_a_set_of_users_stands_after_the_metrics(bench: Callable[..., Any]) -> None:
