@@ -241,13 +241,13 @@ def _mined_from(results: Sequence[Result]) -> str:
     if not payload:
         return f"mining failed: {results[0].reason}"
     clusters = [
-        f"{c['chains']:,} chains, {c['hits']} hits, R@20 {_spread(c['recall@20'])}, percentile "
-        f"{_spread(c['percentile'])}{'' if c['eligible'] else ', too small to be chosen'}"
+        f"({c['chains']:,} chains, {c['hits']} hits, R@20 {_spread(c['recall@20'])}, percentile "
+        f"{_spread(c['percentile'])}{'' if c['eligible'] else ', too small to be chosen'})"
         for c in payload["clusters"]
     ]
     return (
-        f"mined from {payload['chains']:,} chains with {payload['paths']:,} different paths in {payload['k']} clusters "
-        f"(best first): {'; '.join(f'({one})' for one in clusters)}"
+        f"mined from {payload['chains']:,} chains with {payload['paths']:,} different paths, {payload['k']} clusters, "
+        "best first: " + "; ".join(clusters)
     )
 
 

@@ -80,7 +80,7 @@ def test_the_dense_surrogate_and_the_clusters_stand_in_the_table(corpus, tmp_pat
     chains = Chains(corpus, lambda user: ["qqqq"] * 20)
     lost = cell.function(Context(corpus, chains, Path(tmp_path), say=lambda _line: None), 0).measures[scoter.DENSE]
     assert lost.mean == 0.5, "descriptions without a known word are like no item, and so like all of them"
-    assert "mined from 9 chains with 3 different paths in 1 clusters" in told.about[BELOW]
+    assert "mined from 9 chains with 3 different paths, 1 clusters" in told.about[BELOW]
     assert "4 chains, 1 hits, R@20 0.2500 [0.1000, 0.5000]" in told.about[BELOW] and "too small" in told.about[BELOW]
 
 
