@@ -29,8 +29,10 @@ SASREC_BCE_FIT = FitSettings(
     epochs=90, patience=2, evaluate_every=10, users_per_step=128, lr=1e-3, average=0.998, bf16=True
 )
 
-BERT4REC = BERT4RecSettings(width=64, blocks=1, heads=2, dropout=0.3, max_length=51, loss=COSINE)
-BERT4REC_FIT = FitSettings(epochs=120, patience=4, evaluate_every=4, users_per_step=128, lr=2e-3, bf16=True)
+BERT4REC = BERT4RecSettings(
+    width=64, blocks=1, heads=2, dropout=0.3, max_length=51, masked=0.5, only_last=0.2, loss=COSINE
+)
+BERT4REC_FIT = FitSettings(epochs=48, patience=4, evaluate_every=4, users_per_step=128, lr=2e-3, bf16=True)
 
 STEPS = 170
 """Steps of an epoch on Beauty."""
