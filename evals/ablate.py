@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from evals.ablation_marks import marks_of
 from evals.ablation_numbers import Says, detectable, gain, over_worlds, pooled, says
-from evals.ablations import SETTINGS, TRUTHS, Ablation, Arm
+from evals.ablations import SETTINGS, Ablation, Arm
 from evals.aggregate import Paired, Summary, holm
 from evals.evaluate import revision
 from evals.metrics import Floats, metric
@@ -138,7 +138,7 @@ class Scale:
     Attributes:
         seeds: of the worlds.
         settings: of the worlds.
-        llms: models, each asked for all its own cells.
+        llms: models, each asked for all its own cells; () for the ablation's own.
         users: asked about in each world, None for the ablation's own number.
 
     Raises:
@@ -148,7 +148,7 @@ class Scale:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     settings: tuple[str, ...] = SETTINGS
-    llms: tuple[str, ...] = TRUTHS
+    llms: tuple[str, ...] = ()
     users: int | None = None
 
     def __post_init__(self) -> None:
@@ -169,7 +169,7 @@ def ablate(which: Ablation, settings: Settings, scale: Scale = Scale(), *, say: 
         UsageError: a run could not be brought to its end; the same call goes on from there.
     """
     found: list[_Worlds] = []
-    for llm in scale.llms:
+    for llm in scale.llms or which.models:
         for setting in scale.settings:
             found.append(_worlds(which, settings, scale, setting=setting, llm=llm, say=say))
     return Ablated(

@@ -25,6 +25,7 @@ from whyrec.data.corpus import Corpus
 from whyrec.data.ctr import ctr_rows
 from whyrec.data.split import SplitView
 from whyrec.data.world import World, load
+from whyrec.llm.simulated_manner import read_name
 from whyrec.llm.simulated_reading import Facts
 from whyrec.llm.simulated_steps import looks_at
 from whyrec.runs import Result
@@ -44,7 +45,7 @@ def marks_of(kind: str, on: Ground, llm: str, options: Options) -> dict[str, flo
 
 def of_trees(on: Ground, llm: str, options: Options) -> dict[str, float]:
     """Which leaves the rules pick, how true they are, and what the best leaf would have been worth."""
-    truth = _Truth(load(on.data.name))
+    truth = _Truth(load(on.data.name), llm)
     results = [r for r in on.artefacts.results(pulse.reasons(llm, options)) if r.payload is not None]
     trees: list[Mapping[str, Any]] = [r.payload for r in results if r.payload is not None]
     pools = [tree for tree in trees if len(tree["leaves"]) > 1 and {"space", "embedding"} <= set(tree["chosen"])]
@@ -57,7 +58,7 @@ def of_trees(on: Ground, llm: str, options: Options) -> dict[str, float]:
         "space and cosine pick one leaf": together("space", "embedding"),
         "space and random pick one leaf": together("space", "random"),
     }
-    found |= _mrr(on, llm)
+    found |= _mrr(on, llm, options.how.embedder)
     found |= _agreements(truth, pools)
     some = [r for r in results if any(r.payload is tree for tree in pools)][:LEAVES_OF]
     if some:
@@ -67,7 +68,7 @@ def of_trees(on: Ground, llm: str, options: Options) -> dict[str, float]:
     return found
 
 
-def _mrr(on: Ground, llm: str) -> dict[str, float]:
+def _mrr(on: Ground, llm: str, name: str) -> dict[str, float]:
     """Retrieval of held-out rationales by the space, before and after training."""
     from graphs import thoughts
     from rec_models.thought_space import read_note
@@ -78,7 +79,7 @@ def _mrr(on: Ground, llm: str) -> dict[str, float]:
     source = Source(on.data, on.place.home)
     run = str(on.artefacts.note(pulse.rationales(llm))["run"])
     how = thoughts.with_rationales(source, thoughts.Learning(run, learners=pulse.LEARNERS))
-    embedder = open_embedder("lsa", fit_on=captions(on.data), cache=source.home / "embedders")
+    embedder = open_embedder(name, fit_on=captions(on.data), cache=source.home / "embedders")
     folder = thoughts.space_folder(source, how, embedder)
     if not folder.exists():
         return {}
@@ -89,8 +90,9 @@ def _mrr(on: Ground, llm: str) -> dict[str, float]:
 class _Truth:
     """What the world knows of its users; nobody else does."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self._facts, self._view = world, Facts(world), SplitView(world.corpus, "test")
+    def __init__(self, world: World, llm: str) -> None:
+        _, manner = read_name(llm.removeprefix("simulated:"))
+        self.world, self._facts, self._view = world, Facts(world, manner), SplitView(world.corpus, "test")
 
     def agreement(self, tree: Mapping[str, Any]) -> list[float]:
         """Of every thought of a tree: cosine of its words' topics with the taste that drew the target."""

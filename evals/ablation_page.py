@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evals.ablate import RESULTS, Ablated, Block, Overall, Pair, read
-from evals.ablations import ABLATIONS, TRUE, Ablation
+from evals.ablations import ABLATIONS, Ablation, ablation
 from evals.aggregate import Summary
 from evals.table import short
 
@@ -21,9 +21,13 @@ _HEAD = """# Ablations
 Written by `whyrec ablate --render` from `docs/results/ablations/*.json`; do not edit. `whyrec ablate all` measures.
 
 Does what a method adds help, when the reasons are true? On generated worlds of three settings `simulated:1` always says
-what a prompt allows, `simulated:0` never, `simulated:0.5` now and then. The **claims are about `simulated:1`**; the
+what a prompt allows, `simulated:0` never, `simulated:0.5` now and then. The **claims are about true reasons**; the
 others are reported as they are. Cells, metrics, sizes, worlds and tests were written down before any outcome of these
 worlds was looked at (`evals/ablations.py`); worlds 100 and above were pilots and are not shown (docs/decisions/0004).
+
+Where every true reason says all there is to say, there is nothing to choose among them. Ablations called *-partial* and
+*-plain* give the method what it is for: true reasons that tell a part each, in words of their own, and steps of one
+purpose under one name (`simulated:1?reasons=partial`, `?paths=plain`, docs/decisions/0006).
 
 How to read: every seed is another world with users of its own. Outcomes are over the users of a setting's worlds, with
 95 % intervals (bootstrap over users inside each world). A *gain* is method minus row, user by user, turned so that more
@@ -73,7 +77,7 @@ def placebo_verdict(found: Ablated) -> str:
     """Whether the placebo wins anywhere."""
     tried = [(block, pair) for block in found.blocks for pair in block.pairs if pair.other == found.placebo]
     wins = [f"{b.setting} with {b.llm}" for b, pair in tried if pair.says == "contradicted"]
-    true = [pair for b, pair in tried if b.llm == TRUE]
+    true = [pair for b, pair in tried if b.llm == ablation(found.name).true]
     behind = sum(pair.says == "as claimed" for pair in true)
     said = f"**The placebo wins** in {', '.join(wins)}." if wins else "The placebo wins nowhere."
     return said + (f" With true reasons it loses in {behind} of {len(true)} settings." if true else "")
@@ -81,7 +85,8 @@ def placebo_verdict(found: Ablated) -> str:
 
 def as_claimed(found: Ablated) -> bool:
     """Whether every claim holds in every setting with true reasons and the placebo wins nowhere."""
-    pairs = [pair for block in found.of(TRUE) for pair in block.pairs if pair.other != found.placebo]
+    true = ablation(found.name).true
+    pairs = [pair for block in found.of(true) for pair in block.pairs if pair.other != found.placebo]
     placebo = [pair for block in found.blocks for pair in block.pairs if pair.other == found.placebo]
     return all(p.says == "as claimed" for p in pairs) and all(p.says != "contradicted" for p in placebo)
 
@@ -89,10 +94,10 @@ def as_claimed(found: Ablated) -> bool:
 def _overview(shown: Sequence[tuple[Ablation, Ablated]]) -> Iterator[str]:
     yield "| with true reasons | easy | default | hard | all worlds: gain, p | placebo |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    for _which, found in shown:
+    for which, found in shown:
         for other in found.others:
-            says = {b.setting: p.says for b in found.of(TRUE) for p in b.pairs if p.other == other}
-            over = _over(found, TRUE, other)
+            says = {b.setting: p.says for b in found.of(which.true) for p in b.pairs if p.other == other}
+            over = _over(found, which.true, other)
             wins = any(p.says == "contradicted" for b in found.blocks for p in b.pairs if p.other == found.placebo)
             cells = [says.get(setting, "") for setting in ("easy", "default", "hard")]
             end = [_plus(over) if over else "", "wins" if wins else "wins nowhere"]
@@ -102,22 +107,22 @@ def _overview(shown: Sequence[tuple[Ablation, Ablated]]) -> Iterator[str]:
 def _section(which: Ablation, found: Ablated) -> Iterator[str]:
     yield f"## {found.name}\n"
     yield f"**{which.title}.** {which.says}\n"
-    for llm in sorted(found.llms, key=lambda name: name != TRUE):
+    for llm in sorted(found.llms, key=lambda name: name != which.true):
         for other in found.others:
-            yield f"- {_WORDS.get(llm, llm)} (`{llm}`): {verdict(found, llm, other)}"
+            yield f"- {_WORDS[llm.partition('?')[0]]} (`{llm}`): {verdict(found, llm, other)}"
     yield f"- {placebo_verdict(found)}\n"
     rows = (found.method, *found.others, f"placebo: {found.placebo}")
     gains = [f"gain over {name}" for name in (*found.others, "the placebo")]
     yield _line(["setting", "model", *(f"{name}: {short(found.metric)}" for name in rows), *gains])
     yield _line(["---"] * (2 + len(rows) + len(gains)))
-    for block in sorted(found.blocks, key=lambda b: b.llm != TRUE):
+    for block in sorted(found.blocks, key=lambda b: b.llm != which.true):
         yield _line([block.setting, block.llm, *map(_interval, block.rows.values()), *map(_gain, block.pairs)])
     yield ""
     if which.remark:
         yield f"{which.remark}\n"
     if any(block.marks for block in found.blocks):
         yield "What could have been gained:\n"
-        yield from _marks(found.blocks)
+        yield from _marks(found.blocks, which.true)
         yield ""
     yield (
         f"- {found.users:,} users or rows of each world; worlds {', '.join(map(str, found.seeds))} of each setting, "
@@ -125,10 +130,10 @@ def _section(which: Ablation, found: Ablated) -> Iterator[str]:
     )
 
 
-def _marks(blocks: Sequence[Block]) -> Iterator[str]:
+def _marks(blocks: Sequence[Block], true: str) -> Iterator[str]:
     """A column per setting and model, a row per diagnostic."""
-    shown = sorted((b for b in blocks if b.marks), key=lambda b: b.llm != TRUE)
-    yield _line(["", *(f"{b.setting} {b.llm.removeprefix('simulated:')}" for b in shown)])
+    shown = sorted((b for b in blocks if b.marks), key=lambda b: b.llm != true)
+    yield _line(["", *(f"{b.setting} {b.llm.removeprefix('simulated:').partition('?')[0]}" for b in shown)])
     yield _line(["---", *("---:" for _ in shown)])
     for name in dict.fromkeys(name for block in shown for name in block.marks):
         yield _line([name, *(f"{b.marks[name]:.3g}" if name in b.marks else "" for b in shown)])

@@ -12,6 +12,10 @@ two are reported as they are. A placebo wins where it is better than the method 
 nine worlds of all settings are tested as wholes. Worlds 100 and above were pilots, for cost, spread and defects, and
 are never reported. What the pilots led to (docs/decisions/0004): sizes, one defect mended, and the expectation,
 written down here, that choosing among leaves of a writer who always tells the truth has next to nothing to gain.
+
+**Added later, again before any outcome of their worlds**: the ablations called *-partial* and *-plain*, whose models
+reason in another manner (whyrec/llm/simulated_manner.py, docs/decisions/0006). Worlds, tests and rule of judgement are
+the same; the claim is about the last of `models`, the one whose reasons are true.
 """
 
 from __future__ import annotations
@@ -20,12 +24,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from evals.registry import Options
+from evals.registry import EncodeAndMap, Options
 from whyrec.errors import UnknownNameError
 
 SETTINGS: Final = ("easy", "default", "hard")
 TRUTHS: Final = ("simulated:0", "simulated:0.5", "simulated:1")
 TRUE: Final = "simulated:1"  # the claims are about reasons that are true
+PARTIAL: Final = ("simulated:0?reasons=partial", "simulated:1?reasons=partial")
+PLAIN: Final = ("simulated:0?paths=plain", "simulated:1?paths=plain")
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Ablation:
         remark: what the diagnostics say of the outcome, written after it was seen.
         made_per_world: something the claim is about is made once per world, so worlds are what it varies over.
         seconds: CPU seconds of one world with one model, measured.
+        models: whose reasons are never true, now and then, and always, in this order; the claim is about the last.
+        embedder: of the thought space, where there is one.
     """
 
     name: str
@@ -75,6 +83,13 @@ class Ablation:
     remark: str = ""
     made_per_world: bool = False
     seconds: float = 20.0
+    models: tuple[str, ...] = TRUTHS
+    embedder: str = "lsa"
+
+    @property
+    def true(self) -> str:
+        """The model that the claim is about."""
+        return self.models[-1]
 
     @property
     def arms(self) -> tuple[Arm, ...]:
@@ -88,7 +103,7 @@ class Ablation:
 
     def options(self, llms: Sequence[str], users: int | None = None) -> Options:
         """Of the experiments."""
-        return Options(llms=tuple(llms), users=users or self.users)
+        return Options(llms=tuple(llms), users=users or self.users, how=EncodeAndMap(self.embedder))
 
 
 def _pulse(row: str) -> Arm:
@@ -146,6 +161,43 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
             "similar users met fades level by level), which is worth less than so many users can show."
         ),
         seconds=20.0,
+    ),
+    Ablation(
+        name="pulse-selection-partial",
+        title="PULSE, where a reason tells a part: thought space against a random reason and plain cosine",
+        says=(
+            "As pulse-selection, but every reason speaks of one interest of the user, an old or a new one, in words "
+            "that no title has (`reasons=partial`), over an embedder that knows them as little as any other (hashed). "
+            "All are true; which one tells what comes next is the question, and the space can learn it from the "
+            "rationales of 1,440 users; HR@1."
+        ),
+        method=_pulse("thought space"),
+        others=(_pulse("random"), _pulse("embedding cosine")),
+        placebo=_pulse("another user's reason"),
+        metric="hr@1",
+        users=720,
+        crowd=1_440,
+        items=400,
+        marks="pulse",
+        seconds=60.0,
+        models=PARTIAL,
+        embedder="hashed:256",
+    ),
+    Ablation(
+        name="pulse-tree-partial",
+        title="PULSE, where a reason tells a part: the leaf of a tree of thoughts against a single reason",
+        says="The chosen leaf of the tree (widths 3, 3) against the base reason it grew from, in the same runs; HR@1.",
+        method=_pulse("thought space"),
+        others=(_pulse("base reason"),),
+        placebo=_pulse("another user's reason"),
+        metric="hr@1",
+        users=720,
+        crowd=1_440,
+        items=400,
+        marks="",
+        seconds=60.0,
+        models=PARTIAL,
+        embedder="hashed:256",
     ),
     Ablation(
         name="scoter-clustering",

@@ -114,7 +114,8 @@ def rationales(llm: str, target: str = "train") -> Asked:
 
 def reasons(llm: str, options: Options) -> Asked:
     """The run whose pool serves every row."""
-    return Asked("pulse.refine", llm, (("rationales", rationales(llm)),), options.users)
+    embedder = () if options.how.embedder == "lsa" else (("embedder", options.how.embedder),)
+    return Asked("pulse.refine", llm, (("rationales", rationales(llm)), *embedder), options.users)
 
 
 def chosen(row: str, llm: str, options: Options) -> Asked:

@@ -68,7 +68,7 @@ class Options:
     Attributes:
         llms: models that write texts, the weakest first; each adds the cells that read them.
         folds: (batch, overlap) of the preference fold; the first fills the grid, each other adds one cell.
-        how: Encode & Map.
+        how: Encode & Map; PULSE's trees take its embedder.
         epochs: at most this many, below the preset's; for demos, and then no range is checked.
         mask_seen: leave seen items out of the ranking.
         cache: folder for fitted embedders.

@@ -20,9 +20,7 @@ _ASK_ABOVE_S = 600.0
 def command(
     names: list[str] = typer.Argument(None, help="Ablations, or `all`; without any, the known ones are listed."),
     settings: str = typer.Option("easy,default,hard", help="Of the worlds."),
-    llm: list[str] = typer.Option(
-        ["simulated:0", "simulated:0.5", "simulated:1"], "--llm", help="How true reasons are; repeatable."
-    ),
+    llm: list[str] = typer.Option([], "--llm", help="How true reasons are; repeatable. Each ablation has its own."),
     seeds: int = typer.Option(3, min=1, max=100, help="Generated worlds of each setting, of seeds 0, 1, ..."),
     first: int = typer.Option(0, "--first-seed", min=0, help="Seed of the first world; 100 and above are for pilots."),
     users: int | None = typer.Option(None, "--users", min=2, help="Of each world; each ablation has its own."),
@@ -65,11 +63,11 @@ def command(
 
 def _ask(console: Console, chosen: tuple[Ablation, ...], scale: Scale, *, yes: bool) -> None:
     """Say what it may take, and ask where that is long."""
-    worlds = len(scale.seeds) * len(scale.settings) * len(scale.llms)
-    seconds = sum(which.seconds * worlds * (scale.users or which.users) / which.users for which in chosen)
+    worlds = {which: len(scale.seeds) * len(scale.settings) * len(scale.llms or which.models) for which in chosen}
+    seconds = sum(which.seconds * n * (scale.users or which.users) / which.users for which, n in worlds.items())
     console.print(
-        f"{len(chosen)} ablations, {worlds} worlds and models: at most about {max(1, round(seconds / 60)):,} CPU "
-        "minutes, no model that costs; what was measured before is read"
+        f"{len(chosen)} ablations, {sum(worlds.values())} worlds and models: at most about "
+        f"{max(1, round(seconds / 60)):,} CPU minutes, no model that costs; what was measured before is read"
     )
     if seconds > _ASK_ABOVE_S and not yes and not typer.confirm("Go on?"):
         raise typer.Exit(2)

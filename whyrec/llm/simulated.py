@@ -8,7 +8,8 @@ alone (schema_fill.py).
 
 An answer is true with probability q ** (0.25 + the example's latent difficulty), else about something else; at
 0 it never depends on the user, at 1 it always says what the blocks allow. Draws depend on the messages, the sample
-index, the retry generation and q, and on nothing else.
+index, the retry generation and q, and on nothing else. Options behind the quality change how it reasons
+(whyrec/llm/simulated_manner.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from whyrec.llm.extractive import count_tokens, cut, label_logprobs, log_softmax
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import Reply, Request, TokenLogprob, TokenScores, Usage
 from whyrec.llm.schema_fill import fill
+from whyrec.llm.simulated_manner import Manner, read_name
 from whyrec.llm.simulated_mind import Scribe
 from whyrec.llm.simulated_reading import Facts, Latent
 from whyrec.settings import Settings
@@ -44,6 +46,7 @@ class Simulated:
     Args:
         world: the world whose truth it knows.
         quality: q in [0, 1].
+        manner: how it reasons (whyrec/llm/simulated_manner.py).
 
     `about_in_key` names the fields of `About` that its answers depend on, beside the messages: the same titles may be
     the history of two users, who differ in taste.
@@ -51,10 +54,10 @@ class Simulated:
 
     about_in_key: tuple[str, ...] = ("user", "split")
 
-    def __init__(self, world: World, quality: float) -> None:
-        self.name, self.quality = f"simulated:{quality:g}", quality
+    def __init__(self, world: World, quality: float, manner: Manner = Manner()) -> None:
+        self.name, self.quality, self.manner = f"simulated:{quality:g}{manner.suffix}", quality, manner
         self.revision = f"{REVISION}/{world.corpus.name}"
-        self._facts = Facts(world)
+        self._facts = Facts(world, manner)
 
     async def complete(self, request: Request) -> list[Reply]:
         """One answer per sample index, each drawn for itself."""
@@ -137,20 +140,15 @@ def open_(rest: str, *, settings: Settings, world: World | None) -> Simulated:
     """The model behind "simulated:q".
 
     Raises:
-        UsageError: q is no number from 0 to 1, or the data is not a world.
+        UsageError: q is no number from 0 to 1, an option there is not, or the data is not a world.
     """
-    try:
-        quality = float(rest)
-    except ValueError:
-        quality = math.nan
-    if not 0 <= quality <= 1:
-        raise UsageError(f"The quality of simulated is a number from 0 to 1 (simulated:0.8), not {rest!r}.")
+    quality, manner = read_name(rest)
     if world is None:
         raise UsageError(
             f"simulated:{rest} knows only generated data: it answers only on `--data world` (users) and on "
             "`--data facts` (questions). Add one of them, or name another model, such as extractive."
         )
-    return Simulated(world, quality)
+    return Simulated(world, quality, manner)
 
 
 def _digest(request: Request) -> str:

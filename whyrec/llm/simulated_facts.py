@@ -30,6 +30,7 @@ from whyrec.llm.blocks import tokens
 from whyrec.llm.extractive import count_tokens, cut, parse_schema, plain_text
 from whyrec.llm.model import LanguageModel, Message, Reply, Request, Usage
 from whyrec.llm.schema_fill import Content, Node, fill
+from whyrec.llm.simulated_manner import read_name
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -179,16 +180,13 @@ def open_either(rest: str, *, settings: Settings, world: World | FactWorld | Non
     """The model behind "simulated:q": on a world of facts this one, else that of whyrec/llm/simulated.py.
 
     Raises:
-        UsageError: q is no number from 0 to 1, or the data was not generated.
+        UsageError: q is no number from 0 to 1, options that this world has none of, or the data was not generated.
     """
     if not isinstance(world, FactWorld):
         return simulated.open_(rest, settings=settings, world=world)
-    try:
-        quality = float(rest)
-    except ValueError:
-        quality = -1.0
-    if not 0 <= quality <= 1:
-        raise UsageError(f"The quality of simulated is a number from 0 to 1 (simulated:0.8), not {rest!r}.")
+    quality, manner = read_name(rest)
+    if manner.suffix:
+        raise UsageError(f"simulated has options on `--data world` only; on facts write simulated:{quality:g}.")
     return SimulatedFacts(world, quality)
 
 

@@ -24,6 +24,7 @@ from whyrec.llm.simulated_steps import looks_at, own_path, template_of
 _SWAYED: Final = 0.6  # how far an opinion moves somebody who is in two minds
 _LIKED: Final = 0.45  # a match above this is worth a yes
 _SENTENCE: Final = 200  # characters from which an entry of a list is a sentence
+_PARTIAL: Final = 0.85  # how much of a partial reason is about the one interest
 _STEP: Final = "done in this step"  # in the description of a list's entries: steps are asked for
 _TEMPLATES: Final = (
     "Cares for {0} and {1}.",
@@ -61,6 +62,11 @@ class Scribe(Content):
         wrong[first] += 0.7
         wrong[second] += 0.26
         self._wrong: Vector = wrong
+        self._view = self.latent.taste
+        if self.facts.manner.partial and self.latent.life is not None:
+            interest = np.zeros(self.facts.n_topics)
+            interest[self._topic(self.latent.life)] = _PARTIAL
+            self._view = interest + (1 - _PARTIAL) * self.latent.life
 
     def text(self, path: str, node: Node) -> str:
         """Sentences of topic words, within the field's words and characters."""
@@ -101,14 +107,15 @@ class Scribe(Content):
         shown = [line.text.head for b in self.latent.reading.blocks if b.name == "paths" for line in b.lines]
         if shown and self._is_true:
             return template_of(shown)[:most]
-        self.chain = own_path(self.rng)[:most]
+        self.chain = own_path(self.rng, plain=self.facts.manner.plain)[:most]
         return self.chain
 
     def _specific(self, path: str) -> str:
-        """One thing to recommend, by words of one topic: more of them if a step looked at features."""
+        """One thing to recommend, by titles' words of one topic: more of them if a step looked at features."""
         topics = np.zeros(self.facts.n_topics)
         topics[self._topic(self._read(path))] = 1.0
-        return ", ".join(self._draw(topics, 4 if looks_at(self.chain, "features") else 1))
+        n = 4 if looks_at(self.chain, "features") else 1
+        return ", ".join(self._draw(topics, n, self.facts.truth.topic_words))
 
     def _read(self, path: str, step: str = "") -> Vector:
         """Topics that a part of a chain speaks of: the taste of the moment if it, or its chain, looks at change."""
@@ -155,7 +162,7 @@ class Scribe(Content):
 
     def verdict(self) -> str:
         """ "Yes" or "No" to the one thing asked about, after thinking."""
-        return "Yes" if self._liked(self._asked, self.latent.taste) > _LIKED else "No"
+        return "Yes" if self._liked(self._asked, self._view) > _LIKED else "No"
 
     @property
     def _asked(self) -> Line | None:
@@ -204,7 +211,7 @@ class Scribe(Content):
     def _subject(self, path: str) -> Vector:
         """Topics that a field is to speak of: of its line or the subject as the user sees it, or of the user."""
         topics = self.latent.topics(self._line(path) or self.latent.reading.subject)
-        taste = self.latent.taste
+        taste = self._view
         if topics is None and self.chain:
             return self._read(path, "" if path == "summary" else path.replace("_", " "))
         if topics is None or taste is None:
@@ -215,14 +222,14 @@ class Scribe(Content):
     def _held(self, path: str, truth: Vector | None) -> Vector:
         return truth if truth is not None and self.is_true(path) else self._wrong
 
-    def _draw(self, topics: Vector, n: int) -> list[str]:
-        """Up to n distinct words of these topics, a few of them slips."""
+    def _draw(self, topics: Vector, n: int, vocabulary: Sequence[Sequence[str]] = ()) -> list[str]:
+        """Up to n distinct words of these topics, a few of them slips; its own words if no others are given."""
         found: dict[str, None] = {}
         for _ in range(8 * n):
             topic = self._topic(topics)
             if self.rng.random() < self._slip:
                 topic = self.rng.randrange(self.facts.n_topics)
-            words = self.facts.truth.topic_words[topic]
+            words = (vocabulary or self.facts.own_words)[topic]
             found[words[self.rng.randrange(len(words))]] = None
             if len(found) == n:
                 break

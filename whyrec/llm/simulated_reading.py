@@ -19,6 +19,7 @@ import numpy.typing as npt
 from whyrec.data.split import SplitView
 from whyrec.llm.blocks import Block, Line, tokens
 from whyrec.llm.extract_write import Reading
+from whyrec.llm.simulated_manner import OWN_WORDS, Manner
 from whyrec.records import Split
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Latent:
         taste: [T] the user's taste as far as thinking about the blocks shows it, sums to 1; None if they show nothing
             of a user.
         surface: the same as far as a glance shows it.
+        life: the same over the whole of the history shown, first and last taste alike; where reasons are partial.
         opinion: somebody else's P(yes) from the opinion block, None without one.
         verdict: what earlier thoughts came to, 1 for yes and 0 for no; None without any.
         steps: the steps given, in order.
@@ -78,6 +80,7 @@ class Latent:
     opinion: float | None = None
     verdict: float | None = None
     steps: tuple[str, ...] = ()
+    life: Vector | None = None
 
     def topics(self, line: Line | None) -> Vector | None:
         """Topics of a line, None where nothing is known of it."""
@@ -85,16 +88,18 @@ class Latent:
 
 
 class Facts:
-    """The truth, by title and by user."""
+    """The truth, by title and by user; `own_words` are the words [topic] in which this manner speaks of interests."""
 
-    def __init__(self, world: World) -> None:
-        self.corpus, self.truth = world.corpus, world.truth
+    def __init__(self, world: World, manner: Manner = Manner()) -> None:
+        self.corpus, self.truth, self.manner = world.corpus, world.truth, manner
         self.n_topics = len(world.truth.topic_words)
+        self.own_words = OWN_WORDS if manner.partial else world.truth.topic_words
 
     @cached_property
     def topic_of(self) -> dict[str, int]:
         """Topic of each word."""
-        return {word: t for t, words in enumerate(self.truth.topic_words) for word in words}
+        known = (self.truth.topic_words, self.own_words)
+        return {word: t for of_topics in known for t, words in enumerate(of_topics) for word in words}
 
     @cached_property
     def _items_by_title(self) -> dict[tuple[str, ...], list[int]]:
@@ -130,7 +135,8 @@ class Facts:
         known = [
             b for b in reading.known if b.lines[0] is not reading.subject and not b.is_options and b.name not in _ASIDE
         ]
-        taste = self._taste(known, person, _SPLITS.get(split, "train"))
+        when = _SPLITS.get(split, "train")
+        taste = self._taste(known, person, when)
         named = {b.name: "\n".join(_line_text(line) for line in b.lines) for b in blocks if b.name in _ASIDE}
         if taste is None and person is None and shown_item:
             difficulty = self.truth.item_difficulty(shown_item)
@@ -145,6 +151,7 @@ class Facts:
             opinion=_opinion(named["opinion"]) if "opinion" in named else None,
             verdict=_verdict(f"{named.get('thoughts', '')}\n{prefix}"),
             steps=tuple(_line_text(line) for b in blocks if b.name == "steps" for line in b.lines),
+            life=self._taste(known, person, when, ever=True) if self.manner.partial else None,
         )
 
     def _topics(self, line: Line, item: int) -> Vector | None:
@@ -164,11 +171,11 @@ class Facts:
                 counts[topic] += 1.0
         return counts / counts.sum() if counts.any() else None
 
-    def _taste(self, blocks: Sequence[Block], person: int | None, split: Split) -> Vector | None:
+    def _taste(self, blocks: Sequence[Block], person: int | None, split: Split, *, ever: bool = False) -> Vector | None:
         """The user's taste from the blocks about the user, later ones counting for more."""
         total, weight = np.zeros(self.n_topics), 1.0
         for block in reversed(blocks):
-            found = self._shown_taste(block, person, split) if block.is_listed else None
+            found = self._shown_taste(block, person, split, ever=ever) if block.is_listed else None
             if found is None:
                 found = self.words("\n".join(_line_text(line) for line in block.lines))
             if found is not None:
@@ -176,10 +183,14 @@ class Facts:
                 weight *= _OLDER
         return total / total.sum() if total.any() else None
 
-    def _shown_taste(self, block: Block, person: int | None, split: Split) -> Vector | None:
-        """Taste at the last event shown if the lines are this user's; else the mean topics of the items shown."""
+    def _shown_taste(self, block: Block, person: int | None, split: Split, *, ever: bool) -> Vector | None:
+        """Taste at the last event shown if the lines are this user's; else the mean topics of the items shown.
+
+        `ever`: of the user's, the mean of the first taste and the one at the last event shown.
+        """
         if person is not None and (n_events := self._shown_events(block, person, split)):
-            return self.truth.taste(person, n_events).astype(np.float64)
+            now = self.truth.taste(person, n_events).astype(np.float64)
+            return (self.truth.taste(person, 0) + now) / 2 if ever else now
         items = [item for line in block.lines if (item := self.item(line))]
         return self.truth.item_topics[items].astype(np.float64).mean(axis=0) if items else None
 

@@ -62,8 +62,11 @@ def looks_at(steps: Iterable[str], kind: Kind) -> bool:
     return any(kind_of(step) == kind for step in steps)
 
 
-def own_path(rng: random.Random) -> tuple[str, ...]:
-    """A path of two to six steps: one or two summaries, each useful kind half of the time, the recommendation."""
+def own_path(rng: random.Random, *, plain: bool = False) -> tuple[str, ...]:
+    """A path of two to six steps: one or two summaries, each useful kind half of the time, the recommendation.
+
+    `plain`: each kind goes by one name.
+    """
     kinds: list[Kind] = []
     kinds.append("summary")
     if rng.random() < 0.5:
@@ -71,7 +74,8 @@ def own_path(rng: random.Random) -> tuple[str, ...]:
     for kind in _USEFUL:
         if rng.random() < 0.5:
             kinds.append(kind)
-    path = [_PHRASES[kind][rng.randrange(len(_PHRASES[kind]))] for kind in (*kinds, "last")]
+    known = {kind: phrases[:1] if plain else phrases for kind, phrases in _PHRASES.items()}
+    path = [known[kind][rng.randrange(len(known[kind]))] for kind in (*kinds, "last")]
     return tuple(dict.fromkeys(path))
 
 
