@@ -62,7 +62,7 @@ def growth(users: int, home: Path) -> float:
         async def _work(self, feed):
             nonlocal start, peak
             if not start:  # the first worker is about to ask for the first example
-                time.sleep(_SETTLED_S)
+                time.sleep(_SETTLED_S)  # noqa: ASYNC251  nobody else is to start meanwhile
                 start = peak = in_use()
                 watcher.start()
             await super()._work(feed)
