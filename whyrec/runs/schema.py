@@ -48,7 +48,12 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: Sequence[Migration] = (create_tables,)
+def index_nodes(connection: sqlite3.Connection) -> None:
+    """Version 2: calls of one node are found without reading the others."""
+    connection.execute("CREATE INDEX call_node ON call(node)")
+
+
+MIGRATIONS: Sequence[Migration] = (create_tables, index_nodes)
 
 
 def call_row(call: CallRecord) -> Row:
