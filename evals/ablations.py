@@ -67,6 +67,7 @@ class Ablation:
         seconds: CPU seconds of one world with one model, measured.
         models: whose reasons are never true, now and then, and always, in this order; the claim is about the last.
         embedder: of the thought space, where there is one.
+        shown: events of a history that RALLRec+ shows; None for the paper's 30.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Ablation:
     seconds: float = 20.0
     models: tuple[str, ...] = TRUTHS
     embedder: str = "lsa"
+    shown: int | None = None
 
     @property
     def true(self) -> str:
@@ -103,7 +105,7 @@ class Ablation:
 
     def options(self, llms: Sequence[str], users: int | None = None) -> Options:
         """Of the experiments."""
-        return Options(llms=tuple(llms), users=users or self.users, how=EncodeAndMap(self.embedder))
+        return Options(llms=tuple(llms), users=users or self.users, how=EncodeAndMap(self.embedder), shown=self.shown)
 
 
 def _pulse(row: str) -> Arm:
@@ -223,6 +225,25 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         seconds=40.0,
     ),
     Ablation(
+        name="scoter-clustering-plain",
+        title="SCoTER, where paths that reason alike read alike: the best cluster against the top-K chains",
+        says=(
+            "As scoter-clustering, but steps of one purpose go by one name (`paths=plain`), so that a cluster is a way "
+            "to reason and not a way to put it; 600 chains mined, 300 fresh users. Recall@20."
+        ),
+        method=Arm("scoter.table_2", "mined"),
+        others=(Arm("scoter.table_2", "top-K"),),
+        placebo=Arm("scoter.table_11", "another user's chains"),
+        metric="recall@20",
+        users=900,
+        crowd=900,
+        items=240,
+        marks="scoter",
+        made_per_world=True,
+        seconds=32.0,
+        models=PLAIN,
+    ),
+    Ablation(
         name="rallrec-merging",
         title="RALLRec+: merging by consistency against constant weights",
         says=(
@@ -246,6 +267,26 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         ),
         made_per_world=True,
         seconds=6.0,
+    ),
+    Ablation(
+        name="rallrec-merging-short",
+        title="RALLRec+, where not all of a history is shown: merging by consistency against constant weights",
+        says=(
+            "As rallrec-merging, with 6 events of a history shown instead of 30, of some 10: only then do the ways to "
+            "choose them differ, and with them the expert's opinions, which is what eq. 10 reads. Log loss, lower "
+            "is better."
+        ),
+        method=_clicks("KP=1,CM=1"),
+        others=(_clicks("KP=1,CM=0"),),
+        placebo=_clicks("KP=1,CM=1, another user's thoughts"),
+        metric="log_loss",
+        users=600,
+        crowd=1_500,
+        items=400,
+        marks="merging",
+        made_per_world=True,
+        seconds=17.0,
+        shown=6,
     ),
     Ablation(
         name="rallrec-injection",

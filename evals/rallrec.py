@@ -102,7 +102,7 @@ def table_6(corpus: Corpus, options: Options = Options()) -> Experiment:
 
 def asked(pool: str, llm: str, options: Options, *, split: str = "test", **more: str) -> Asked:
     """The run behind a pool of samples."""
-    chosen = {"split": split, **POOLS[pool], **more}
+    chosen = {"split": split, **POOLS[pool], **more} | ({} if options.shown is None else {"k": str(options.shown)})
     return Asked(GRAPH, llm, tuple(sorted(chosen.items())), options.users or ROWS)
 
 

@@ -74,6 +74,7 @@ class Options:
         cache: folder for fitted embedders.
         users: workflows see at most this many users, the first of the split; None for all of them.
         spaces: saved thought spaces that choose among rationales, each adding a cell.
+        shown: events of a history that RALLRec+ shows; None for the paper's 30.
     """
 
     llms: tuple[str, ...] = ("extractive",)
@@ -84,6 +85,7 @@ class Options:
     cache: Path | None = None
     users: int | None = None
     spaces: tuple[str, ...] = ()
+    shown: int | None = None
 
 
 Builder = Callable[[Any, Options], Experiment]
