@@ -239,6 +239,11 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         crowd=900,
         items=240,
         marks="scoter",
+        remark=(
+            "A cluster pools the evidence of all chains that reason alike; the top-K chains are picked by single "
+            "tries, and a hit is mostly luck. That is what the paper says of clustering, and it needs paths that read "
+            "alike where they reason alike: with varied names (scoter-clustering) it is not to be seen."
+        ),
         made_per_world=True,
         seconds=32.0,
         models=PLAIN,
@@ -284,6 +289,10 @@ ABLATIONS: Final[tuple[Ablation, ...]] = (
         crowd=1_500,
         items=400,
         marks="merging",
+        remark=(
+            "Where the expert's opinion depends on which events were looked at, eq. 10 gives a model that never "
+            "wavers two and a half times the constant weight, and rightly so."
+        ),
         made_per_world=True,
         seconds=17.0,
         shown=6,
