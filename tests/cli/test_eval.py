@@ -48,6 +48,13 @@ def test_a_wrong_name_is_one_sentence(tmp_path: Path, arguments: list[str], kind
     assert isinstance(result.exception, kind) and says in str(result.exception)
 
 
+def test_a_file_where_the_tables_are_to_go_is_told_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "results").write_text("mine")
+    result = table_1(tmp_path)
+    assert isinstance(result.exception, UsageError) and "is a file" in str(result.exception)
+
+
 def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
     result = table_1(tmp_path, "--dry-run", "--cells", CELLS)
     assert result.exit_code == 0 and "preference@extractive 10/2" in result.output

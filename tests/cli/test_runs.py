@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from whyrec.cli import build
-from whyrec.errors import UnknownNameError
+from whyrec.errors import UnknownNameError, UsageError
 
 BASE = ["run", "cot_rec.preference", "--data", "world:users=12,items=80", "--quiet", "--yes"]
 
@@ -45,6 +45,13 @@ def test_runs_are_listed_shown_compared_and_removed():
     with pytest.raises(UnknownNameError, match="no run named"):
         whyrec("runs", "show", again)
     assert echo in whyrec("runs", "ls")
+
+
+def test_a_file_as_home_is_no_home_without_runs(tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("mine")
+    monkeypatch.setenv("WHYREC_HOME", str(tmp_path / "home"))
+    with pytest.raises(UsageError, match="is a file"):
+        whyrec("runs", "ls")
 
 
 def test_examples_of_one_run_only_are_counted():

@@ -79,6 +79,13 @@ def test_bad_options_are_refused(write, settings, name):
         load(name, settings=settings)
 
 
+@pytest.mark.parametrize("name", ["", " ", "?dedup"])
+def test_an_empty_name_is_no_data_set(write, settings, name):
+    write("aaa/interactions.csv", "user,item,timestamp\nu,a,1\nu,b,2\nu,c,3\n")
+    with pytest.raises(UsageError, match="names no data set"):
+        load(name, settings=settings)
+
+
 def test_an_unknown_option_lists_the_known_ones(write, settings):
     write("set/interactions.csv", ROWS)
     with pytest.raises(UnknownNameError, match="Did you mean 'dedup'"):

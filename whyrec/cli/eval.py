@@ -121,6 +121,8 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     for option, key, known in (("--backbone", "backbone", BACKBONES), ("--map", "mapping", MAPS)):
         if given[key] not in known:
             raise UsageError(f"{option} {given[key]!r} is none of {', '.join(filter(None, known))}.")
+    if given["results"].is_file():
+        raise UsageError(f"--results {given['results']} is a file, but a folder is needed there. Name another.")
     if not given["data"]:
         raise UsageError("Say on which data: whyrec eval NAME --data DATA (`whyrec data ls` lists them).")
     settings = read_settings()

@@ -41,6 +41,8 @@ def ls() -> None:
         console.width = 200
     if table.row_count:
         console.print(table)
+    elif settings.home.is_file():
+        raise UsageError(f"{settings.home} is a file, but WHYREC_HOME names the folder that runs are kept in.")
     else:
         console.print(f"There are no runs in {settings.home}. Start one with `whyrec run`.", markup=False)
 

@@ -158,6 +158,8 @@ def names(settings: Settings | None = None) -> list[str]:
 
 def _split(name: str) -> tuple[str, dict[str, str]]:
     base, mark, query = name.partition("?")
+    if not base.strip():
+        raise UsageError(f"{name!r} names no data set. Give a folder, a path or world (`whyrec data ls` lists them).")
     if not mark:
         return base, {}
     try:
