@@ -27,7 +27,8 @@ worlds was looked at (`evals/ablations.py`); worlds 100 and above were pilots an
 
 Where every true reason says all there is to say, there is nothing to choose among them. Ablations called *-partial* and
 *-plain* give the method what it is for: true reasons that tell a part each, in words of their own, and steps of one
-purpose under one name (`simulated:1?reasons=partial`, `?paths=plain`, docs/decisions/0006).
+purpose under one name (`simulated:1?reasons=partial`, `?paths=plain`, docs/decisions/0006). *-short* shows a part of
+each history only, so that an expert who sees another part may say something else.
 
 How to read: every seed is another world with users of its own. Outcomes are over the users of a setting's worlds, with
 95 % intervals (bootstrap over users inside each world). A *gain* is method minus row, user by user, turned so that more
@@ -109,7 +110,7 @@ def _section(which: Ablation, found: Ablated) -> Iterator[str]:
     yield f"**{which.title}.** {which.says}\n"
     for llm in sorted(found.llms, key=lambda name: name != which.true):
         for other in found.others:
-            yield f"- {_WORDS[llm.partition('?')[0]]} (`{llm}`): {verdict(found, llm, other)}"
+            yield f"- {_WORDS.get(llm.partition('?')[0], 'another model')} (`{llm}`): {verdict(found, llm, other)}"
     yield f"- {placebo_verdict(found)}\n"
     rows = (found.method, *found.others, f"placebo: {found.placebo}")
     gains = [f"gain over {name}" for name in (*found.others, "the placebo")]

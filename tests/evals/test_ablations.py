@@ -11,7 +11,7 @@ import pytest
 from evals import ablation_page as page
 from evals.ablate import Ablated, Scale, _overall, _Worlds, ablate, judged, read, write
 from evals.ablation_numbers import detectable, gain, over_worlds, pooled, says
-from evals.ablations import ABLATIONS, TRUE, Ablation, Arm, ablation
+from evals.ablations import ABLATIONS, TRUTHS, Ablation, Arm, ablation
 from evals.aggregate import summarise
 from evals.outcomes import Outcomes
 from evals.registry import build
@@ -19,6 +19,7 @@ from whyrec.data.world import load
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import read_settings
 
+TRUE = TRUTHS[-1]
 MADE_UP = Ablation(
     name="pulse-tree",
     title="Made up",
@@ -173,6 +174,11 @@ def test_the_page_is_written_from_the_files_alone(tmp_path: Path) -> None:
     assert made.index("| easy | simulated:1 |") < made.index("| easy | simulated:0 |"), "the claim's model first"
 
 
+def test_a_model_of_ones_own_is_shown_too(tmp_path: Path) -> None:
+    write(tmp_path, ablated(*GOOD, worlds("easy", "extractive", 0.2, 0.2, 0.2)))
+    assert "- another model (`extractive`): method against other" in page.ablations_page(tmp_path)
+
+
 def test_the_committed_page_is_not_stale() -> None:
     docs = Path(__file__).resolve().parents[2] / "docs"
     made = page.ablations_page(docs / "results" / "ablations")
@@ -186,9 +192,9 @@ def test_every_arm_is_a_cell_of_its_experiment() -> None:
     for one in ABLATIONS:
         assert load(one.data("hard", 3, users=4)).corpus.n_items == one.items
         for arm in one.arms:
-            cells = {cell.name: cell for cell in build(arm.experiment, corpus, one.options([TRUE])).cells}
-            assert arm.cell(TRUE) in cells, arm
-        assert one.metric in build(one.method.experiment, corpus, one.options([TRUE])).metrics
+            cells = {cell.name: cell for cell in build(arm.experiment, corpus, one.options([one.true])).cells}
+            assert arm.cell(one.true) in cells, arm
+        assert one.metric in build(one.method.experiment, corpus, one.options([one.true])).metrics
     assert ablation("pulse-tree").data("easy", 1, users=120) == "world:easy,users=240,items=400,seed=1"
 
 
