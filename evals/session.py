@@ -17,6 +17,7 @@ from evals.evaluate import Job, Place
 from evals.experiment import Cell, Context
 from evals.registry import Options, build
 from evals.results import CellRun, Results
+from rec_models.fit import check_device
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
 from whyrec.data.split import SplitView
@@ -52,6 +53,7 @@ class Session:
 
     Raises:
         UnknownNameError: no such experiment, or `choice.cells` matches nothing.
+        UsageError: `choice.device` is not here.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Session:
         choice: Choice,
         options: Options,
     ) -> None:
+        check_device(choice.device)
         self.experiment = build(name, corpus, options)
         self.corpus, self.artefacts, self.place = corpus, artefacts, place
         self.choice, self.options = choice, options

@@ -110,8 +110,7 @@ def fit(
     view = SplitView(corpus, "valid") if isinstance(corpus, Corpus) else corpus
     if view.split == "test":
         raise LeakageError("A fit was given a test view. Give it the corpus, or SplitView(corpus, 'valid').")
-    if settings.device.startswith("cuda") and not torch.cuda.is_available():
-        raise UsageError(f"The device {settings.device!r} is not here. Use device='cpu', or install torch with CUDA.")
+    check_device(settings.device)
     loop = Loop(model, view, settings, seed)
     checkpoint = None if folder is None else Checkpoint(folder, loop.identity)
     loop.restore(checkpoint)
@@ -124,6 +123,20 @@ def fit(
             if on_epoch is not None:
                 on_epoch(loop.rows[-1])
     return loop.finish()
+
+
+def check_device(device: str) -> None:
+    """Whether torch can compute on "cpu", "cuda", "cuda:1", … here.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UsageError(
+            f"The device {device!r} is not here. Use cpu; for cuda, install torch with CUDA on a machine with a GPU."
+        ) from None
 
 
 class Loop:

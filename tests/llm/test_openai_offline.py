@@ -34,6 +34,7 @@ def test_the_base_url_of_openais_own_tools_is_honoured_and_becomes_part_of_the_n
     ("name", "error", "words"),
     [
         ("vllm:", UsageError, "names no model"),
+        ("vllm:m@127.0.0.1:8000/v1", UsageError, "write vllm:m@http://127.0.0.1:8000/v1"),
         ("vllm:m@http://", UsageError, "is not a URL"),
         ("vllm:m?tmeout=3", UnknownNameError, "timeout"),
         ("vllm:m?timeout=soon", UsageError, "number of seconds"),

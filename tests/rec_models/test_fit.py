@@ -209,9 +209,10 @@ def test_what_cannot_be_trained_is_said(make_corpus, ragged, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is a file"):
         fit(model_of(ragged), ragged, settings=SHORT, folder=tmp_path / "file")
-    if not torch.cuda.is_available():
-        with pytest.raises(UsageError, match="cuda"):
-            fit(model_of(ragged), ragged, settings=replace(SHORT, device="cuda"))
+    absent = ["tpu", "cuda:99", *([] if torch.cuda.is_available() else ["cuda"])]
+    for device in absent:
+        with pytest.raises(UsageError, match=f"'{device}' is not here"):
+            fit(model_of(ragged), ragged, settings=replace(SHORT, device=device))
 
 
 def test_a_constant_model_is_at_chance(ragged):

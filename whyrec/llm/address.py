@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
@@ -153,6 +154,9 @@ def parse(scheme: str, rest: str, default_url: str) -> Address:
         raise UsageError(
             f"{name!r} names no model. Write {scheme}:MODEL or {scheme}:MODEL@URL; {url}/models lists what is there."
         )
+    if re.search(r"@[\w.-]+:\d+(/|$)", model):
+        place = model.rpartition("@")
+        raise UsageError(f"{name!r} has a server without http://; write {scheme}:{place[0]}@http://{place[2]}.")
     if not urlsplit(url).hostname:
         raise UsageError(f"{url!r} in {name!r} is not a URL such as http://127.0.0.1:8000/v1.")
     options = read_options(query, "&")
