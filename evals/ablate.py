@@ -136,7 +136,7 @@ class Scale:
     """How much of an ablation is run.
 
     Attributes:
-        seeds: of the worlds.
+        seeds: of the worlds of each setting; () for the ablation's own.
         settings: of the worlds.
         llms: models, each asked for all its own cells; () for the ablation's own.
         users: asked about in each world, None for the ablation's own number.
@@ -146,7 +146,7 @@ class Scale:
         UnknownNameError: no such setting.
     """
 
-    seeds: tuple[int, ...] = (0, 1, 2)
+    seeds: tuple[int, ...] = ()
     settings: tuple[str, ...] = SETTINGS
     llms: tuple[str, ...] = ()
     users: int | None = None
@@ -156,7 +156,7 @@ class Scale:
         for setting in self.settings:
             if setting not in SETTINGS:
                 raise UnknownNameError("world setting", setting, SETTINGS)
-        if len(self.seeds) * len(self.settings) < 2:
+        if self.seeds and len(self.seeds) * len(self.settings) < 2:
             raise UsageError("One world says nothing about another: give more --seeds.")
         if self.users is not None and self.users < 2:
             raise UsageError("An ablation needs at least two users in each world.")
@@ -180,7 +180,7 @@ def ablate(which: Ablation, settings: Settings, scale: Scale = Scale(), *, say: 
         others=tuple(arm.row for arm in which.others),
         placebo=which.placebo.row,
         users=scale.users or which.users,
-        seeds=scale.seeds,
+        seeds=scale.seeds or which.seeds,
         blocks=judged(which, found),
         overall=tuple(_overall(which, found)),
         revision=", ".join(sorted({r for one in found for r in one.revisions})) or revision(),
@@ -238,7 +238,7 @@ class _Worlds:
 def _worlds(which: Ablation, settings: Settings, scale: Scale, *, setting: str, llm: str, say: Say) -> _Worlds:
     outcomes, marks, revisions = [], [], set()
     options = which.options([llm], scale.users)
-    names = [which.data(setting, seed, scale.users) for seed in scale.seeds]
+    names = [which.data(setting, seed, scale.users) for seed in scale.seeds or which.seeds]
     for name in names:
         say(f"{which.name} on {name} with {llm}")
         on, rows = ground(name, settings), dict[str, Outcomes]()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from whyrec.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -21,8 +23,8 @@ def command(
     names: list[str] = typer.Argument(None, help="Ablations, or `all`; without any, the known ones are listed."),
     settings: str = typer.Option("easy,default,hard", help="Of the worlds."),
     llm: list[str] = typer.Option([], "--llm", help="How true reasons are; repeatable. Each ablation has its own."),
-    seeds: int = typer.Option(3, min=1, max=100, help="Generated worlds of each setting, of seeds 0, 1, ..."),
-    first: int = typer.Option(0, "--first-seed", min=0, help="Seed of the first world; 100 and above are for pilots."),
+    seeds: int | None = typer.Option(None, min=1, max=100, help="Worlds of each setting; each ablation has its own."),
+    first: int = typer.Option(0, "--first-seed", min=0, help="Of --seeds worlds, the first; pilots: 100 and above."),
     users: int | None = typer.Option(None, "--users", min=2, help="Of each world; each ablation has its own."),
     results: Path = typer.Option(Path("docs/results/ablations"), help="Folder of the ablations' files."),
     page: Path = typer.Option(Path("docs/ablations.md"), help="The page."),
@@ -52,7 +54,9 @@ def command(
         console.print("[dim]whyrec ablate NAME ... or whyrec ablate all[/dim]")
         return
     chosen = ABLATIONS if "all" in names else tuple(ablation(name) for name in dict.fromkeys(names))
-    worlds = tuple(range(first, first + seeds))
+    if first and seeds is None:
+        raise UsageError("--first-seed goes with --seeds: say how many worlds of each setting, such as --seeds 3.")
+    worlds = tuple(range(first, first + seeds)) if seeds else ()
     scale = Scale(worlds, tuple(part.strip() for part in settings.split(",")), tuple(dict.fromkeys(llm)), users)
     _ask(console, chosen, scale, yes=yes)
     good = [_measured(console, which, scale, results) for which in chosen]
@@ -63,7 +67,10 @@ def command(
 
 def _ask(console: Console, chosen: tuple[Ablation, ...], scale: Scale, *, yes: bool) -> None:
     """Say what it may take, and ask where that is long."""
-    worlds = {which: len(scale.seeds) * len(scale.settings) * len(scale.llms or which.models) for which in chosen}
+    worlds = {
+        which: len(scale.seeds or which.seeds) * len(scale.settings) * len(scale.llms or which.models)
+        for which in chosen
+    }
     seconds = sum(which.seconds * n * (scale.users or which.users) / which.users for which, n in worlds.items())
     console.print(
         f"{len(chosen)} ablations, {sum(worlds.values())} worlds and models: at most about "
