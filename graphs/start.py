@@ -61,6 +61,7 @@ class Start:
     async def go(self) -> RunReport:
         """Work until nothing is left, or until told or forced to stop."""
         job, feed = self._job, self._feed()
+        self._run.metric("examples", len(job.inputs.indices))
         workers = min(job.how.concurrency or job.how.settings.concurrency, max(1, len(job.inputs.indices)))
         tasks = [asyncio.create_task(self._work(feed)) for _ in range(workers)]
         job.how.stop.watch(tasks)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
+import sqlite3
 import time
+from contextlib import closing
 from urllib.parse import quote
 
 import pytest
@@ -97,6 +100,18 @@ def test_an_examples_path_is_drawn_with_its_calls_and_states(client, stage, numb
     assert "It ended here" in failed
 
 
+def test_a_run_under_way_says_how_far_it_is(client, stage, tmp_path):
+    assert "<progress" not in page(client, link("runs", stage.good))
+    shutil.copytree(stage.settings.home / "runs" / stage.good, tmp_path / "runs" / stage.good)
+    with closing(sqlite3.connect(tmp_path / "runs" / stage.good / "run.sqlite")) as connection, connection:
+        assert connection.execute("SELECT value FROM metric WHERE name='examples'").fetchone() == (12.0,)
+        connection.execute("UPDATE metric SET value=48 WHERE name='examples'")
+    half = TestClient(build(Settings(home=tmp_path)), base_url="http://127.0.0.1:8700")
+    said = page(half, link("runs", stage.good))
+    assert 'progress value="0.25"' in said and "of 48 examples" in words(said)
+    assert "25 %" in page(half, "/")
+
+
 def test_two_calls_two_users_and_two_runs_are_compared(client, stage, numbers):
     one, other = numbers(stage.good)[0], numbers(stage.poor)[0]
     said = page(client, link("diff", a=f"{stage.good}:{one}", b=f"{stage.poor}:{other}"))
@@ -104,6 +119,11 @@ def test_two_calls_two_users_and_two_runs_are_compared(client, stage, numbers):
     assert "the example came to" in page(client, link("diff", a=f"{stage.good}/u3", b=f"{stage.poor}/u3"))
     runs = page(client, link("diff", a=stage.good, b=stage.poor))
     assert "12 to something else" in words(runs) and "<del>simulated:1</del>" in runs
+    assert "Test the difference" in runs and "sign-flip" not in runs
+    tested = page(client, link("diff", a=stage.good, b=stage.poor, test=1))
+    assert "target&#39;s percentile" in tested and "sign-flip" in tested
+    refused = page(client, link("diff", a=stage.good, b=stage.evil, test=1))
+    assert "cannot be tested" in refused and "no example is in both" in refused
     ticked = client.get("/diff", params=[("pick", stage.good), ("pick", stage.poor)], follow_redirects=False)
     assert ticked.status_code == 303 and ticked.headers["location"] == link("diff", a=stage.good, b=stage.poor)
     assert "tick two" in page(client, f"/diff?pick={stage.good}", 400)

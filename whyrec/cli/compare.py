@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from graphs.job import How
-    from whyrec.workbench.compare import Arm, Comparison, Row, Subject
+    from whyrec.workbench.compare import Arm, Comparison, Subject
 
 
 def command(
@@ -145,26 +145,12 @@ def _table(found: Comparison) -> Table:
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for row in found.rows:
-        cells = [_number(mean.mean) if mean else "" for mean in row.means]
+        cells = [row.mean(number) for number in range(len(found.arms))]
         for number in range(1, len(found.arms)):
-            cells += _tested(row, number)
+            cells += row.tested(number)
         name = f"{row.name}{' ↓' if row.better == 'lower' and row.outcome else ''}"
         table.add_row(Text(name, style="bold" if row.outcome else ""), *map(Text, cells))
     return table
-
-
-def _tested(row: Row, number: int) -> list[str]:
-    test, p = row.tests[number], row.p[number]
-    if test is None or p is None:
-        return ["", "", ""]
-    if not (test.wins or test.losses):
-        return ["=", "", str(test.n)]
-    told = f"{test.difference:+.4g} [{test.low:+.4g}, {test.high:+.4g}]"
-    return [told, "< .001" if p < 0.001 else f"{p:.3f}", str(test.n)]
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _letter(number: int) -> str:

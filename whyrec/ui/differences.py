@@ -6,18 +6,21 @@ import json
 from dataclasses import dataclass
 from heapq import merge
 from itertools import groupby, islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from whyrec.errors import UsageError
+from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import Result, RunReader
 from whyrec.trace.words import Piece, compare
 from whyrec.ui.runs import seen
 from whyrec.ui.shown import told
-from whyrec.ui.site import link, site_of
+from whyrec.ui.site import Site, link, site_of
 from whyrec.workbench.difference import calls_of, difference
+
+if TYPE_CHECKING:
+    from whyrec.workbench.compare import Comparison
 
 _MOST = 30
 _LOOKED_AT = 20_000
@@ -72,11 +75,22 @@ def _runs(request: Request, a: str, b: str) -> Response:
         names = dict.fromkeys((*settings[0], *settings[1]))
         rows = [(name, *(side.get(name, "") for side in settings)) for name in names]
         differing, same, alone = _examples(one, other)
+        tested, refused = _tested(site, one, other) if request.query_params.get("test") else (None, "")
         return site.page(
             request, "diff_runs.html", a=a, b=b, left=left, right=right,
             settings=[row for row in rows if row[1] != row[2]], differing=differing[:_MOST], n_differing=len(differing),
-            same=same, alone=alone,
+            same=same, alone=alone, tested=tested, refused=refused,
         )  # fmt: skip
+
+
+def _tested(site: Site, one: RunReader, other: RunReader) -> tuple[Comparison | None, str]:
+    """Whether the runs differ, measure by measure, or why that cannot be said."""
+    from whyrec.workbench.recorded import recorded_pair
+
+    try:
+        return recorded_pair(one, other, site.settings), ""
+    except (UsageError, UnknownNameError) as error:
+        return None, str(error)
 
 
 def _flat(settings: dict[str, Any], before: str = "") -> dict[str, str]:

@@ -59,6 +59,7 @@ class Tally:
 
     Attributes:
         done, failed: examples.
+        wanted: how many examples the last start was to do, those done before among them; 0 where it did not say.
         nodes: by the node that asked.
         bins: calls by time; each bin is `width` seconds long, its key times `width` is when it begins.
         upto, last: the last call added up, and the last there is.
@@ -66,6 +67,7 @@ class Tally:
 
     done: int = 0
     failed: int = 0
+    wanted: int = 0
     nodes: dict[str, Sum] = field(default_factory=dict)
     bins: dict[int, int] = field(default_factory=dict)
     width: float = 0.125
@@ -79,6 +81,12 @@ class Tally:
         for one in self.nodes.values():
             total.add(one)
         return total
+
+    @property
+    def share(self) -> float | None:
+        """Which part of the examples asked for is settled; None where all are, or nothing was said of them."""
+        settled = self.done + self.failed
+        return settled / self.wanted if settled < self.wanted else None
 
     @property
     def complete(self) -> bool:
@@ -101,6 +109,8 @@ class Tallies:
             try:
                 statuses = dict(connection.execute("SELECT status,count(*) FROM example GROUP BY status").fetchall())
                 tally.done, tally.failed = statuses.get("done", 0), statuses.get("failed", 0)
+                asked = connection.execute("SELECT value FROM metric WHERE name='examples' AND labels='{}'").fetchone()
+                tally.wanted = int(asked[0]) if asked else 0
                 tally.last = int(connection.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0])
                 end = time.monotonic() + patience
                 while not tally.complete:

@@ -94,6 +94,21 @@ class Row:
     p: tuple[float | None, ...]
     outcome: bool = False
 
+    def mean(self, number: int) -> str:
+        """An arm's mean, for people; "" where there is none."""
+        mean = self.means[number]
+        return "" if mean is None else f"{mean.mean:.4g}" if abs(mean.mean) < 1000 else f"{mean.mean:,.0f}"
+
+    def tested(self, number: int) -> tuple[str, str, str]:
+        """An arm minus the first, for people: the difference with its interval, p, and how many examples."""
+        test, p = self.tests[number], self.p[number]
+        if test is None or p is None:
+            return "", "", ""
+        if not (test.wins or test.losses):
+            return "=", "", str(test.n)
+        told = f"{test.difference:+.4g} [{test.low:+.4g}, {test.high:+.4g}]"
+        return told, "< .001" if p < 0.001 else f"{p:.3f}", str(test.n)
+
 
 @dataclass(frozen=True)
 class Changed:

@@ -24,6 +24,7 @@ from whyrec.settings import Settings
 from whyrec.sqlite import connect
 from whyrec.trace.address import LATEST, find_run
 from whyrec.trace.words import Piece, compare
+from whyrec.workbench.recorded import recorded
 
 _DIGEST = re.compile(r"[0-9a-f]{4,16}\Z")
 _MEASURED = ("cot_rec.recommend", "pulse.choose", "scoter.validate", "rallrec.predict", "hotpotqa.react")
@@ -194,21 +195,12 @@ def _uses(run: RunReader, settings: Settings, name: str, outcomes: bool) -> Iter
 
 def _outcome(run: RunReader, info: Mapping[str, Any], settings: Settings) -> tuple[str, float, int]:
     """(measure, mean, examples) of a run whose results can be held against something; ("", 0, 0) otherwise."""
-    from evals.worth import Judged, worth
-    from graphs.workflow import recorded_options, workflow
-    from whyrec.data import open_data
-
     if info["graph"] not in _MEASURED:
         return "", 0.0, 0
     try:
-        data = open_data(info["data"], settings=settings).data
-        options = recorded_options(workflow(info["graph"]), json.loads(info["settings"])["options"])
+        first = recorded(run, settings).worth[0]
     except (UsageError, UnknownNameError):
         return "", 0.0, 0
-    results = list(run.results())
-    if data.digest != info["data_digest"] or not any(result.payload for result in results):
-        return "", 0.0, 0
-    first = worth(info["graph"], Judged(data, options, results, settings.home))[0]
     return first.name, fmean(first.values.values()) if first.values else 0.0, len(first.values)
 
 
