@@ -25,6 +25,7 @@ from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
 from whyrec.llm import open_provider, wrap
 from whyrec.llm.model import LanguageModel, ModelError
+from whyrec.llm.prices import price_of
 from whyrec.runs import Identity, Run
 
 __all__ = ["How", "Job", "RunReport", "Voices", "execute", "prepare", "probe", "run"]
@@ -110,6 +111,8 @@ async def execute(job: Job) -> RunReport:
     how = job.how
     try:
         for model in job.models.all:
+            if how.budget is not None:
+                how.budget.check(model.name, price_of(model.name, home=how.settings.home))
             await probe(model)
         await asyncio.to_thread(lambda: job.parts)
         run = Run.open(how.settings.home, job.identity, new=how.new, command=how.command)

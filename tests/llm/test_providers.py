@@ -126,6 +126,7 @@ def test_a_budget_of_money_needs_a_price_before_anything_is_asked(server: Any) -
     with pytest.raises(UsageError, match=r"needs the price of openai:tiny.*prices\.toml"):
         ran(NAMES["openai"].format(url=like.url), budget=Budget(dollars=1.0))
     assert not any("messages" in body for body in like.requests)
+    assert not (read_settings().home / "runs").exists(), "and no run is begun"
 
 
 def test_every_price_says_where_it_is_from_and_of_when() -> None:

@@ -121,6 +121,18 @@ class Budget:
                 turn.set_result(None)
                 return
 
+    def check(self, name: str, price: Price | None) -> None:
+        """Refuse a model that nobody can keep within the budget.
+
+        Raises:
+            UsageError: a budget of money for a model whose price is not known.
+        """
+        if self.dollars is not None and price is None:
+            raise UsageError(
+                f"A budget in US dollars needs the price of {name}, which is not known. Write it into "
+                f"$WHYREC_HOME/prices.toml, or limit calls or tokens instead."
+            )
+
     def _fits(self, worst: Cost, reserved: Cost) -> bool:
         calls, tokens, dollars = self.calls, self.tokens, self.dollars
         spent = self.spent
@@ -158,11 +170,7 @@ class Budgeted(Wrapper):
         super().__init__(inner)
         self._budget = budget or Budget()
         self._price = price
-        if self._budget.dollars is not None and price is None:
-            raise UsageError(
-                f"A budget in US dollars needs the price of {inner.name}, which is not known. Write it into "
-                f"$WHYREC_HOME/prices.toml, or limit calls or tokens instead."
-            )
+        self._budget.check(inner.name, price)
 
     async def complete(self, request: Request) -> list[Reply]:
         """Answer within the budget.
