@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
+import prompts
 from whyrec.cli import build
 from whyrec.errors import UnknownNameError, UsageError
 
@@ -29,6 +30,21 @@ def test_a_session_from_start_to_fork():
     assert "edit" in forked and "poems" in forked
     assert "1  cot_rec.preference" in whyrec("debug")
     assert whyrec("debug", "1") == forked
+
+
+def test_a_session_speaks_by_roles_seeds_and_edited_prompts_and_keeps_them(tmp_path):
+    edited = tmp_path / "short.md"
+    edited.write_text(prompts.load("cot_rec/summarise_batch").text + "\nWrite like a poet.\n", encoding="utf-8")
+    started = whyrec(*START, "--user", "u3", "--prompt", str(edited), "--seed", "3")
+    assert "simulated:1, edited cot_rec/summarise_batch, seed 3" in started
+    edited.unlink()
+    assert whyrec("debug", "1") == started, "the session has the text"
+    assert "(end)" in whyrec("debug", "1", "--from", "1")
+    with pytest.raises(UnknownNameError, match=r"role in cot_rec\.preference named 'expert'"):
+        whyrec(*START, "--user", "u3", "--llm", "expert=echo")
+    judged = ["debug", "rallrec.predict", "--data", "world:users=30,items=80", "--llm", "simulated:1"]
+    said = whyrec(*judged, "--llm", "expert=simulated:0.5", "--user", "row-100")
+    assert "expert=simulated:0.5" in said
 
 
 def test_what_is_missing_or_misspelt_is_said():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -19,7 +20,11 @@ def command(
     ),
     data: str = typer.Option("", "--data", help="The data set of a new session."),
     user: str = typer.Option("", "--user", help="Whose example: a user, an item, or the example's key."),
-    llm: str = typer.Option("", "--llm", help="The model. Default: $WHYREC_LLM or extractive."),
+    llm: list[str] = typer.Option(
+        [], "--llm", help="The model, or that of one role as ROLE=MODEL. Default: $WHYREC_LLM or extractive."
+    ),
+    prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
+    seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     before: list[str] = typer.Option([], "--before", help="Stop before this node; repeatable."),
@@ -42,13 +47,13 @@ def _debug(given: dict[str, Any]) -> None:
     from whyrec.settings import read_settings
     from whyrec.workbench.sessions import Debugging
 
-    settings = read_settings(llm=given["llm"] or None)
+    settings = read_settings()
     budget, what = Budget(dollars=given["budget_usd"]), given["what"]
     if not what:
         _list(settings)
         return
     if not what.isdecimal():
-        session = Debugging.new(_subject(given, settings.llm), settings, budget)
+        session = Debugging.new(_subject(given), settings, budget)
         moments = session.start(before=given["before"])
     else:
         session = Debugging.open(int(what), settings, budget)
@@ -67,9 +72,9 @@ def _debug(given: dict[str, Any]) -> None:
     _print(session, moments, brief)
 
 
-def _subject(given: dict[str, Any], llm: str) -> Any:
+def _subject(given: dict[str, Any]) -> Any:
     from graphs.workflow import identity_of, workflow
-    from whyrec.cli.run import options_of
+    from whyrec.cli.run import asked_by, options_of
     from whyrec.workbench.sessions import Subject
 
     if not given["data"] or not given["user"]:
@@ -77,7 +82,11 @@ def _subject(given: dict[str, Any], llm: str) -> Any:
         raise UsageError(f"A new session needs {missing}: whyrec debug cot_rec.preference --data world --user u17.")
     flow = workflow(given["what"])
     options = options_of(flow, given["option"], given["split"])
-    return Subject(flow.name, given["data"], given["user"], llm, identity_of(options))
+    settings, voices = asked_by(given["llm"], given["prompt"], given["seed"])
+    roles = {role: str(model) for role, model in voices.roles.items()}
+    edited = {prompt.name: prompt.text for prompt in voices.wording.prompts.values()}
+    told = identity_of(options)
+    return Subject(flow.name, given["data"], given["user"], settings.llm, told, roles, edited, given["seed"])
 
 
 def _changes(pairs: list[str], state: Any) -> dict[str, Any]:
@@ -133,7 +142,9 @@ def _print(session: Debugging, moments: list[Moment], brief: Any) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=200)
     subject = session.subject
-    console.print(f"session {session.number}: {subject.graph}, {subject.example}, {subject.llm}", markup=False)
+    asked = [subject.llm, *(f"{role}={model}" for role, model in subject.roles.items())]
+    asked += [*(f"edited {name}" for name in subject.prompts), *([f"seed {subject.seed}"] if subject.seed else [])]
+    console.print(f"session {session.number}: {subject.graph}, {subject.example}, {', '.join(asked)}", markup=False)
     table = Table("state", "from", "made by", "changed", "next", box=None)
     for moment in moments:
         changed = []

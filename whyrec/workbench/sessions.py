@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agents.wording import Wording
 from graphs.debug import Moment, Session
 from graphs.run import How, prepare
 from graphs.services import Services
+from graphs.voices import Voices
 from graphs.workflow import recorded_options, workflow
+from prompts import parse
 from whyrec.data import open_data
 from whyrec.errors import UnknownNameError
 from whyrec.llm import Budget, wrap
@@ -28,13 +31,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Subject:
-    """What a session is of: workflow, data set, example, model, the workflow's options."""
+    """What a session is of.
+
+    Attributes:
+        graph, data, example, options: workflow, data set, example, the workflow's options.
+        llm: the model of all roles but those of `roles`.
+        roles: models of single roles.
+        prompts: whole texts of edited prompts, by name.
+        seed: of the samples.
+    """
 
     graph: str
     data: str
     example: str
     llm: str
     options: Mapping[str, Any]
+    roles: Mapping[str, str] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+
+    @property
+    def voices(self) -> Voices:
+        """Who is asked, in whose words."""
+        edited = {name: parse(text, where=f"the session's {name}") for name, text in self.prompts.items()}
+        return Voices(self.llm, self.roles, Wording(edited, self.seed))
 
 
 class Debugging:
@@ -54,7 +74,7 @@ class Debugging:
         flow = workflow(subject.graph)
         options = recorded_options(flow, subject.options)
         how = How(settings=settings, world=opened.world)
-        self._job = prepare(flow.name, corpus=opened.data, model=subject.llm, options=options, how=how)
+        self._job = prepare(flow.name, corpus=opened.data, model=subject.voices, options=options, how=how)
 
     @classmethod
     def new(cls, subject: Subject, settings: Settings, budget: Budget | None = None) -> Debugging:
@@ -67,8 +87,10 @@ class Debugging:
         found = cls(number, subject, settings, budget)
         index = found._index(subject.example)
         place = make_place(settings.home, number)
-        told = {**asdict(subject), "example": found._job.inputs.key(index)}
-        (place / "session.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        found.subject = replace(subject, example=found._job.inputs.key(index))
+        (place / "session.json").write_text(
+            json.dumps(asdict(found.subject), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
         return found
 
     @classmethod
@@ -100,14 +122,16 @@ class Debugging:
 
     def _do(self, what: Any) -> list[Moment]:
         async def doing() -> list[Moment]:
-            llm = wrap(self._job.model, settings=self._settings, budget=self._budget)
+            models = self._job.models
+            llms = {id(model): wrap(model, settings=self._settings, budget=self._budget) for model in models.all}
             try:
                 parts = await asyncio.to_thread(lambda: self._job.parts)
-                session = Session(self._job.flow, Services(dict.fromkeys(self._job.flow.roles, llm), parts), self._file)
+                session = Session(self._job.flow, Services(self._job.cast(llms), parts), self._file)
                 await what(session)
                 return await session.moments()
             finally:
-                await llm.close()
+                for llm in llms.values():
+                    await llm.close()
 
         return _run(doing())
 
