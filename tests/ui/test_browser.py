@@ -46,8 +46,9 @@ class Window:
         """Nothing complained, no program of a stranger ran, and nothing is wider than the window."""
         assert self.complaints == []
         assert self.page.evaluate("window.hacked") is None
-        wide = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert wide[0] <= wide[1], f"{self.page.url} is wider than the window: {wide}"
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        window = self.page.viewport_size["width"]  # innerWidth of a phone grows with the page
+        assert wide <= window, f"{self.page.url} is {wide} wide, the window {window}"
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,7 @@ def addresses(stage, numbers) -> list[str]:
         f"{link('runs', stage.evil, 'calls', call)}?state=1",
         link("runs", stage.evil, "examples", "test/s1"),
         link("diff", a=f"{stage.good}/u3", b=f"{stage.poor}/u3"),
-        link("diff", a=stage.good, b=stage.poor),
+        link("diff", a=stage.good, b=stage.poor, test=1),
         "/prompts",
         "/prompts/cot_rec/merge_preference",
         "/results",
