@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MILLION = 706_000  # users of `world`, who ask 1.4 times each
+MILLION = 715_000  # users of `world`, who ask 1.4 times each
 _GB = 1e9
 
 
@@ -119,7 +119,7 @@ def main() -> int:
     whyrec(given.home, "run", "cot_rec.preference", "--data", data, "--llm", "simulated:0.8", "--yes")
     from whyrec.trace.address import find_run
 
-    reader = find_run(given.home)
+    reader = find_run(given.home, f"cot_rec.preference-world_users_{given.users}-")
     run, log = reader.folder.name, reader.folder / "run.sqlite"
     seconds, told, path = index(given.home, run)
     good: list[bool] = []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -11,7 +14,7 @@ from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import Run, RunReader, open_run
 from whyrec.settings import read_settings
-from whyrec.trace import Calls, Wanted
+from whyrec.trace import Calls, TextIndex, Wanted
 from whyrec.trace.search import FILE_NAME, Query, words
 
 DATA = "world:users=30,items=80,seed=3"
@@ -107,10 +110,31 @@ def test_the_index_grows_with_the_run_and_survives_being_deleted(made):
         assert calls.find(Wanted(text="matter"), limit=1)
 
 
+def test_words_of_two_strings_do_not_follow_one_another(made):
+    answers = {call["id"]: json.loads(call["answer"]) for call in made.calls(node="summarise")}
+    ends = {number: (words(told["summary"])[-2:], words(told["keywords"][0])[:1]) for number, told in answers.items()}
+    with Calls(made) as calls:
+        for number, (end, begin) in list(ends.items())[:10]:
+            assert number in {line.id for line in calls.find(Wanted(text=f'"{" ".join(end)}"'), limit=10_000)}
+            across = calls.find(Wanted(text=f'"{" ".join(end + begin)}"'), limit=10_000)
+            assert number not in {line.id for line in across}, "the last words of one string and the first of another"
+
+
+def test_an_index_of_an_older_form_is_made_again(made):
+    with closing(sqlite3.connect(made.folder / FILE_NAME)) as old, old:
+        old.execute("CREATE VIRTUAL TABLE call_text USING fts5(body, content='', detail=none)")
+        old.execute("CREATE TABLE upto (id INTEGER NOT NULL)")
+        old.execute("INSERT INTO upto VALUES (?)", (made.counts().calls,))
+    assert TextIndex(made).missing() == made.counts().calls
+    with Calls(made) as calls:
+        assert calls.find(Wanted(text="matter"), limit=1)
+    assert TextIndex(made).missing() == 0
+
+
 def test_queries_are_words_and_nothing_of_fts_syntax_gets_through():
     assert Query.of("") == Query()
-    assert Query.of('NEAR(a b) OR "x" -y col:z').match == '"near" "a" "b" "or" "x" "y" "col" "z"'
-    assert Query.of("don't").phrases == (("don", "t"),)
+    assert Query.of('NEAR(a b) OR "x" -y col:z').match == '"near a" "b" "or" "x" "y" "col z"'
+    assert Query.of("don't worry").match == '"don t" "worry"'
     assert Query.of("Crème brûl*").match == '"creme" "brul"*'
     with pytest.raises(UsageError, match="no word"):
         Query.of("--- ***")

@@ -135,21 +135,15 @@ class Calls:
         """
         if order not in ORDERS:
             raise UnknownNameError("order", order, ORDERS)
-        lines = self._matching(wanted, f"{ORDERS[order]} {'DESC' if descending else 'ASC'}")
-        found: list[Line] = []
-        for position, line in enumerate(lines):
-            if len(found) == limit:
-                break
-            if position >= offset:
-                found.append(line)
-        return found
+        tables, where, values = self._sql(wanted)
+        by = f"{ORDERS[order]} {'DESC' if descending else 'ASC'}"
+        sql = f"SELECT {_COLUMNS} FROM {tables} WHERE {where} ORDER BY {by} LIMIT ? OFFSET ?"
+        return [Line(*row) for row in self._read.execute(sql, (*values, limit, offset)).fetchall()]
 
     def count(self, wanted: Wanted, *, cap: int = _CAP) -> int:
         """How many calls are wanted; `cap` where there are at least so many, which is as far as is counted."""
         if wanted == Wanted():
             return int(self._read.execute("SELECT count(*) FROM call").fetchone()[0])
-        if Query.of(wanted.text).phrases:
-            return sum(1 for _, _ in zip(range(cap), self._matching(wanted, "c.id ASC"), strict=False))
         tables, where, values = self._sql(wanted)
         sql = f"SELECT count(*) FROM (SELECT 1 FROM {tables} WHERE {where} LIMIT ?)"
         return int(self._read.execute(sql, (*values, cap)).fetchone()[0])
@@ -203,15 +197,6 @@ class Calls:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _matching(self, wanted: Wanted, order: str) -> Iterator[Line]:
-        tables, where, values = self._sql(wanted)
-        phrases = Query.of(wanted.text).phrases
-        sql = f"SELECT {_COLUMNS} FROM {tables} WHERE {where} ORDER BY {order}"
-        for row in self._read.execute(sql, values):
-            line = Line(*row)
-            if not phrases or self._index.holds(line.id, phrases):
-                yield line
 
     def _sql(self, wanted: Wanted) -> tuple[str, str, tuple[Any, ...]]:
         """(tables, condition, values); the search index is brought up to date and attached where text is wanted."""

@@ -1,10 +1,10 @@
 """Full text over a run's calls: blanks, repairs, answers, reasoning and errors, found by the words they hold.
 
 The index is a file of its own beside the run's (`search.sqlite`), built at the first search and brought up to date at
-every later one, so writing a run costs nothing for it; deleting it loses nothing. It is a contentless FTS5 table that
-knows which call holds which word but not where, which keeps it at a tenth of the texts; so words that must follow one
-another are looked for in the texts of the calls that hold them all. The static text of a prompt is not in it: look
-for the prompt's name instead.
+every later one, so writing a run costs nothing for it; deleting it loses nothing. It is a contentless FTS5 table: it
+knows which word stands where in which call, and no text. Between two texts of a call, and between two strings of one,
+stands a mark, so that words follow one another only where somebody wrote them so. The static text of a prompt is not
+in it: look for the prompt's name instead.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ _PIECE = 10_000  # calls per transaction: what an interrupted build loses at mos
 _TEXTS = ("blanks", "messages", "answer", "reasoning")
 _WORD = re.compile(r"[^\W_]+")
 _ASKED = re.compile(r'"([^"]*)"|(\S+)')
+_MARK = " _ "  # between strings: a token that no word is
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,10 @@ class Query:
     """What is looked for.
 
     Attributes:
-        match: for FTS5: every word, quoted.
-        phrases: words that must follow one another.
+        match: for FTS5: every word, quoted; words that must follow one another in the same quotes.
     """
 
     match: str = ""
-    phrases: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def of(cls, text: str) -> Query:
@@ -53,17 +53,13 @@ class Query:
         if not text.strip():
             return cls()
         asked: list[str] = []
-        phrases: list[tuple[str, ...]] = []
         for quoted, bare in _ASKED.findall(text):
             found = words(quoted or bare)
-            asked += [f'"{word}"' for word in found]
-            if found and not quoted and bare.endswith("*"):
-                asked[-1] += "*"
-            if len(found) > 1:
-                phrases.append(tuple(found))
+            if found:
+                asked.append(f'"{" ".join(found)}"' + ("*" if not quoted and bare.endswith("*") else ""))
         if not asked:
             raise UsageError(f"There is no word in the search text {text!r}. Words are letters and digits.")
-        return cls(" ".join(dict.fromkeys(asked)), tuple(phrases))
+        return cls(" ".join(dict.fromkeys(asked)))
 
 
 class TextIndex:
@@ -102,7 +98,7 @@ class TextIndex:
             return last
         index = connect(self._path, read_only=True)
         try:
-            return last - int(index.execute("SELECT coalesce(max(id), 0) FROM upto").fetchone()[0])
+            return last - _upto(index)
         except sqlite3.OperationalError:  # its tables are just being made
             return last
         finally:
@@ -114,13 +110,6 @@ class TextIndex:
             connection.execute("ATTACH ? AS x", (f"{self._path.absolute().as_uri()}?mode=ro",))
             self._attached = connection
 
-    def holds(self, call: int, phrases: tuple[tuple[str, ...], ...]) -> bool:
-        """Whether all these words follow one another in the call's texts."""
-        found = self._run.call(call)
-        assert found is not None, "an index knows only calls of its run"
-        texts = [words(text) for text in _strings([found[column] for column in _TEXTS] + [found["error"]])]
-        return all(any(_within(phrase, text) for text in texts) for phrase in phrases)
-
     def close(self) -> None:
         """Forget the connection it was attached to."""
         self._attached = None
@@ -129,12 +118,8 @@ class TextIndex:
         index = connect(self._path)
         read = connect(self._run.path, read_only=True)
         try:
-            index.execute(
-                "CREATE VIRTUAL TABLE IF NOT EXISTS call_text USING fts5"
-                "(body, content='', detail=none, tokenize='unicode61 remove_diacritics 2')"
-            )
-            index.execute("CREATE TABLE IF NOT EXISTS upto (id INTEGER NOT NULL)")
-            start = done = int(index.execute("SELECT coalesce(max(id), 0) FROM upto").fetchone()[0])
+            _make(index)
+            start = done = _upto(index)
             last = int(read.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0])
             while done < last:
                 until = min(done + _PIECE, last)
@@ -159,15 +144,38 @@ class TextIndex:
         for number, error, *digests in read.execute(
             f"SELECT id, error, {','.join(_TEXTS)} FROM call WHERE id > ? AND id <= ? ORDER BY id", (after, until)
         ):
-            parts = words(error) if error else []
+            parts = [" ".join(words(error))] if error else []
             for digest in digests:
                 if digest is None:
                     continue
                 if digest not in known:
                     size, body = read.execute("SELECT size, body FROM text WHERE digest=?", (digest,)).fetchone()
-                    known[digest] = " ".join(words("\n".join(_strings([unpack(size, body)]))))
+                    known[digest] = _MARK.join(" ".join(words(text)) for text in _strings([unpack(size, body)]))
                 parts.append(known[digest])
-            yield number, " ".join(parts)
+            yield number, _MARK.join(parts)
+
+
+def _make(index: sqlite3.Connection) -> None:
+    """The tables, where they are not there; those of an older form are thrown away."""
+    if index.execute("PRAGMA user_version").fetchone()[0] == _VERSION:
+        return
+    index.execute("BEGIN IMMEDIATE")
+    index.execute("DROP TABLE IF EXISTS call_text")
+    index.execute("DROP TABLE IF EXISTS upto")
+    index.execute(
+        "CREATE VIRTUAL TABLE call_text USING fts5"
+        "(body, content='', columnsize=0, tokenize=\"unicode61 remove_diacritics 2 tokenchars '_'\")"
+    )
+    index.execute("CREATE TABLE upto (id INTEGER NOT NULL)")
+    index.execute(f"PRAGMA user_version={_VERSION}")
+    index.execute("COMMIT")
+
+
+def _upto(index: sqlite3.Connection) -> int:
+    """The last call in the index; 0 where it is of an older form."""
+    if index.execute("PRAGMA user_version").fetchone()[0] != _VERSION:
+        return 0
+    return int(index.execute("SELECT coalesce(max(id), 0) FROM upto").fetchone()[0])
 
 
 def words(text: str) -> list[str]:
@@ -199,9 +207,3 @@ def _leaves(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _leaves(inner)
-
-
-def _within(phrase: tuple[str, ...], text: list[str]) -> bool:
-    """Whether the words of the phrase follow one another in the text."""
-    size = len(phrase)
-    return any(tuple(text[i : i + size]) == phrase for i, word in enumerate(text) if word == phrase[0])
