@@ -24,7 +24,7 @@ from evals.evaluate import revision
 from evals.metrics import Floats, metric
 from evals.outcomes import Outcomes, atomic_write
 from evals.replicate import ground, replicate
-from evals.results import rounded
+from evals.results import read_record, rounded
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings
 
@@ -189,7 +189,7 @@ def ablate(which: Ablation, settings: Settings, scale: Scale = Scale(), *, say: 
 
 def read(path: Path) -> Ablated:
     """The outcomes in this file."""
-    return Ablated.model_validate_json(path.read_bytes())
+    return read_record(Ablated, path)
 
 
 def write(folder: Path, found: Ablated) -> Path:

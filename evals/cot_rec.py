@@ -208,7 +208,8 @@ def _columns(corpus: Corpus) -> dict[str, str]:
     ours = _SAME_DATA.get(_base_name(corpus), "")
     if ours:
         row = published(experiment="SCoTER.T1", dataset=ours)[0]
-        columns[_column(row)] = f"{row.where}; the same interactions as here, its masking is not stated"
+        same = "of the data set without the options here" if "?" in corpus.name else "the same interactions as here"
+        columns[_column(row)] = f"{row.where}; {same}, its masking is not stated"
     return columns
 
 

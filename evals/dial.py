@@ -26,7 +26,7 @@ from evals.evaluate import revision
 from evals.metrics import Floats
 from evals.outcomes import atomic_write
 from evals.replicate import ground, replicate
-from evals.results import CellRun, rounded
+from evals.results import CellRun, read_record, rounded
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings
 
@@ -174,7 +174,7 @@ def measure(which: Dial, settings: Settings, scale: Scale = Scale(), *, say: Say
 
 def read(path: Path) -> Dialled:
     """The outcomes in this file."""
-    return Dialled.model_validate_json(path.read_bytes())
+    return read_record(Dialled, path)
 
 
 def write(folder: Path, found: Dialled) -> Path:

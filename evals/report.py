@@ -10,6 +10,7 @@ from pathlib import Path
 
 from evals import results as tables
 from evals.table import markdown
+from whyrec.errors import UsageError
 
 _HEAD = """# Results
 
@@ -38,7 +39,12 @@ def render_results(folder: Path = Path("docs/results"), page: Path = Path("docs/
 
     Returns:
         The page's path.
+
+    Raises:
+        UsageError: there is no such folder, or a file in it is no table.
     """
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder} with tables in it, so {page} was left as it is.")
     text = results_page(folder)
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text, encoding="utf-8")

@@ -12,16 +12,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evals.aggregate import Paired, Summary
 from evals.outcomes import atomic_write
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
+from whyrec.errors import UsageError
 
+T = TypeVar("T", bound=BaseModel)
 Kind = Literal["supported", "not supported", "contradicted", "uninformative"]
 
 
@@ -204,8 +206,29 @@ def slug(experiment: str, data: str) -> str:
 
 
 def read(path: Path) -> Results:
-    """The table in this file."""
-    return Results.model_validate_json(path.read_bytes())
+    """The table in this file.
+
+    Raises:
+        UsageError: there is something else in it.
+    """
+    return read_record(Results, path)
+
+
+def read_record(kind: type[T], path: Path) -> T:
+    """What was written to a file of ours.
+
+    Raises:
+        UsageError: there is something else in it.
+    """
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) + ": " if first["loc"] else ""
+        raise UsageError(
+            f"{path} is not a whole {kind.__name__} as whyrec writes it ({where}{first['msg']}). "
+            f"Get it back from version control, or remove it to have it computed again."
+        ) from None
 
 
 def write(path: Path, results: Results) -> None:

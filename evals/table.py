@@ -288,9 +288,10 @@ def _size(results: Results) -> list[str]:
 
 def _provenance(results: Results) -> str:
     runs = [run for row in results.rows.values() for run in row.runs]
-    hours = sum(run.wall_seconds for run in runs) / 3600
+    minutes = sum(run.wall_seconds for run in runs) / 60
+    took = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
     return (
-        f"Computed by {len(runs)} runs, {hours:.1f} hours in all, at revision "
+        f"Computed by {len(runs)} runs, {took} in all, at revision "
         f"{', '.join(sorted({run.revision for run in runs}))} on {', '.join(sorted({run.device for run in runs}))}."
     )
 

@@ -110,9 +110,11 @@ def read_models(given: Sequence[str], default: str) -> tuple[str, dict[str, str]
     """(model for all, models by role) where one model at most is for all.
 
     Raises:
-        UsageError: two models for all, or for one role.
+        UsageError: two models for all, or for one role, or an empty name.
     """
     plain, roles = split_models(given)
+    if "" in given:
+        raise UsageError("--llm '' names no model. Leave it out for the default, or see `whyrec llm ls`.")
     if len(plain) > 1:
         raise UsageError(
             f"--llm names {len(plain)} models for all roles ({', '.join(plain)}). Give one, and others by role, as in "

@@ -101,3 +101,36 @@ def test_a_foreign_agents_package_is_refused(tmp_path: Path) -> None:
     assert "agents" in sentence
     assert str(tmp_path) in sentence
     assert "virtual environment" in sentence
+
+
+def test_what_the_machine_refuses_is_said_with_what_to_do(tmp_path):
+    from whyrec.__main__ import printable, refused
+
+    said = refused(FileNotFoundError(2, "No such file or directory", "/nowhere/x"))
+    assert said.startswith("/nowhere/x: No such file") and "WHYREC_HOME" in said
+    assert refused(OSError("no name")) == "no name"
+    assert printable("a\x1b[31mb\n\u00e9") == "a\N{REPLACEMENT CHARACTER}[31mb\n\u00e9"
+    search = whyrec("search", "boots", "--data", "world:users=30,items=80", WHYREC_HOME="/proc/x")
+    assert "WHYREC_HOME" in complaint(search)
+
+
+def test_questions_without_a_terminal_are_said_not_aborted(tmp_path):
+    assert "nobody at a terminal" in complaint(whyrec("ablate", "all", WHYREC_HOME=str(tmp_path)))
+    assert "nobody at a terminal" in complaint(whyrec("dial", "all", WHYREC_HOME=str(tmp_path)))
+
+
+def test_a_page_is_not_emptied_and_a_broken_table_is_named(tmp_path):
+    page, tables = tmp_path / "results.md", tmp_path / "results"
+    page.write_text("kept")
+    assert "There is no folder" in complaint(whyrec("eval", "--render", "--results", str(tmp_path / "result")))
+    assert page.read_text() == "kept"
+    tables.mkdir()
+    (tables / "cot_rec.table_1.world.json").write_text("{broken")
+    assert "not a whole Results" in complaint(whyrec("eval", "--render", "--results", str(tables)))
+
+
+def test_an_embedder_nobody_knows_costs_nothing(tmp_path):
+    wrong = ["eval", "cot_rec.table_1", "--data", "world:users=60", "--results", str(tmp_path / "r"), "--embedder"]
+    assert "no embedder named 'lsi'" in complaint(whyrec(*wrong, "lsi", WHYREC_HOME=str(tmp_path)))
+    assert "not a whole number" in complaint(whyrec(*wrong, "lsa:0", WHYREC_HOME=str(tmp_path)))
+    assert not (tmp_path / "runs").exists()

@@ -30,6 +30,21 @@ def foreign_floor() -> str | None:
     return None
 
 
+def refused(error: OSError) -> str:
+    """What the machine refused, in a sentence."""
+    if not error.filename:
+        return str(error)
+    return (
+        f"{error.filename}: {error.strerror or error}. Results are kept under WHYREC_HOME (default: ~/.whyrec), data "
+        f"is looked for under WHYREC_DATA: name folders that exist and that you may write, or another file."
+    )
+
+
+def printable(text: str) -> str:
+    """Text from files and servers without characters that would act on a terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def main() -> None:
     """Run the command line.
 
@@ -46,7 +61,8 @@ def main() -> None:
     except (UsageError, UnknownNameError, LeakageError, OSError) as error:
         if os.environ.get("WHYREC_DEBUG"):
             raise
-        print(f"whyrec: {error}", file=sys.stderr)  # noqa: T201
+        said = refused(error) if isinstance(error, OSError) else str(error)
+        print(f"whyrec: {printable(said)}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

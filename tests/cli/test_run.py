@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from whyrec.cli import build, run
+from whyrec.cli import asking, build, run
 from whyrec.cli.live import span
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import list_runs
@@ -160,9 +160,9 @@ def test_the_question_is_asked_at_a_terminal(monkeypatch):
     from graphs.estimate import Estimate
 
     expected = Estimate(10, 0, 90, 100, 0, 0, None, 1.0, "assumed", 3)
-    monkeypatch.setattr(run.sys, "stdin", Terminal())
-    monkeypatch.setattr(run.typer, "confirm", lambda question: question == "Make up to 100 calls?")
+    monkeypatch.setattr(asking.sys, "stdin", Terminal())
+    monkeypatch.setattr(asking.typer, "confirm", lambda question: question == "Make up to 100 calls?")
     run._ask(expected, 50, yes=False)
-    monkeypatch.setattr(run.typer, "confirm", lambda question: False)
-    with pytest.raises(run.typer.Exit):
+    monkeypatch.setattr(asking.typer, "confirm", lambda question: False)
+    with pytest.raises(asking.typer.Exit):
         run._ask(expected, 50, yes=False)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from whyrec.cli import build
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.settings import read_settings
 
 BASE = ["run", "cot_rec.preference", "--data", "world:users=12,items=80", "--quiet", "--yes"]
 
@@ -33,6 +34,7 @@ def test_runs_are_listed_shown_compared_and_removed():
     assert all(name in listed for name in (echo, again, other)) and "done" in listed
 
     shown = whyrec("runs", "show", other)
+    assert "merges: mean" in shown
     assert "data_digest" in shown and "git_revision" in shown and "test/u0" in shown and "[dim]" not in shown
 
     same = " ".join(whyrec("runs", "diff", echo, again).split())
@@ -59,3 +61,15 @@ def test_examples_of_one_run_only_are_counted():
     more = made("--llm", "extractive")
     said = " ".join(whyrec("runs", "diff", few, more).split())
     assert f"5 differ, 0 are only in {few}, 7 only in {more}" in said
+
+
+def test_a_damaged_run_hides_no_other():
+    echo = made("--llm", "echo")
+    place = read_settings().home / "runs" / "cot_rec.junk"
+    place.mkdir()
+    (place / "run.sqlite").write_text("junk")
+    listed = " ".join(whyrec("runs", "ls").split())
+    assert echo in listed and "left out cot_rec.junk" in listed
+    assert echo in whyrec("trace", "ls"), "the latest is the latest that can be read"
+    with pytest.raises(UsageError, match="beginning of 2 runs"):
+        whyrec("runs", "show", "cot_rec.")

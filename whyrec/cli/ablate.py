@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from whyrec.cli.asking import agreed
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def _ask(console: Console, chosen: tuple[Ablation, ...], scale: Scale, *, yes: b
         f"{len(chosen)} ablations, {sum(worlds.values())} worlds and models: at most about "
         f"{max(1, round(seconds / 60)):,} CPU minutes, no model that costs; what was measured before is read"
     )
-    if seconds > _ASK_ABOVE_S and not yes and not typer.confirm("Go on?"):
-        raise typer.Exit(2)
+    if seconds > _ASK_ABOVE_S and not yes:
+        agreed("Go on?")
 
 
 def _measured(console: Console, which: Ablation, scale: Scale, results: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from whyrec.cli.asking import agreed
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def _ask(console: Console, chosen: tuple[Dial, ...], scale: Scale, *, yes: bool)
         f"{len(chosen)} dials, {len(scale.seeds)} worlds, {len(scale.levels)} levels: at most about "
         f"{max(1, round(seconds / 60)):,} CPU minutes, no model that costs; what was measured before is read"
     )
-    if seconds > _ASK_ABOVE_S and not yes and not typer.confirm("Go on?"):
-        raise typer.Exit(2)
+    if seconds > _ASK_ABOVE_S and not yes:
+        agreed("Go on?")
 
 
 def _measured(console: Console, which: Dial, scale: Scale, results: Path) -> bool:

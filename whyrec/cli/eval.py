@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from whyrec.cli.asking import agreed
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     from evals.session import Choice, Session
     from graphs.run import How
     from whyrec.data import open_data
+    from whyrec.embed import check_embedder
     from whyrec.settings import read_settings
 
     builder(given["name"])
@@ -125,6 +128,11 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         raise UsageError(f"--results {given['results']} is a file, but a folder is needed there. Name another.")
     if not given["data"]:
         raise UsageError("Say on which data: whyrec eval NAME --data DATA (`whyrec data ls` lists them).")
+    check_embedder(given["embedder"])
+    if not math.isfinite(given["norm"]):
+        raise UsageError(f"--norm {given['norm']} is not a length.")
+    if given["space"] and not given["name"].startswith("hotpotqa."):
+        raise UsageError(f"--space is for hotpotqa.table_7; {given['name']} reads no saved thought space.")
     settings = read_settings()
     opened = open_data(given["data"], settings=settings)
     how = How(settings=settings, world=opened.world, progress=_Told(console))
@@ -187,8 +195,8 @@ def _ask(console: Console, session: Session, settings: Settings, *, yes: bool) -
         line = f"{need}: at most {e.most:,} calls, about {e.tokens_in:,} tokens in, {e.tokens_out:,} out, {cost}"
         console.print(f"{line}, {_duration(e.seconds)} ({e.basis})")
     calls = sum(e.most for _need, e in found if e is not None and e.dollars != 0)
-    if calls > settings.ask_above and not yes and not typer.confirm(f"Ask the model up to {calls:,} times?"):
-        raise typer.Exit(2)
+    if calls > settings.ask_above and not yes:
+        agreed(f"Ask the model up to {calls:,} times?")
 
 
 def _dry(console: Console, session: Session) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from whyrec.cli.asking import agreed
 from whyrec.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -226,13 +227,10 @@ def ask(most: int, limit: int, *, yes: bool) -> None:
     """
     if most <= limit or yes:
         return
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"This job may make {most} calls, more than the {limit} that need no question "
-            f"(WHYREC_ASK_ABOVE). Add --yes to run it, or --users to make it smaller."
-        )
-    if not typer.confirm(f"Make up to {most} calls?"):
-        raise typer.Exit(0)
+    agreed(
+        f"Make up to {most} calls?",
+        otherwise=f"Add --yes, or --users to make it smaller; up to {limit} (WHYREC_ASK_ABOVE) need no question.",
+    )
 
 
 def _listen(stop: Any, live: Any) -> None:

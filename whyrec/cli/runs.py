@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List, show, compare and remove runs.")
 
+_ADDED_UP = 100_000  # results whose numbers are added up
 _SHOWN = 5  # examples shown of each kind
 
 
@@ -24,6 +25,7 @@ def ls() -> None:
     import time
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from whyrec.runs import list_runs
@@ -32,13 +34,16 @@ def ls() -> None:
     settings = read_settings()
     table = Table("run", "state", "done", "failed", "calls", "cache hits", "cost", "started", box=None)
     table.columns[0].no_wrap = True
-    for info in list_runs(settings.home):
+    damaged: list[str] = []
+    for info in list_runs(settings.home, unreadable=lambda run, why: damaged.append(f"{run}: {why}")):
         c, when = info.counts, time.strftime("%Y-%m-%d %H:%M", time.localtime(info.started_at))
         row = (c.done, c.failed, c.calls, c.hits + c.joined, f"${c.cost:.4f}" if c.cost else "")
         table.add_row(info.id, info.state, *map(str, row), when)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200
+    for line in damaged:
+        console.print(f"[red]left out[/red] {escape(line)}")
     if table.row_count:
         console.print(table)
     elif settings.home.is_file():
@@ -76,6 +81,8 @@ def show(
         for name, value in {**found.info(), **asdict(found.counts())}.items():
             table.add_row(name, Text(str(value)))
         console.print(table)
+        for line in _numbers(found):
+            console.print(line, markup=False)
         reasons = Counter(result.reason for result in found.results("failed"))
         for reason, times in reasons.most_common(_SHOWN):
             console.print(f"failed {times} x: {reason}", markup=False)
@@ -83,6 +90,21 @@ def show(
             console.print(f"{result.key}: {json.dumps(result.payload, ensure_ascii=False)}", markup=False)
     finally:
         found.close()
+
+
+def _numbers(run: RunReader) -> list[str]:
+    """Of every number in the results: its mean and range, over the first many."""
+    from itertools import islice
+
+    found: dict[str, list[float]] = {}
+    for result in islice(run.results("done"), _ADDED_UP):
+        for name, value in (result.payload or {}).items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                found.setdefault(name, []).append(value)
+    return [
+        f"{name}: mean {sum(values) / len(values):.4g}, {min(values):.4g} to {max(values):.4g}, {len(values):,} results"
+        for name, values in sorted(found.items())
+    ]
 
 
 def _example(run: RunReader, key: str) -> None:

@@ -1,5 +1,5 @@
 """Texts into vectors, and vectors on disk."""
 
-from whyrec.embed.embedder import Embedder, Vectors, open_embedder, reopen_embedder, unit_rows
+from whyrec.embed.embedder import Embedder, Vectors, check_embedder, open_embedder, reopen_embedder, unit_rows
 
-__all__ = ["Embedder", "Vectors", "open_embedder", "reopen_embedder", "unit_rows"]
+__all__ = ["Embedder", "Vectors", "check_embedder", "open_embedder", "reopen_embedder", "unit_rows"]

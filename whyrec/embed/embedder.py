@@ -69,6 +69,15 @@ def open_embedder(name: str, *, fit_on: Sequence[str] = (), cache: Path | None =
     raise UnknownNameError("embedder", kind, KINDS, hint="Write it as KIND or KIND:MODEL, for example lsa:256.")
 
 
+def check_embedder(name: str) -> None:
+    """Whether a string names an embedder, before anything is spent on its texts; errors as `open_embedder`."""
+    kind, _, rest = name.partition(":")
+    if kind == "lsa":
+        _width(name, rest, 256)
+    else:
+        open_embedder(name)
+
+
 def reopen_embedder(name: str, *, cache: Path) -> Embedder:
     """The embedder whose vectors carry this name; a fitted one is read from where it was kept.
 

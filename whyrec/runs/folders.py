@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,15 +33,15 @@ def run_ids(home: Path) -> list[str]:
     return sorted(path.parent.name for path in (home / "runs").glob(f"*/{FILE_NAME}"))
 
 
-def list_runs(home: Path) -> list[RunInfo]:
-    """All runs, the latest first.
-
-    Raises:
-        UsageError: a run's file cannot be read.
-    """
+def list_runs(home: Path, *, unreadable: Callable[[str, str], None] = lambda _run, _why: None) -> list[RunInfo]:
+    """All runs, the latest first; one whose file cannot be read is told with the reason, and left out."""
     found = []
     for run_id in run_ids(home):
-        run = open_run(home, run_id)
+        try:
+            run = open_run(home, run_id)
+        except UsageError as error:
+            unreadable(run_id, str(error))
+            continue
         try:
             row = run.info()
             found.append(
@@ -55,8 +56,8 @@ def open_run(home: Path, run_id: str) -> RunReader:
     """Open a run for reading by its id or an unmistakable beginning of it; an older file is migrated first.
 
     Raises:
-        UnknownNameError: there is no such run, or several begin like that.
-        UsageError: the file cannot be read, or comes from a newer whyrec.
+        UnknownNameError: there is no such run.
+        UsageError: several begin like that, the file cannot be read, or comes from a newer whyrec.
     """
     folder = home / "runs" / _full_id(home, run_id)
     path = folder / FILE_NAME
@@ -94,8 +95,12 @@ def _full_id(home: Path, run_id: str) -> str:
     if run_id in known:
         return run_id
     meant = [name for name in known if run_id and name.startswith(run_id)]
-    if len(meant) != 1:
-        raise UnknownNameError("run", run_id, meant or known, hint="Start one with `whyrec run`.")
+    if len(meant) > 1:
+        raise UsageError(
+            f"{run_id!r} is the beginning of {len(meant)} runs: {', '.join(meant[:10])}. Write more of it."
+        )
+    if not meant:
+        raise UnknownNameError("run", run_id, known, hint="Start one with `whyrec run`.")
     return meant[0]
 
 

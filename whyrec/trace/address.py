@@ -17,14 +17,17 @@ def find_run(home: Path, name: str = LATEST) -> RunReader:
     """Open the run of this name for reading.
 
     Raises:
-        UnknownNameError: there is none, or several begin like that.
-        UsageError: there are no runs yet.
+        UnknownNameError: there is none.
+        UsageError: several begin like that, or there are no runs yet.
     """
     if name not in ("", LATEST):
         return open_run(home, name)
     found: tuple[float, str] | None = None
     for run_id in run_ids(home):
-        run = open_run(home, run_id)
+        try:
+            run = open_run(home, run_id)
+        except UsageError:  # a damaged file is none that was meant
+            continue
         try:
             started = float(run.info()["started_at"])
         finally:

@@ -8,6 +8,7 @@ folder, and never enters the run's results, counts or cache.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -101,7 +102,9 @@ def read_change(pairs: Sequence[str], **rest: Any) -> Change:
         try:
             sampling[key] = _SAMPLING[key](value)
         except ValueError:
-            raise UsageError(f"{key} is a number, not {value!r}.") from None
+            sampling[key] = math.nan
+        if not math.isfinite(sampling[key]):
+            raise UsageError(f"{key} is a number, not {value!r}.")
     return Change(sampling=sampling, **rest)
 
 
