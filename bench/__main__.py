@@ -20,6 +20,9 @@ ROOMS = ("data", "llm", "sasrec")
 
 def main(names: list[str]) -> int:
     """Measure the named rooms, or all."""
+    if {"-h", "--help"} & set(names):
+        print(__doc__)
+        return 0
     unknown = set(names) - set(ROOMS)
     if unknown:
         print(f"bench: no room named {sorted(unknown)[0]!r}; rooms are {', '.join(ROOMS)}.", file=sys.stderr)

@@ -43,7 +43,10 @@ def list_(json_: bool = typer.Option(False, "--json", help="Print JSON.")) -> No
     table.add_row("facts", "generated", "", "questions; also facts:questions=500,seed=1")
     console = Console(soft_wrap=True)
     console.print(table)
-    searched = ", ".join(str(f) for f in settings.data_folders)
+    searched = ", ".join(
+        str(f) + ("" if f.is_dir() else " (a file, no folder)" if f.exists() else " (not there)")
+        for f in settings.data_folders
+    )
     console.print(f"\nSearched: {searched}. `whyrec data get` lists what can be downloaded.", style="dim")
 
 
