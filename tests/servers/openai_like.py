@@ -320,17 +320,13 @@ def _error(status: int, message: str) -> web.Response:
     return web.Response(status=status, body=body, content_type="application/json")
 
 
-def _id(word: str) -> int:
-    return int.from_bytes(hashlib.sha256(word.encode()).digest()[:3], "big")
-
-
 def _ids(text: str) -> list[int]:
-    return [_id(word) for word in text.split()]
+    return [int.from_bytes(hashlib.sha256(word.encode()).digest()[:3], "big") for word in text.split()]
 
 
 def _detokenized(body: Mapping[str, Any], template_end: str) -> dict[str, Any]:
     """Knows the words that its template ends with and nothing else."""
-    words = {_id(word): word for word in template_end.split()}
+    words = dict(zip(_ids(template_end), template_end.split(), strict=True))
     return {"prompt": " ".join(words.get(token, "?") for token in body["tokens"])}
 
 
