@@ -81,7 +81,7 @@ class Training:
             "fit": fitted,
             "items": str(self.items),
             "users": str(self.users),
-            "encode and map": asdict(self.how),
+            "encode and map": asdict(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
             "mask_seen": self.mask_seen,
         }
 

@@ -55,6 +55,13 @@ def test_random_tables_need_no_text(corpus: Corpus, tmp_path: Path) -> None:
     assert starting_tables(training, context(corpus, tmp_path), 1) == (None, None, {})
 
 
+def test_an_embedder_matters_only_where_texts_are_read():
+    other = replace(HOW, embedder="hashed:32")
+    for items, users, same in (("random", "none", True), ("random", "random", True), (CAPTION, "none", False)):
+        one, two = (Training("SASRec", SMALL, FIT, items=items, users=users, how=how) for how in (HOW, other))
+        assert (one.settings == two.settings) is same
+
+
 def test_items_start_from_their_texts_with_the_norm_asked_for(corpus: Corpus, tmp_path: Path) -> None:
     training = Training("SASRec", SMALL, FIT, items=CAPTION, how=replace(HOW, norm=0.5))
     items, users, note = starting_tables(training, context(corpus, tmp_path), 1)
