@@ -56,7 +56,7 @@ def test_random_tables_need_no_text(corpus: Corpus, tmp_path: Path) -> None:
 
 
 def test_an_embedder_matters_only_where_texts_are_read():
-    other = replace(HOW, embedder="hashed:32")
+    other = replace(HOW, embedder="hashed:48")
     for items, users, same in (("random", "none", True), ("random", "random", True), (CAPTION, "none", False)):
         one, two = (Training("SASRec", SMALL, FIT, items=items, users=users, how=how) for how in (HOW, other))
         assert (one.settings == two.settings) is same
