@@ -73,6 +73,9 @@ def grid(results: Results) -> Grid:
     return Grid(tuple(headings), tuple(tuple(r) for r in rows), frozenset(dim))
 
 
+_BESIDE = "Beside what was published (where data or protocol differ, compare the order, not the values)"
+
+
 def terminal(results: Results, width: int = 200) -> RenderableType:
     """The table, its footing and the verdicts, for a rich Console of this width.
 
@@ -93,7 +96,7 @@ def terminal(results: Results, width: int = 200) -> RenderableType:
         beside = [*range(cut), *range(len(made.headings) - published, len(made.headings))]
         printed = [i for i, row in enumerate(made.rows) if any(row[-published:])]
         means = Grid(made.headings, tuple(tuple(c.partition(" [")[0] for c in row) for row in made.rows), made.dim)
-        tables = [_rich(made.part(ours), title), _rich(means.part(beside, printed), "Beside what was published")]
+        tables = [_rich(made.part(ours), title), _rich(means.part(beside, printed), _BESIDE)]
     lines = [escape(line) for line in (*footing(results), *verdict_lines(results))]
     return Group(*tables, *lines)
 
