@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from evals.ablate import RESULTS, Ablated, Block, Overall, Pair, read
+from evals.ablate import RESULTS, Ablated, Block, Overall, Pair
 from evals.ablations import ABLATIONS, Ablation, ablation
 from evals.aggregate import Summary
+from evals.results import read_folder
 from evals.table import short
 
 PAGE = Path("docs/ablations.md")
@@ -28,7 +29,9 @@ worlds was looked at (`evals/ablations.py`); worlds 100 and above were pilots an
 Where every true reason says all there is to say, there is nothing to choose among them. Ablations called *-partial* and
 *-plain* give the method what it is for: true reasons that tell a part each, in words of their own, and steps of one
 purpose under one name (`simulated:1?reasons=partial`, `?paths=plain`, docs/decisions/0006). *-short* shows a part of
-each history only, so that an expert who sees another part may say something else.
+each history only, so that an expert who sees another part may say something else. They were made after the plain ones
+had come out undecided, for a reason that the diagnostics showed; 0006 has the plan, written before their worlds were
+looked at. So what they say is: under this premise the method does what it claims; and the plain ones: without it, not.
 
 How to read: every seed is another world with users of its own. Outcomes are over the users of a setting's worlds, with
 95 % intervals (bootstrap over users inside each world). A *gain* is method minus row, user by user, turned so that more
@@ -44,7 +47,7 @@ _WORDS = {"simulated:1": "reasons true", "simulated:0": "reasons never true", "s
 
 def ablations_page(folder: Path = RESULTS) -> str:
     """The page of all ablations in this folder, in the order they are declared."""
-    found = {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
+    found = read_folder(Ablated, folder, mark="blocks")
     shown = [(which, found[which.name]) for which in ABLATIONS if which.name in found]
     if not shown:
         return f"{_HEAD}\nNo ablation has been measured yet.\n"
@@ -71,7 +74,7 @@ def verdict(found: Ablated, llm: str, other: str) -> str:
     else:
         said = "; ".join(f"**{kind}** in {' and '.join(settings)}" for kind, settings in told.items())
     over = _over(found, llm, other)
-    return f"{found.method} against {other}: {said}. Over all worlds {_plus(over)}."
+    return f"{found.method} against {other}: {said}. Over all worlds {_plus(found, over)}."
 
 
 def placebo_verdict(found: Ablated) -> str:
@@ -101,8 +104,17 @@ def _overview(shown: Sequence[tuple[Ablation, Ablated]]) -> Iterator[str]:
             over = _over(found, which.true, other)
             wins = any(p.says == "contradicted" for b in found.blocks for p in b.pairs if p.other == found.placebo)
             cells = [says.get(setting, "") for setting in ("easy", "default", "hard")]
-            end = [_plus(over) if over else "", "wins" if wins else "wins nowhere"]
+            end = [_plus(found, over) if over else "", "wins" if wins else "wins nowhere"]
             yield _line([f"[{found.name}](#{found.name}): {found.method} against {other}", *cells, *end])
+    lost = [
+        f"{found.method} against {pair.other} ([{found.name}](#{found.name}), {block.setting}, `{block.llm}`)"
+        for which, found in shown
+        for block in found.blocks
+        for pair in block.pairs
+        if pair.says == "contradicted" and pair.other != found.placebo
+    ]
+    yield ""
+    yield f"**Contradicted** somewhere, with whatever reasons: {'; '.join(lost) if lost else 'none'}."
 
 
 def _section(which: Ablation, found: Ablated) -> Iterator[str]:
@@ -144,11 +156,14 @@ def _over(found: Ablated, llm: str, other: str) -> Overall | None:
     return next((o for o in found.overall if o.llm == llm and o.other == other), None)
 
 
-def _plus(over: Overall | None) -> str:
+def _plus(found: Ablated, over: Overall | None) -> str:
     if over is None:
         return ""
     g = over.gain
-    return f"{g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], p {_p(over.p)}, {over.agree} of {g.n} with a gain"
+    pairs = [pair for block in found.of(over.llm) for pair in block.pairs if pair.other == over.other]
+    ties = sum(not gain for pair in pairs for gain in pair.worlds)
+    same = f", {ties} the same" if ties else ""
+    return f"{g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], p {_p(over.p)}, {over.agree} of {g.n} with a gain{same}"
 
 
 def _gain(pair: Pair) -> str:

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from evals.aggregate import Summary, over_seeds
-from evals.dial import RESULTS, Curve, Dialled, Without, read
+from evals.dial import RESULTS, Curve, Dialled, Without
 from evals.dial_figure import draw
 from evals.dial_numbers import ALPHA, DRAWS, Beside, Slope
 from evals.dials import DIALS, Dial
+from evals.results import read_folder
 from evals.table import short
 
 PAGE, FIGURES = Path("docs/dial.md"), Path("docs/img")
@@ -55,7 +56,7 @@ def dial_page(folder: Path = RESULTS, figures: str = "img") -> str:
         folder: of the dials' files.
         figures: folder of the figures as seen from the page.
     """
-    found = {path.stem: read(path) for path in sorted(folder.glob("*.json"))}
+    found = read_folder(Dialled, folder, mark="levels")
     shown = [(which, one) for which in DIALS for one in found.values() if one.name == which.name]
     head = _HEAD.format(draws=DRAWS)
     if not shown:
@@ -71,8 +72,7 @@ def render(folder: Path = RESULTS, page: Path = PAGE, figures: Path = FIGURES) -
         The page's path.
     """
     known = {which.name: which for which in DIALS}
-    for path in sorted(folder.glob("*.json")):
-        one = read(path)
+    for one in read_folder(Dialled, folder, mark="levels").values():
         if one.name in known:
             draw(one, known[one.name].title, figures / _figure(one))
     page.parent.mkdir(parents=True, exist_ok=True)

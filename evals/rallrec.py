@@ -59,6 +59,9 @@ POOLS: Mapping[str, Mapping[str, str]] = {
 
 MERGING, INJECTION, RETRIEVAL = "merging by consistency helps", "an injected opinion helps", "retrieval helps thinking"
 THINKING, PLACEBO, EXPERT = "thinking helps", "placebos do not", "merging beats the expert"
+GUESSES = (
+    "extractive alone tells what is liked no better than chance, so its log loss is only how sure it happens to be"
+)
 BETTER = "better reasons help"
 SAYS = {
     THINKING: "paper 3.2: a reasoning model predicts better than a general one",
@@ -245,15 +248,18 @@ def _merged(pool: Pool, rows: CtrRows, *, merging: Merging, alpha: float, epsilo
 
 
 def _claims(llm: str) -> Iterator[Claim]:
-    def claim(name: str, better: str, worse: str) -> Claim:
-        return Claim(name, f"{better} @{llm}", f"{worse} @{llm}" if worse != "expert alone" else worse, "log_loss")
+    alone = GUESSES if llm == "extractive" else ""
 
-    yield claim(THINKING, "thinks, recent", "at once")
-    yield claim(RETRIEVAL, "thinks, retrieval", "thinks, recent")
+    def claim(name: str, better: str, worse: str, why: str = "") -> Claim:
+        other = f"{worse} @{llm}" if worse != "expert alone" else worse
+        return Claim(name, f"{better} @{llm}", other, "log_loss", uninformative=why)
+
+    yield claim(THINKING, "thinks, recent", "at once", alone)
+    yield claim(RETRIEVAL, "thinks, retrieval", "thinks, recent", alone)
     yield claim(INJECTION, "thinks, hinted", "thinks, retrieval")
     yield claim(INJECTION, "KP=1,CM=0", "KP=0,CM=0")
     yield claim(INJECTION, "KP=1,CM=1", "KP=0,CM=1")
-    yield claim(MERGING, "KP=0,CM=1", "KP=0,CM=0")
+    yield claim(MERGING, "KP=0,CM=1", "KP=0,CM=0", alone)
     yield claim(MERGING, "KP=1,CM=1", "KP=1,CM=0")
     yield claim(EXPERT, "KP=1,CM=1", "expert alone")
     yield claim(EXPERT, "KP=1,CM=1, chosen on valid", "expert alone")

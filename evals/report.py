@@ -28,10 +28,10 @@ Examples without an outcome are counted as unscored and enter no mean.
 
 def results_page(folder: Path) -> str:
     """The page of all tables in this folder, in the order of their names."""
-    found = [tables.read(path) for path in sorted(folder.glob("*.json"))]
+    found = tables.read_folder(tables.Results, folder, mark="experiment")
     if not found:
         return f"{_HEAD}\nNo table has been computed yet.\n"
-    return "\n".join([_HEAD, *(markdown(table) for table in found)])
+    return "\n".join([_HEAD, *(markdown(table) for table in found.values())])
 
 
 def render_results(folder: Path = Path("docs/results"), page: Path = Path("docs/results.md")) -> Path:

@@ -214,6 +214,28 @@ def read(path: Path) -> Results:
     return read_record(Results, path)
 
 
+def read_folder(kind: type[T], folder: Path, *, mark: str) -> dict[str, T]:
+    """The records of one kind in a folder, by file name without ending.
+
+    Args:
+        kind: of the records.
+        folder: may hold others, too: tables, ablations and dials.
+        mark: a field that only this kind has; objects without it are left out.
+
+    Raises:
+        UsageError: a file that is none of ours, or not whole.
+    """
+    found: dict[str, T] = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            inside = json.loads(path.read_bytes())
+        except ValueError:
+            inside = None
+        if not inside or not isinstance(inside, dict) or mark in inside:
+            found[path.stem] = read_record(kind, path)
+    return found
+
+
 def read_record(kind: type[T], path: Path) -> T:
     """What was written to a file of ours.
 

@@ -91,6 +91,8 @@ class Session:
         notes = {shown_name(need, among=made): _sentence(self.artefacts.note(need)) for need in made}
         if self.options.mask_seen and isinstance(self.corpus, Corpus):
             notes |= _repeats(self.corpus)
+        if self.options.users and isinstance(self.corpus, Corpus) and not self.experiment.name.startswith("rallrec."):
+            notes |= _first_users(self.corpus, self.options.users)
         return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
 
     def expected_seconds(self, jobs: Sequence[Job]) -> float | None:
@@ -124,6 +126,19 @@ def _sentence(note: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{name} {value:,}" if isinstance(value, int) else f"{name} {value}" for name, value in note.items()
     )
+
+
+def _first_users(corpus: Corpus, users: int) -> dict[str, str]:
+    """A note that the first users of a file are no random draw, where not all are measured."""
+    view = SplitView(corpus, "test")
+    if users >= len(view.users):
+        return {}
+    events = [len(view.history(int(u))) for u in view.users]
+    return {
+        "users": f"the first {users:,} of {len(events):,} as the file lists them, no random draw: "
+        f"{sum(events[:users]) / users:.1f} events of history on average, all users {sum(events) / len(events):.1f}; "
+        "numbers of tables over other users cannot be held against these, only rows of this one"
+    }
 
 
 def _repeats(corpus: Corpus) -> dict[str, str]:

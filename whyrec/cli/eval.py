@@ -43,7 +43,12 @@ def command(
     embedder: str = typer.Option("lsa", help="lsa[:WIDTH], hf:FOLDER, openai:MODEL[@URL] or hashed."),
     mapping: str = typer.Option("pca", "--map", help="To the recommender's width: pca, truncate or random."),
     norm: float = typer.Option(1.0, min=0.001, help="Length of table rows that start from text."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Workflows see the first N users of the split."),
+    users: int | None = typer.Option(
+        None,
+        "--users",
+        min=1,
+        help="Measure the first N users of the split; what a thought space learns from is not cut.",
+    ),
     space: list[str] = typer.Option([], help="Folder of a saved thought space that chooses rationales; repeatable."),
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),

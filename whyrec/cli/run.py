@@ -202,8 +202,9 @@ def expectation(job: Job, expected: Estimate) -> str:
     return (
         f"{job.flow.name} over {job.identity.data} by {asked_of(job)}: {expected.examples} examples{before}, "
         f"about {expected.calls} calls (at most {expected.most}), about {expected.tokens_in} tokens in and "
-        f"{expected.tokens_out} out, {price}, about {span(expected.seconds)} ({expected.basis}; tokens from "
-        f"{expected.sampled} sampled examples)."
+        f"{expected.tokens_out} out, {price}, about {span(expected.seconds)} ({expected.basis}; "
+        f"calls and tokens as {expected.sampled} sampled examples take with answers of `extractive`: a model that says "
+        f"more takes more)."
     )
 
 

@@ -218,6 +218,7 @@ def _table(rows: list[tuple[Template, dict[str, Any]]]) -> None:
     from rich.table import Table
 
     table = Table("template", "kind", "recall@20 on fresh users", "steps", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True  # its names are typed again
     for template, kept in rows:
         found = _numbers(template, kept)
         table.add_row(escape(template.name), template.kind, _quality(found), escape(str(template)))
