@@ -31,7 +31,13 @@ def results_page(folder: Path) -> str:
     found = tables.read_folder(tables.Results, folder, mark="experiment")
     if not found:
         return f"{_HEAD}\nNo table has been computed yet.\n"
-    return "\n".join([_HEAD, *(markdown(table) for table in found.values())])
+    return "\n".join([_HEAD, *(markdown(table) + _pictures(table, folder.parent) for table in found.values())])
+
+
+def _pictures(table: tables.Results, docs: Path) -> str:
+    """The pictures of a table that are kept beside the page: img/TABLE.*.png."""
+    found = sorted((docs / "img").glob(f"{table.slug}.*.png"))
+    return "".join(f"\n![{table.title}, {table.data.name}](img/{path.name})\n" for path in found)
 
 
 def render_results(folder: Path = Path("docs/results"), page: Path = Path("docs/results.md")) -> Path:
