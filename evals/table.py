@@ -10,6 +10,7 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from evals.aggregate import LEVEL, Summary
@@ -155,8 +156,7 @@ def as_csv(results: Results) -> str:
         for m in results.metrics:
             line += _csv_of(row, m, list(results.columns))
         for m in results.measures:
-            told = [run.measures[m] for run in row.runs if m in run.measures]
-            line += [told[0].mean, told[0].low, told[0].high] if len(told) == 1 else [_measured(row, m), "", ""]
+            line += _over_runs(row, m) or ("", "", "")
         writer.writerow(line)
     return out.getvalue()
 
@@ -170,6 +170,8 @@ def footing(results: Results) -> list[str]:
     lines += [f"[{LEVEL:.0%}]: percentile bootstrap over {unit}{mean}."]
     if several:
         lines += ["Over seeds: Student's t interval over the seeds' means, the noise of training."]
+    if several and results.measures:
+        lines += [f"{', '.join(results.measures)}: the ends of an interval are the means of the seeds' ends."]
     if base:
         lines += [f"Δ (p): against {', '.join(base)}; paired permutation test over {unit}, not adjusted."]
     lines += [f"{column}: published, {results.columns[column]}." for column in _shown_columns(results)]
@@ -246,11 +248,17 @@ def _interval(summary: Summary) -> str:
 
 
 def _measured(row: Row, name: str) -> str:
-    """A measure with its interval; of several seeds the mean alone, "" where the cell does not tell it."""
+    """A measure with its interval; "" where the cell does not tell it."""
+    found = _over_runs(row, name)
+    return "{} [{}, {}]".format(*map(number, found)) if found else ""
+
+
+def _over_runs(row: Row, name: str) -> tuple[float, float, float] | None:
+    """A measure and the ends of its interval, means over the seeds."""
     told = [run.measures[name] for run in row.runs if name in run.measures]
-    if len(told) == 1:
-        return _interval(told[0])
-    return number(sum(one.mean for one in told) / len(told)) if told else ""
+    if not told:
+        return None
+    return fmean(one.mean for one in told), fmean(one.low for one in told), fmean(one.high for one in told)
 
 
 def _delta(found: Difference | None) -> str:
