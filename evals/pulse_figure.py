@@ -113,7 +113,6 @@ def _measured(context: Context, seed: int, *, asked: Asked, options: Options, wh
             )
             path = options.cache.parent / "figures" / name
             about["picture"] = draw(before, shown, path, title=title).name
-            context.say(f"drew {path}")
     return Told(shown.rankings(), about=about, measures=shown.measures(seed))
 
 

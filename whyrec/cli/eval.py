@@ -96,6 +96,10 @@ def _main(given: dict[str, Any]) -> None:
 
     console.print(terminal(table, console.width))
     render_results(results, results.parent / "results.md")
+    for picture in sorted(
+        {str(run.about["picture"]) for row in table.rows.values() for run in row.runs if "picture" in run.about}
+    ):
+        console.print(f"[dim]drawn: {settings.home / 'figures' / picture}[/dim]")
     for path in _written(table, given["out"], [writer for writer in WRITERS if given[writer]]):
         console.print(f"[dim]wrote {path}[/dim]")
     _believable(console, session, table)
