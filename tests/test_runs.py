@@ -312,7 +312,7 @@ def test_list_open_and_remove(tmp_path: Path) -> None:
     reader = open_run(tmp_path, "g.a")
     assert reader.id == listed[1].id and reader.folder == tmp_path / "runs" / reader.id
     reader.close()
-    with pytest.raises(UnknownNameError, match=r"no run named 'g'.*g\.a-d-.*g\.b-d-"):
+    with pytest.raises(UsageError, match=r"'g' is the beginning of 2 runs: g\.a-d-.*g\.b-d-"):
         open_run(tmp_path, "g")
     with pytest.raises(UnknownNameError, match="no run named 'nope'"):
         remove_run(tmp_path, "nope")
