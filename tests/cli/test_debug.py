@@ -53,6 +53,9 @@ def test_what_is_missing_or_misspelt_is_said():
     with pytest.raises(UnknownNameError, match="example named 'u99'"):
         whyrec(*START, "--user", "u99")
     assert "There are no sessions" in whyrec("debug"), "a session that never began is not one"
+    with pytest.raises(UnknownNameError, match="nope"):
+        whyrec(*START, "--user", "u3", "--before", "nope")
+    assert "There are no sessions" in whyrec("debug"), "nor is one that cannot begin"
     with pytest.raises(UnknownNameError, match="debugging session named '7'"):
         whyrec("debug", "7")
     whyrec(*START, "--user", "u3")

@@ -166,3 +166,8 @@ def test_the_question_is_asked_at_a_terminal(monkeypatch):
     monkeypatch.setattr(asking.typer, "confirm", lambda question: False)
     with pytest.raises(asking.typer.Exit):
         run._ask(expected, 50, yes=False)
+
+
+def test_another_seed_takes_no_longer():
+    told = whyrec("run", "cot_rec.preference", "--data", "world:users=12,items=80", "--seed", "9999", "--yes")
+    assert "= 12 done" in told

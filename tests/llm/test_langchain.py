@@ -115,6 +115,13 @@ async def test_any_chat_model_object_works_and_blocks_are_read() -> None:
         await model.complete(Request(ASK.messages, top_logprobs=2))
 
 
+async def test_a_key_in_the_name_is_in_no_answer() -> None:
+    said = GenericFakeChatModel(messages=iter([AIMessage("yes")]))
+    name = "langchain:openai:tiny?api_key=sk-verysecretkey123"
+    (reply,) = await LangChainModel(said, name=name).complete(Request((Message("user", "?"),)))
+    assert "verysecret" not in reply.model and "[secret]" in reply.model
+
+
 def test_what_langchain_cannot_open_is_explained() -> None:
     for rest, words in (
         ("gpt-4o", "provider and a model"),

@@ -83,6 +83,9 @@ def test_budgets_and_typos_refuse(made):
     assert "BudgetSpent" in spent.said[0].error
     with pytest.raises(UsageError, match="is nowhere in the messages"):
         again(made, bench.Change(replaced=(("no such sentence", "x"),)))
+    for wrong in ("temperature=nan", "temperature=-3", "top_p=7", "max_tokens=-1", "max_tokens=0", "seed=-1"):
+        with pytest.raises(UsageError, match="is a number"):
+            bench.read_change([wrong])
     with pytest.raises(UnknownNameError, match="Did you mean 'temperature'"):
         bench.read_change(["temprature=1"])
     with pytest.raises(UsageError, match="is a number"):

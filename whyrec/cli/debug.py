@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from whyrec.errors import UsageError
+from whyrec.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from graphs.debug import Moment
@@ -54,7 +54,11 @@ def _debug(given: dict[str, Any]) -> None:
         return
     if not what.isdecimal():
         session = Debugging.new(_subject(given), settings, budget)
-        moments = session.start(before=given["before"])
+        try:
+            moments = session.start(before=given["before"])
+        except (UsageError, UnknownNameError):
+            session.drop()
+            raise
     else:
         session = Debugging.open(int(what), settings, budget)
         moments = session.moments()

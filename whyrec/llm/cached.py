@@ -24,6 +24,7 @@ from whyrec.llm.cache_file import CacheFile
 from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores, Usage
 from whyrec.llm.wrapper import Wrapper
 from whyrec.runs.reading import read_logprobs
+from whyrec.runs.redact import redact
 
 T = TypeVar("T")
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode  # ASCII, for digests
@@ -131,6 +132,7 @@ class Cached(Wrapper):
         super().__init__(inner)
         self._file, self._digests = file, digests or Digests()
         self._model = _encode([self.name, self.revision]).encode("ascii")
+        self._shown = redact(self.name)
         self._flights: dict[bytes, _Flight[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -242,7 +244,7 @@ class Cached(Wrapper):
                 values[key] = answer
                 text = stored(answer)
                 if text is not None:
-                    self._file.put(key, self.name, text)
+                    self._file.put(key, self._shown, text)
             landed = True
         except Exception as error:
             failure = error

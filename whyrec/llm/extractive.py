@@ -33,6 +33,8 @@ REVISION: Final = "1"  # part of every cache key: raise it whenever an answer ma
 PREFIX_REVISION: Final = "2"  # the same for answers that go on with an assistant's turn, which others do not depend on
 _SHARPNESS: Final = 8.0  # log-odds between an option that is everything shown and one that is nothing of it
 _FEW: Final = 12  # variants tried per sample before an answer may repeat
+_FAR: Final = 1_000  # samples from here on are those of a seed: some of the best answers again, in another order
+_FEW_FAR: Final = 13
 
 
 class Extractive:
@@ -47,12 +49,13 @@ class Extractive:
         reading = read(request)
         if choices_of(request.format) or _letters(request, reading):
             reading = after(reading, request.prefix)
-        texts = best_answers(lambda v: self._answer(request, reading, v), max(request.samples, default=0) + 1)
+        places = {sample: sample if sample < _FAR else sample % _FEW_FAR for sample in request.samples}
+        texts = best_answers(lambda v: self._answer(request, reading, v), max(places.values(), default=0) + 1)
         prompt = sum(map(count_tokens, (m.content for m in request.messages)))
         shown = self._logprobs(request, reading) if request.top_logprobs else None
         replies = []
         for place, sample in enumerate(request.samples):
-            text, finish = cut(texts[sample], request)
+            text, finish = cut(texts[places[sample]], request)
             usage = Usage(0 if place else prompt, count_tokens(text))
             logprobs = () if shown is None else shown(text)
             replies.append(

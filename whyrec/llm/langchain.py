@@ -38,6 +38,7 @@ from whyrec.llm.model import (
 from whyrec.llm.openai_errors import retry_after
 from whyrec.llm.reasoning import split_reasoning
 from whyrec.llm.together import together
+from whyrec.runs.redact import redact
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class LangChainModel:
             raise self._error(error) from None
         seconds = time.perf_counter() - start
         replies = [_reply(m, sample) for m, sample in zip(answers, request.samples, strict=True)]
-        return [replace(reply, service_s=seconds, model=reply.model or self.name, cost=None) for reply in replies]
+        return [
+            replace(reply, service_s=seconds, model=reply.model or redact(self.name), cost=None) for reply in replies
+        ]
 
     async def _answers(self, request: Request) -> list[AIMessage]:
         messages = [_ROLES[message.role](message.content) for message in request.messages]

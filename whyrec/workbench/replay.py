@@ -27,6 +27,7 @@ from whyrec.workbench.asked import Asked, asked
 
 FILE_NAME = "replays.sqlite"
 _SAMPLING = {"temperature": float, "top_p": float, "max_tokens": int, "seed": int}
+_RANGES = {"temperature": (0, 10), "top_p": (0, 1), "max_tokens": (1, math.inf), "seed": (0, math.inf)}
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,14 @@ def read_change(pairs: Sequence[str], **rest: Any) -> Change:
             sampling[key] = _SAMPLING[key](value)
         except ValueError:
             sampling[key] = math.nan
-        if not math.isfinite(sampling[key]):
-            raise UsageError(f"{key} is a number, not {value!r}.")
+        low, high = _RANGES[key]
+        if not low <= sampling[key] <= high:
+            raise UsageError(f"{key} is a number {_told(low, high)}, not {value!r}.")
     return Change(sampling=sampling, **rest)
+
+
+def _told(low: float, high: float) -> str:
+    return f"of at least {low}" if math.isinf(high) else f"from {low} to {high}"
 
 
 def changed(found: Asked, change: Change) -> Request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -111,6 +112,10 @@ class Debugging:
         """Run the example up to the first node of `before`, or its end."""
         state = self._job.inputs.state(self._index(self.subject.example))
         return self._do(lambda session: session.start(state, before=before))
+
+    def drop(self) -> None:
+        """Forget the session and all its states."""
+        shutil.rmtree(self._file.parent)
 
     def go(self, number: int, *, change: Mapping[str, Any] | None = None, before: Sequence[str] = ()) -> list[Moment]:
         """Go on from a state, changed or not; errors as `graphs.debug.Session.go`."""
