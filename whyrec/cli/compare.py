@@ -149,7 +149,7 @@ def _table(found: Comparison) -> Table:
         for number in range(1, len(found.arms)):
             cells += row.tested(number)
         name = f"{row.name}{' ↓' if row.better == 'lower' and row.outcome else ''}"
-        table.add_row(Text(name, style="bold" if row.outcome else ""), *map(Text, cells))
+        table.add_row(Text(name, style="bold" if row.outcome and row.better else ""), *map(Text, cells))
     return table
 
 

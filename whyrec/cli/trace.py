@@ -180,7 +180,7 @@ def _ls(given: dict[str, Any]) -> None:
                 typer.echo(as_json(found, lines) if output == "json" else as_csv(lines), nl=False)
                 return
             if not lines:
-                _nothing(console, found.id, calls.near(wanted), wanted)
+                _nothing(console, found.id, calls.near(wanted), wanted, offset)
             console.print(as_table(found, lines, console.width))
             total = calls.count(wanted)
     finally:
@@ -211,10 +211,14 @@ def _console() -> Console:
     return console
 
 
-def _nothing(console: Console, run: str, near: list[str], wanted: Any) -> NoReturn:
+def _nothing(console: Console, run: str, near: list[str], wanted: Any, offset: int) -> NoReturn:
     """Say that nothing was found, and what there is instead."""
-    console.print(f"No call of {run} meets all of that.", markup=False)
+    beyond = f", or none beyond the first {offset:,}" if offset else ""
+    console.print(f"No call of {run} meets all of that{beyond}.", markup=False)
     if near:
         column = next(name for name in ("example", "user", "item") if getattr(wanted, name))
-        console.print(f"Its nearest {column}s: {', '.join(near)}", markup=False)
+        if (given := getattr(wanted, column)) in near:
+            console.print(f"It has calls for the {column} {given}, but none that meets the rest.", markup=False)
+        else:
+            console.print(f"Its nearest {column}s: {', '.join(near)}", markup=False)
     raise typer.Exit(1)

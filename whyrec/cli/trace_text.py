@@ -181,11 +181,16 @@ def of_replay(found: Asked, again: Replayed, *, colour: bool) -> RenderableType:
     pieces = compare(as_text(found.request.messages), as_text(again.messages))
     if any(piece.kind != "same" for piece in pieces):
         parts += [_rule("messages, changed"), Padding(marked(pieces, colour=colour), (0, 2))]
+    else:
+        parts += [Text("The messages are the same.", "dim")]
+    if sampling := again.change.get("sampling"):
+        parts += [Text("Sampled with " + ", ".join(f"{name} {value}" for name, value in sampling.items()), "dim")]
     table = Table("", f"then: {call['model']}", *[f"now: {again.model}"] * len(again.said), box=None, show_lines=True)
     answers = [said.error or said.text for said in again.said]
     table.add_row("answer", plain(call["error"] or call["answer"]), *map(plain, answers))
     if call["reasoning"] or any(said.reasoning for said in again.said):
         table.add_row("reasoning", plain(call["reasoning"]), *[plain(said.reasoning) for said in again.said])
+    table.add_row("ended by", call["error_kind"] or call["finish"], *[said.finish or "error" for said in again.said])
     tokens = [f"{said.tokens_in}→{said.tokens_out}" for said in again.said]
     table.add_row("tokens", f"{call['tokens_in']}→{call['tokens_out']}", *tokens)
     table.add_row("seconds", f"{call['service_s']:.2f}", *[f"{said.seconds:.2f}" for said in again.said])
