@@ -85,7 +85,8 @@ def _static(request: Request) -> Response:
 
 
 def _said(request: Request, status: int, title: str, said: str) -> Response:
-    return site_of(request).page(request, "error.html", status=status, title=title, said=said, sent=request.method == "POST")
+    sent = request.method == "POST"
+    return site_of(request).page(request, "error.html", status=status, title=title, said=said, sent=sent)
 
 
 def _unknown(request: Request, error: Exception) -> Response:
