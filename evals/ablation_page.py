@@ -31,7 +31,7 @@ Where every true reason says all there is to say, there is nothing to choose amo
 purpose under one name (`simulated:1?reasons=partial`, `?paths=plain`, docs/decisions/0006). *-short* shows a part of
 each history only, so that an expert who sees another part may say something else. They were made after the plain ones
 had come out undecided, for a reason that the diagnostics showed; 0006 has the plan, written before their worlds were
-looked at. So what they say is: under this premise the method does what it claims; and the plain ones: without it, not.
+looked at. So what they say is: under this premise the method does what it claims; without it, that could not be shown.
 
 How to read: every seed is another world with users of its own. Outcomes are over the users of a setting's worlds, with
 95 % intervals (bootstrap over users inside each world). A *gain* is method minus row, user by user, turned so that more

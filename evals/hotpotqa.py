@@ -36,7 +36,7 @@ _MODES = {
     "ReAct+CoT": ("react_cot", "ReAct+CoT"),
 }
 BEST = "best rationale"
-UNFINISHED = "extractive ends no search by itself, so Act gives no answers at all"
+UNFINISHED = "extractive hardly ends a search by itself, so Act gives hardly any answers"
 RANDOM, COSINE, SPACE = f"{BEST}, at random", f"{BEST}, plain cosine", f"{BEST}, thought space"
 
 HELPS, CHOOSING, TRAINED = "the best rationale helps", "choosing helps", "the space helps"

@@ -59,9 +59,7 @@ POOLS: Mapping[str, Mapping[str, str]] = {
 
 MERGING, INJECTION, RETRIEVAL = "merging by consistency helps", "an injected opinion helps", "retrieval helps thinking"
 THINKING, PLACEBO, EXPERT = "thinking helps", "placebos do not", "merging beats the expert"
-GUESSES = (
-    "extractive alone tells what is liked no better than chance, so its log loss is only how sure it happens to be"
-)
+GUESSES = "extractive says yes or no by how alike texts are, so its log loss is how sure it happens to be"
 BETTER = "better reasons help"
 SAYS = {
     THINKING: "paper 3.2: a reasoning model predicts better than a general one",

@@ -15,6 +15,7 @@ from evals import results as tables
 from evals.artefacts import Artefacts, Asked, Need
 from evals.evaluate import Job, Place
 from evals.experiment import Cell, Context
+from evals.metrics import metric
 from evals.registry import Options, build
 from evals.results import CellRun, Results
 from rec_models.fit import check_device
@@ -91,7 +92,8 @@ class Session:
         notes = {shown_name(need, among=made): _sentence(self.artefacts.note(need)) for need in made}
         if self.options.mask_seen and isinstance(self.corpus, Corpus):
             notes |= _repeats(self.corpus)
-        if self.options.users and isinstance(self.corpus, Corpus) and not self.experiment.name.startswith("rallrec."):
+        of_users = metric(self.experiment.metrics[0]).examples == "users"
+        if self.options.users and isinstance(self.corpus, Corpus) and of_users:
             notes |= _first_users(self.corpus, self.options.users)
         return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
 

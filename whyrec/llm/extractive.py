@@ -33,7 +33,8 @@ REVISION: Final = "1"  # part of every cache key: raise it whenever an answer ma
 PREFIX_REVISION: Final = "2"  # the same for answers that go on with an assistant's turn, which others do not depend on
 _SHARPNESS: Final = 8.0  # log-odds between an option that is everything shown and one that is nothing of it
 _FEW: Final = 12  # variants tried per sample before an answer may repeat
-_FAR: Final = 1_000  # samples from here on are those of a seed: some of the best answers again, in another order
+# Samples of a seed begin far out, where counting one by one would not end: the few best again, in another order.
+_FAR: Final = 1_000
 _FEW_FAR: Final = 13
 
 

@@ -23,10 +23,12 @@ def find_run(home: Path, name: str = LATEST) -> RunReader:
     if name not in ("", LATEST):
         return open_run(home, name)
     found: tuple[float, str] | None = None
+    damaged: UsageError | None = None
     for run_id in run_ids(home):
         try:
             run = open_run(home, run_id)
-        except UsageError:  # a damaged file is none that was meant
+        except UsageError as error:  # a damaged file hides no other
+            damaged = error
             continue
         try:
             started = float(run.info()["started_at"])
@@ -34,7 +36,7 @@ def find_run(home: Path, name: str = LATEST) -> RunReader:
             run.close()
         found = max(found, (started, run_id)) if found else (started, run_id)
     if found is None:
-        raise UsageError(f"There are no runs in {home}. Start one with `whyrec run`.")
+        raise damaged or UsageError(f"There are no runs in {home}. Start one with `whyrec run`.")
     return open_run(home, found[1])
 
 
