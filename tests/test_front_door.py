@@ -33,29 +33,53 @@ def complaint(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
-def test_help_names_every_noun_and_loads_nothing_heavy() -> None:
+def loaded_by(*arguments: str, **environment: str) -> tuple[str, set[str]]:
+    """What a command prints, and the modules that it imported."""
+    code = (
+        f"import sys, json; sys.argv = ['whyrec', *{arguments!r}]\n"
+        "from whyrec.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit as e: assert not e.code\n"
+        "print('MODULES ' + json.dumps(sorted(sys.modules)))"
+    )
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, json; sys.argv = ['whyrec', '--help']\n"
-            "from whyrec.__main__ import main\n"
-            "try: main()\n"
-            "except SystemExit as e: assert not e.code\n"
-            "print('MODULES ' + json.dumps(sorted(sys.modules)))",
-        ],
+        [sys.executable, "-c", code],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env={**os.environ, "COLUMNS": "120"},
+        env={**os.environ, "COLUMNS": "120", **environment},
         check=True,
     )
     shown, _, modules = done.stdout.partition("MODULES ")
+    return shown, set(json.loads(modules))
+
+
+def test_help_names_every_noun_and_loads_nothing_heavy() -> None:
+    shown, modules = loaded_by("--help")
     for noun in ("data", "llm", "prompts", "run", "runs", "eval", "search", "demo"):
         assert f" {noun} " in shown
-    loaded = {m.partition(".")[0] for m in json.loads(modules)}
     heavy = {"torch", "langgraph", "chromadb", "polars", "sklearn", "langchain", "pydantic", "numpy", "aiohttp"}
-    assert not loaded & heavy
+    assert not {m.partition(".")[0] for m in modules} & heavy
+
+
+def test_a_list_of_calls_loads_what_it_needs(tmp_path: Path) -> None:
+    ran = whyrec("run", "cot_rec.preference", "--data", "world:users=40", "--users", "2", WHYREC_HOME=str(tmp_path))
+    assert ran.returncode == 0, ran.stderr
+    shown, modules = loaded_by("trace", "ls", "latest", WHYREC_HOME=str(tmp_path))
+    assert "cot_rec.preference" in shown
+    heavy = {
+        "asyncio",
+        "tenacity",
+        "filelock",
+        "pydantic_settings",
+        "langgraph",
+        "polars",
+        "numpy",
+        "aiohttp",
+        "jinja2",
+    }
+    assert not modules & heavy
+    assert not {m for m in modules if m.startswith("whyrec.cli.")} - {"whyrec.cli.trace", "whyrec.cli.trace_text"}
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ package may own one of them; `openai-agents` installs `agents`. Better one sente
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib.util
 import os
 import sys
@@ -50,6 +52,7 @@ def main() -> None:
 
     Exit codes: 0 all done, 1 some examples failed, 2 usage or environment, 130 interrupted.
     """
+    atexit.register(gc.freeze)  # looking for garbage in what ends anyway took a sixth of a short command
     if complaint := foreign_floor():
         print(f"whyrec: {complaint}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2)
@@ -57,7 +60,7 @@ def main() -> None:
     from whyrec.errors import LeakageError, UnknownNameError, UsageError
 
     try:
-        build()()
+        build("".join(sys.argv[1:2]))()
     except (UsageError, UnknownNameError, LeakageError, OSError) as error:
         if os.environ.get("WHYREC_DEBUG"):
             raise

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, Final
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from whyrec.errors import UsageError
 
+_PREFIX: Final = "WHYREC_"
+_FILE: Final = Path("whyrec.toml")
+_OTHERS: Final = frozenset({"debug"})  # read elsewhere, before there are settings
 
-class Settings(BaseSettings):
+
+class Settings(BaseModel):
     """Read once at the front door and passed down; nothing in whyrec keeps a global copy.
 
     Attributes:
@@ -29,10 +27,10 @@ class Settings(BaseSettings):
         concurrency: examples in flight at once.
     """
 
-    model_config = SettingsConfigDict(env_prefix="WHYREC_", toml_file="whyrec.toml", extra="forbid")
+    model_config = ConfigDict(extra="forbid", validate_default=True)
 
     home: Path = Field(default_factory=lambda: Path.home() / ".whyrec")
-    data: Annotated[tuple[Path, ...], NoDecode] = (Path("data"),)
+    data: tuple[Path, ...] = (Path("data"),)
     llm: str = "extractive"
     ask_above: int = Field(default=10_000, ge=0)
     concurrency: int = Field(default=64, ge=1, le=4096)
@@ -42,22 +40,15 @@ class Settings(BaseSettings):
     def _split_path(cls, value: Any) -> Any:
         return tuple(Path(p) for p in value.split(os.pathsep) if p) if isinstance(value, str) else value
 
+    @field_validator("data")
+    @classmethod
+    def _expand_each(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(path.expanduser() for path in value)
+
     @field_validator("home")
     @classmethod
     def _expand(cls, value: Path) -> Path:
         return value.expanduser().absolute()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Argument, then environment, then whyrec.toml in the working directory."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
     def data_folders(self) -> tuple[Path, ...]:
@@ -69,14 +60,41 @@ def read_settings(**explicit: Any) -> Settings:
     """Settings with the given values on top; None means not given.
 
     Raises:
-        UsageError: a WHYREC_* variable or a line of whyrec.toml has a wrong name or value.
+        UsageError: a WHYREC_* variable or a line of whyrec.toml has a wrong name or value, or the file is no TOML.
     """
+    given = {name: (value, "the command") for name, value in explicit.items() if value is not None}
+    said = _from_file() | _from_environment() | given
     try:
-        return Settings(**{k: v for k, v in explicit.items() if v is not None})
+        return Settings(**{name: value for name, (value, _) in said.items()})
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"]) or "settings"
-        raise UsageError(
-            f"The setting {where!r} (from WHYREC_{where.upper()} or whyrec.toml) is not usable: {first['msg']}. "
-            f"Settings are: {', '.join(Settings.model_fields)}."
-        ) from None
+        name = str(first["loc"][0])
+        raise UsageError(_complaint(name, said[name][1], first["msg"])) from None
+
+
+def _from_environment() -> dict[str, tuple[Any, str]]:
+    """Name -> (value, where it stands), of the variables that begin like ours and hold something."""
+    ours = {key: key[len(_PREFIX) :].lower() for key, value in os.environ.items() if value and key.startswith(_PREFIX)}
+    return {name: (os.environ[key], f"the variable {key}") for key, name in ours.items() if name not in _OTHERS}
+
+
+def _from_file() -> dict[str, tuple[Any, str]]:
+    """Name -> (value, where it stands), of whyrec.toml in the working directory."""
+    if not _FILE.exists():
+        return {}
+    import tomllib
+
+    try:
+        with _FILE.open("rb") as file:
+            read = tomllib.load(file)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{_FILE.absolute()} is not valid TOML: {error}. Mend it, or move it away.") from None
+    return {name: (value, str(_FILE.absolute())) for name, value in read.items()}
+
+
+def _complaint(name: str, where: str, why: str) -> str:
+    if name in Settings.model_fields:
+        return f"The setting {name!r} from {where} is not usable: {why}."
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    return f"There is no setting {name!r} (from {where}).{meant} Settings are: {', '.join(Settings.model_fields)}."

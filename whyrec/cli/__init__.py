@@ -37,8 +37,11 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-def build() -> typer.Typer:
-    """The whole command tree. Each module of this package imports only typer and the standard library at its top."""
+def build(only: str = "") -> typer.Typer:
+    """The command tree, or, where `only` is one of its nouns, the root with that one: what a call of it needs.
+
+    Each module of this package imports only typer and the standard library at its top.
+    """
     app = typer.Typer(
         name="whyrec",
         help="Turn histories into reasons, reasons into better rankings, and measure whether they are better.",
@@ -54,7 +57,7 @@ def build() -> typer.Typer:
     ) -> None:
         """Hold the options of `whyrec` itself."""
 
-    for noun, kind in _NOUNS.items():
+    for noun, kind in {only: _NOUNS[only]}.items() if only in _NOUNS else _NOUNS.items():
         module = importlib.import_module(f"whyrec.cli.{noun}")
         if kind == "app":
             app.add_typer(module.app, name=noun)

@@ -13,9 +13,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Any, Literal
 
 from whyrec import __version__
 from whyrec.errors import LockedError, UsageError
@@ -25,6 +23,9 @@ from whyrec.runs.redact import redact
 from whyrec.runs.rows import CallRecord, Counts, Result, pack
 from whyrec.runs.schema import MIGRATIONS, Batch, call_row, write_batches
 from whyrec.sqlite import BatchedWriter, Row, connect, is_full, make_folder, migrate, no_space
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 LOCK_NAME = "writer.lock"
 State = Literal["running", "done", "failed", "interrupted", "stopped"]
@@ -195,6 +196,8 @@ def lock_run(folder: Path) -> FileLock:
         LockedError: another process, or this one, holds it.
         UsageError: the lock file cannot be made.
     """
+    from filelock import FileLock, Timeout  # a reader needs none
+
     lock = FileLock(folder / LOCK_NAME, timeout=0, thread_local=False)
     try:
         lock.acquire()

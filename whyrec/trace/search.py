@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from filelock import FileLock
-
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 from whyrec.runs.rows import unpack
@@ -80,6 +78,8 @@ class TextIndex:
             UsageError: the folder cannot be written, or there is no space.
         """
         try:
+            from filelock import FileLock  # searching needs none
+
             with FileLock(f"{self._path}.lock"):
                 return self._grow(progress)
         except OSError as error:
