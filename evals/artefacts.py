@@ -18,6 +18,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from whyrec.data import text
 from whyrec.data.corpus import Corpus
+from whyrec.data.some import HowMany, named
 from whyrec.runs import Result
 
 What = Literal["caption", "upstream", "description", "preference"]
@@ -75,13 +76,13 @@ class Asked:
         llm: the model's name.
         options: the workflow's options as typed on a command line; one that names an earlier run may be that run's own
             `Asked`, which is then run first and named by its id.
-        users: at most this many users, the first of the split; None for all of them.
+        users: at most this many users of the split: the first ones, or `Drawn`; None for all of them.
     """
 
     graph: str
     llm: str
     options: tuple[tuple[str, str | Asked], ...] = ()
-    users: int | None = None
+    users: HowMany = None
 
     def __str__(self) -> str:
         return self._told(str)
@@ -95,7 +96,7 @@ class Asked:
         options = [
             f"{name}=({tell(value)})" if isinstance(value, Asked) else f"{name}={value}" for name, value in self.options
         ]
-        users = [] if self.users is None else [f"users={self.users}"]
+        users = [] if self.users is None else [f"users={named(self.users)}"]
         return " ".join([f"{self.graph}@{self.llm}", *options, *users])
 
 

@@ -28,6 +28,7 @@ from evals.published import Published, published
 from evals.registry import Options
 from evals.training import popularity as most_popular
 from whyrec.data.corpus import Corpus
+from whyrec.data.some import in_words, named, only
 from whyrec.data.split import SplitView
 from whyrec.records import Failure, Outcome, Ranking
 from whyrec.runs import Result
@@ -113,9 +114,9 @@ def _popularity(options: Options) -> Cell:
     whole = most_popular()
 
     def cell(context: Context, seed: int) -> Told:
-        return Told(whole(context, seed).test[: options.users])
+        return Told(only(whole(context, seed).test, SplitView(context.corpus, "test").users, options.users))
 
-    return Cell("popularity", cell, settings={"users": options.users}, anchor=True, seeded=False)
+    return Cell("popularity", cell, settings={"users": named(options.users)}, anchor=True, seeded=False)
 
 
 def _rows(retriever: str, writer: str, options: Options) -> Iterator[Cell]:
@@ -305,12 +306,11 @@ def _column(row: Published) -> str:
 
 
 def _protocol(options: Options) -> str:
-    users = "" if options.users is None else f" The first {options.users:,} users of the split only."
     return (
         "leave-two-out, test targets; ten items of the full catalogue are retrieved (seen ones left out) and ranked by "
         "the probabilities of their letters in one seeded shuffle, equals in expected order; NDCG over all users, 0 "
         "where the target was not retrieved; the rankers are not tuned, preferences are made from s[:-1]; "
         f"{BIAS} over users whose target was retrieved, ten rotations each (0: places are ignored, 2.33: random, 2.5: "
         "only letters are read); published rows are those of CRM beside SASRec and of CRM++ beside SASRec++, whose "
-        f"users start from preferences of s[:-2].{users}"
+        f"users start from preferences of s[:-2]; {in_words(options.users, 'users')} of the split"
     )

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from evals.answers import match
 from evals.artefacts import Asked
 from evals.experiment import BELOW, Cell, Claim, Context, Experiment, Told
 from evals.published import published
 from evals.registry import Options
 from whyrec.data.questions import Gold, Question, Questions
+from whyrec.data.some import HowMany, in_words, named, some
 from whyrec.llm.blocks import tokens
 from whyrec.records import Failure, Outcome
 from whyrec.runs import Result
@@ -72,7 +75,7 @@ def name_of(row: str, llm: str) -> str:
 
 
 def _first(options: Options) -> str:
-    return "" if options.users is None else f"; the first {options.users:,} questions only"
+    return "" if options.users is None else f"; {in_words(options.users, 'questions')}"
 
 
 def _cells(data: Questions, llm: str, options: Options) -> Iterator[Cell]:
@@ -148,17 +151,18 @@ def _anchors(options: Options) -> Iterator[Cell]:
         "longest title": lambda q: max((p.title for p in q.paragraphs), key=len, default=""),
         "any title": _any,
     }.items():
-        settings = {"anchor": name, "users": options.users}
+        settings = {"anchor": name, "users": named(options.users)}
         yield Cell(name, _titled(choose, options.users), settings=settings, anchor=True, seeded=False)
 
 
-def _titled(choose: Callable[[Question], str], users: int | None) -> Callable[[Context, int], Told]:
+def _titled(choose: Callable[[Question], str], users: HowMany) -> Callable[[Context, int], Told]:
     """A cell that answers with a title."""
 
     def tell(context: Context, _seed: int) -> Told:
         gold = Gold(context.questions)
-        asked = enumerate(context.questions.questions[:users])
-        return Told([match(i, choose(question), gold.answer(i)) for i, question in asked])
+        questions = context.questions.questions
+        asked = some(np.arange(len(questions), dtype=np.int64), users)
+        return Told([match(int(i), choose(questions[i]), gold.answer(int(i))) for i in asked])
 
     return tell
 

@@ -26,6 +26,7 @@ from rec_models.popularity import Popularity
 from rec_models.rank import rank
 from whyrec.data.candidates import sample
 from whyrec.data.corpus import Corpus
+from whyrec.data.some import HowMany, in_words, named, only, some
 from whyrec.data.split import SplitView
 from whyrec.records import Failure, Outcome, Ranking
 from whyrec.runs import Result
@@ -152,7 +153,7 @@ def _anchors(options: Options) -> Iterator[Cell]:
         ("popularity", _ranked(Popularity, options.users)),
         ("item-CF", _ranked(ItemCF, options.users)),
     ):
-        yield Cell(name, function, settings={"model": name, "users": options.users}, anchor=True, seeded=False)
+        yield Cell(name, function, settings={"model": name, "users": named(options.users)}, anchor=True, seeded=False)
 
 
 def _claims(options: Options) -> Iterator[Claim]:
@@ -254,15 +255,15 @@ def _above(probabilities: Sequence[float], at: int) -> tuple[int, int]:
     return sum(p > ours for p in probabilities), sum(p == ours for p in probabilities) - 1
 
 
-def _chance(users: int | None) -> CellFunction:
+def _chance(users: HowMany) -> CellFunction:
     def cell(context: Context, _seed: int) -> Told:
-        some = SplitView(context.corpus, "test").users[:users]
-        return Told([Ranking(int(user), 0, CANDIDATES - 1, CANDIDATES) for user in some])
+        asked = some(SplitView(context.corpus, "test").users, users)
+        return Told([Ranking(int(user), 0, CANDIDATES - 1, CANDIDATES) for user in asked])
 
     return cell
 
 
-def _ranked(kind: type[Popularity] | type[ItemCF], users: int | None) -> CellFunction:
+def _ranked(kind: type[Popularity] | type[ItemCF], users: HowMany) -> CellFunction:
     """A recommender fitted on s[:-2], over the frozen candidates that the graph shows."""
 
     def cell(context: Context, _seed: int) -> Told:
@@ -270,7 +271,7 @@ def _ranked(kind: type[Popularity] | type[ItemCF], users: int | None) -> CellFun
         model: Recommender = kind(SplitView(context.corpus, "valid"))
         drawn = sample(view, CANDIDATES - 1, 0)
         assert np.array_equal(drawn.users, view.users)
-        return Told(rank(model, view, candidates=drawn, top=0)[:users])
+        return Told(only(rank(model, view, candidates=drawn, top=0), view.users, users))
 
     return cell
 
@@ -296,11 +297,10 @@ def _column(row: Published) -> str:
 
 
 def _protocol(options: Options) -> str:
-    users = "" if options.users is None else f" The first {options.users:,} users of the split only."
     return (
         "leave-two-out, test targets; the target among 9 items the user never met, drawn uniformly and frozen, ranked "
         "by the probabilities of their letters, equals in expected order; chance is .1; the model is not tuned (the "
         "paper's is, on its own data sets); rationales are made from s[:-3] -> s[-3], reasons from s[:-1]; one pool of "
         f"leaves serves every selector; {BIAS} over ten rotations (0: places are ignored, 2.33: random, 2.5: only "
-        f"letters are read).{users}"
+        f"letters are read); {in_words(options.users, 'users')} of the split"
     )

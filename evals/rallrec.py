@@ -36,6 +36,7 @@ from evals.registry import Options
 from graphs.rallrec.merge import ALPHA, EPSILON, Merging
 from whyrec.data.corpus import Corpus
 from whyrec.data.ctr import CtrRows
+from whyrec.data.some import at_most
 
 GRAPH = "rallrec.predict"
 METRICS = ("log_loss", "accuracy")
@@ -104,7 +105,7 @@ def table_6(corpus: Corpus, options: Options = Options()) -> Experiment:
 def asked(pool: str, llm: str, options: Options, *, split: str = "test", **more: str) -> Asked:
     """The run behind a pool of samples."""
     chosen = {"split": split, **POOLS[pool], **more} | ({} if options.shown is None else {"k": str(options.shown)})
-    return Asked(GRAPH, llm, tuple(sorted(chosen.items())), options.users or ROWS)
+    return Asked(GRAPH, llm, tuple(sorted(chosen.items())), at_most(options.users) or ROWS)
 
 
 def printed(corpus: Corpus, *where: tuple[str, str]) -> dict[str, dict[str, float]]:
@@ -318,10 +319,10 @@ _ROWS_MEAN = (
 
 def _protocol(options: Options) -> str:
     return (
-        f"{options.users or ROWS:,} test rows drawn at random from the last tenth in time (frozen by seed 0), label "
-        "rating > 3 (Book-Crossing > 4), history = the user's earlier ratings; log loss clipped at 1e-7, accuracy at "
-        "P > .5, AUC with DeLong's interval; the expert is a logistic regression on 20,000 train rows; alpha = .1 and "
-        "epsilon = .001 as in the paper unless chosen on validation rows. Lower log loss is better."
+        f"{at_most(options.users) or ROWS:,} test rows drawn at random from the last tenth in time (frozen by seed 0), "
+        "label rating > 3 (Book-Crossing > 4), history = the user's earlier ratings; log loss clipped at 1e-7, "
+        "accuracy at P > .5, AUC with DeLong's interval; the expert is a logistic regression on 20,000 train rows; "
+        "alpha = .1 and epsilon = .001 as in the paper unless chosen on validation rows. Lower log loss is better."
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from evals.experiment import Experiment
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
+from whyrec.data.some import HowMany
 from whyrec.errors import UnknownNameError
 
 # name -> module, function, one line for lists
@@ -72,7 +73,7 @@ class Options:
         epochs: at most this many, below the preset's; for demos, and then no range is checked.
         mask_seen: leave seen items out of the ranking.
         cache: folder for fitted embedders.
-        users: workflows see at most this many users, the first of the split; None for all of them.
+        users: workflows see at most this many users of the split: the first ones, or `Drawn`; None for all of them.
         spaces: saved thought spaces that choose among rationales, each adding a cell.
         shown: events of a history that RALLRec+ shows; None for the paper's 30.
     """
@@ -83,7 +84,7 @@ class Options:
     epochs: int | None = None
     mask_seen: bool = True
     cache: Path | None = None
-    users: int | None = None
+    users: HowMany = None
     spaces: tuple[str, ...] = ()
     shown: int | None = None
 

@@ -30,6 +30,7 @@ from evals.training import item_cf
 from evals.training import popularity as most_popular
 from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
 from whyrec.data.corpus import Corpus
+from whyrec.data.some import HowMany, in_words, named, only
 from whyrec.data.split import SplitView
 from whyrec.records import Failure, Outcome, Ranking
 from whyrec.runs import Result
@@ -154,7 +155,7 @@ def _of_templates(name: str, llm: str, worse: str) -> Claim:
 
 
 def _asked_of(options: Options) -> str:
-    return "All users." if options.users is None else f"The first {options.users:,} users of the split."
+    return f"{in_words(options.users, 'users').capitalize()} of the split."
 
 
 def _names(llm: str) -> Any:
@@ -266,8 +267,8 @@ def _anchors(options: Options) -> Iterator[Cell]:
     for name, function in cells.items():
         yield Cell(
             name,
-            _first(function, options.users),
-            settings={"model": name, "users": options.users},
+            _some(function, options.users),
+            settings={"model": name, "users": named(options.users)},
             anchor=True,
             seeded=False,
         )
@@ -278,12 +279,16 @@ def _chance(context: Context, _seed: int) -> Told:
     return Told([Ranking(int(user), 0, n - 1, n) for user in SplitView(context.corpus, "test").users])
 
 
-def _first(function: CellFunction, users: int | None) -> CellFunction:
-    """The same cell over the first users alone, those whom the models were asked about."""
+def _some(function: CellFunction, users: HowMany) -> CellFunction:
+    """The same cell over those users alone whom the models were asked about."""
 
     def cell(context: Context, seed: int) -> Told:
         told = function(context, seed)
-        return Told(told.test[:users], told.valid[:users], told.about)
+        return Told(
+            only(told.test, SplitView(context.corpus, "test").users, users),
+            only(told.valid, SplitView(context.corpus, "valid").users, users),
+            told.about,
+        )
 
     return cell
 

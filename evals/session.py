@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from evals import evaluate as evaluation
@@ -21,6 +22,7 @@ from evals.results import CellRun, Results
 from rec_models.fit import check_device
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
+from whyrec.data.some import Drawn, HowMany, in_words, only, some
 from whyrec.data.split import SplitView
 
 
@@ -94,7 +96,7 @@ class Session:
             notes |= _repeats(self.corpus)
         of_users = metric(self.experiment.metrics[0]).examples == "users"
         if self.options.users and isinstance(self.corpus, Corpus) and of_users:
-            notes |= _first_users(self.corpus, self.options.users)
+            notes |= _some_users(self.corpus, self.options.users)
         return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
 
     def expected_seconds(self, jobs: Sequence[Job]) -> float | None:
@@ -130,17 +132,18 @@ def _sentence(note: Mapping[str, Any]) -> str:
     )
 
 
-def _first_users(corpus: Corpus, users: int) -> dict[str, str]:
-    """A note that the first users of a file are no random draw, where not all are measured."""
+def _some_users(corpus: Corpus, wanted: HowMany) -> dict[str, str]:
+    """A note of which users are measured, where not all are, and how unlike the others they are."""
     view = SplitView(corpus, "test")
-    if users >= len(view.users):
+    chosen = some(view.users, wanted)
+    if len(chosen) == len(view.users):
         return {}
     events = [len(view.history(int(u))) for u in view.users]
-    return {
-        "users": f"the first {users:,} of {len(events):,} as the file lists them, no random draw: "
-        f"{sum(events[:users]) / users:.1f} events of history on average, all users {sum(events) / len(events):.1f}; "
-        "numbers of tables over other users cannot be held against these, only rows of this one"
-    }
+    mean, of_all = fmean(only(events, view.users, wanted)), fmean(events)
+    told = f"{in_words(wanted, 'users')} of {len(events):,}: {mean:.1f} events of history on average, all {of_all:.1f}"
+    if not isinstance(wanted, Drawn):
+        told += "; they are no random draw, so only rows of this table can be held against each other"
+    return {"users": told}
 
 
 def _repeats(corpus: Corpus) -> dict[str, str]:

@@ -26,6 +26,7 @@ from graphs.earlier import open_earlier
 from graphs.gather import gather
 from graphs.services import Services
 from graphs.workflow import MissingInput, Source, Workflow
+from whyrec.data.some import some
 from whyrec.data.split import SplitView
 from whyrec.llm.model import About
 from whyrec.records import Item
@@ -138,7 +139,7 @@ class StoredDescriptions:
 
 
 class Items:
-    """The catalogue, or what the first users had met before their test targets."""
+    """The catalogue, or what some of the users had met before their test targets."""
 
     def __init__(self, source: Source, options: Options, *, graph: str = NAMES[0]) -> None:
         self._source, self._graph = source, graph
@@ -167,7 +168,7 @@ def _wanted(source: Source) -> npt.NDArray[np.int64]:
     if source.users is None:
         return np.arange(1, source.corpus.n_items + 1, dtype=np.int64)
     view = SplitView(source.corpus, "test")
-    seen = [view.history(int(u)) for u in view.users[: source.users]]
+    seen = [view.history(int(u)) for u in some(view.users, source.users)]
     return np.unique(np.concatenate(seen)).astype(np.int64) if seen else np.empty(0, np.int64)
 
 

@@ -22,6 +22,7 @@ from graphs.voices import Voices
 from graphs.workflow import Source, identity_of, workflow
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
+from whyrec.data.some import HowMany
 from whyrec.errors import UsageError
 from whyrec.llm import open_provider, wrap
 from whyrec.llm.model import LanguageModel, ModelError
@@ -37,7 +38,7 @@ async def run(
     corpus: Corpus | Questions,
     model: str | LanguageModel | Voices,
     options: Any = None,
-    users: int | None = None,
+    users: HowMany = None,
     how: How | None = None,
 ) -> RunReport:
     """Put a data set through a workflow, or go on doing so.
@@ -48,7 +49,7 @@ async def run(
         model: a model's name, or a bare model; it gets cache, retries, limits, budget and trace either way. `Voices`
             for several models by role, edited prompts or a seed.
         options: the workflow's options; its defaults if None.
-        users: at most this many users, the first of the split, or questions.
+        users: at most this many users of the split, or questions: the first ones, or `Drawn`.
         how: see `How`.
 
     Raises:
@@ -63,7 +64,7 @@ def prepare(
     corpus: Corpus | Questions,
     model: str | LanguageModel | Voices,
     options: Any = None,
-    users: int | None = None,
+    users: HowMany = None,
     how: How | None = None,
 ) -> Job:
     """Everything before the first call; arguments and errors as in `run`."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from graphs.workflow import Source
 from whyrec.data.candidates import Candidates, frozen
+from whyrec.data.some import some
 from whyrec.data.split import SplitView
 from whyrec.llm.model import About
 from whyrec.records import Example, Item, Split
@@ -25,7 +26,7 @@ class Users:
 
     def __init__(self, source: Source, split: Split) -> None:
         self.source, self.view = source, SplitView(source.corpus, split)
-        self.indices: npt.NDArray[np.int64] = self.view.users[: source.users]
+        self.indices: npt.NDArray[np.int64] = some(self.view.users, source.users)
 
     def part(self, indices: npt.NDArray[np.int64]) -> Self:
         """The same inputs for some of the users only: what an estimate counts a sample by."""

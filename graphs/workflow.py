@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
+from whyrec.data.some import HowMany
 from whyrec.errors import UnknownNameError, UsageError
 
 S = TypeVar("S")
@@ -59,12 +60,12 @@ class Source:
     Attributes:
         data: interactions or questions.
         home: the folder earlier runs lie in (`$WHYREC_HOME`).
-        users: at most this many users, the first ones of the split (or of the questions); None for all of them.
+        users: at most this many users of the split (or questions): the first ones, or `Drawn`; None for all of them.
     """
 
     data: Corpus | Questions
     home: Path
-    users: int | None = None
+    users: HowMany = None
 
     @property
     def corpus(self) -> Corpus:

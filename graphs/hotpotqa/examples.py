@@ -13,6 +13,7 @@ from agents.hotpotqa import Shown
 from graphs.reasons import PLAIN
 from graphs.workflow import Source
 from whyrec.data.questions import Paragraph, Question
+from whyrec.data.some import some
 from whyrec.errors import UsageError
 
 Mode: TypeAlias = Literal["standard", "cot", "act", "react", "react_cot", "react_best"]
@@ -93,7 +94,7 @@ class Questions:
     def __init__(self, source: Source, options: Options) -> None:
         self._questions = source.questions.questions
         self.options = used(options)
-        self.indices: npt.NDArray[np.int64] = np.arange(len(self._questions[: source.users]), dtype=np.int64)
+        self.indices: npt.NDArray[np.int64] = some(np.arange(len(self._questions), dtype=np.int64), source.users)
 
     def key(self, index: int) -> str:
         """Key of a question's example: "question/" and the data set's id."""

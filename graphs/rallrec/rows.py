@@ -20,6 +20,7 @@ from graphs.catalogue import StoredDescriptions
 from graphs.rallrec.options import Options, check, number
 from graphs.workflow import Source
 from whyrec.data.ctr import CtrRows, CtrView, ctr_rows
+from whyrec.data.some import at_most
 from whyrec.errors import UsageError
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -62,7 +63,7 @@ class RowInputs(Generic[OptionsT]):
             raise UsageError(f"{source.corpus.name} has no {options.split} rows: it is too small for 8:1:1.")
         self._list(source.home / "rows", np.sort(drawn))
         self.drawn: npt.NDArray[np.int64] = drawn
-        self.indices: npt.NDArray[np.int64] = np.sort(drawn[: source.users])
+        self.indices: npt.NDArray[np.int64] = np.sort(drawn[: at_most(source.users)])
 
     def key(self, index: int) -> str:
         """Key of a row: "test/row-123"."""

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphs.workflow import Source, spread
+from whyrec.data.some import some
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
@@ -40,7 +41,7 @@ def cast(source: Source, view: SplitView, options: Any, run: RunReader | None) -
     rng = np.random.default_rng(options.seed)
     if run is not None:
         return _beside(run, view, rng, options.fresh)
-    users = view.users[: source.users]
+    users = some(view.users, source.users)
     fresh = min(options.fresh, len(users) // 3)
     mined = min(options.sample, len(users) - fresh)
     if mined < 2 or fresh < 1:

@@ -33,6 +33,7 @@ from graphs.scoter.templates import find
 from graphs.services import TEACHER, Services
 from graphs.users import about_example
 from graphs.workflow import Source, Workflow
+from whyrec.data.some import some
 from whyrec.data.split import SplitView, prefix_digest
 from whyrec.data.text import captions
 from whyrec.embed import Embedder, open_embedder
@@ -174,7 +175,7 @@ class Chains:
         self._template = find(source.home, options.template)
         self.options = replace(options, template=self._template.name)
         view = SplitView(source.corpus, options.split)
-        users = view.users[: source.users]
+        users = some(view.users, source.users)
         self._prefixes = Prefixes(view, users, options.mode, options.per_user, options.seed)
         self.indices = self._prefixes.indices
 

@@ -27,7 +27,10 @@ def command(
         [], "--prompt", help="A version of the prompts, repeatable: house, or FILE[,FILE] of edited copies."
     ),
     seed: list[int] = typer.Option([], "--seed", help="Samples to draw, repeatable; one model with two seeds."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split, or questions."),
+    users: int | None = typer.Option(None, "--users", min=1, help="Only N users of the split, or questions."),
+    drawn: bool = typer.Option(
+        True, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
+    ),
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),
@@ -62,6 +65,7 @@ def _compare(given: dict[str, Any]) -> None:
     from whyrec.cli.live import Live
     from whyrec.cli.run import options_of
     from whyrec.data import open_data
+    from whyrec.data.some import how_many
     from whyrec.llm import Budget, Limits
     from whyrec.settings import read_settings
     from whyrec.workbench.compare import Subject, arms, as_json, held_against, run_arm
@@ -72,7 +76,7 @@ def _compare(given: dict[str, Any]) -> None:
     flow = workflow(given["graph"])
     options = options_of(flow, given["option"], given["split"])
     opened = open_data(given["data"], settings=settings)
-    subject = Subject(flow.name, options, opened.data, given["users"], roles)
+    subject = Subject(flow.name, options, opened.data, how_many(given["users"], drawn=given["drawn"]), roles)
     how = How(
         settings=settings,
         budget=Budget(calls=given["budget_calls"], tokens=given["budget_tokens"], dollars=given["budget_usd"]),

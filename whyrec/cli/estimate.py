@@ -25,7 +25,10 @@ def command(
     ),
     prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
     seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split."),
+    users: int | None = typer.Option(None, "--users", min=1, help="Only N users of the split, or questions."),
+    drawn: bool = typer.Option(
+        False, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
+    ),
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),
@@ -49,6 +52,7 @@ def command(
     from graphs.run import prepare
     from graphs.workflow import workflow
     from whyrec.data import open_data
+    from whyrec.data.some import how_many
     from whyrec.llm import Limits
 
     flow = workflow(graph)
@@ -57,7 +61,9 @@ def command(
     opened = open_data(data, settings=settings)
     limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
     how = How(settings=settings, new=new, limits=limits, world=opened.world)
-    job = prepare(flow.name, corpus=opened.data, model=voices, options=options, users=users, how=how)
+    job = prepare(
+        flow.name, corpus=opened.data, model=voices, options=options, users=how_many(users, drawn=drawn), how=how
+    )
 
     expected = asyncio.run(_estimated(job))
     if json:

@@ -47,7 +47,10 @@ def command(
         None,
         "--users",
         min=1,
-        help="Measure the first N users of the split; what a thought space learns from is not cut.",
+        help="Measure N users of the split; what a thought space learns from is not cut.",
+    ),
+    drawn: bool = typer.Option(
+        True, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
     ),
     space: list[str] = typer.Option([], help="Folder of a saved thought space that chooses rationales; repeatable."),
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
@@ -126,6 +129,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     from evals.session import Choice, Session
     from graphs.run import How
     from whyrec.data import open_data
+    from whyrec.data.some import how_many
     from whyrec.embed import check_embedder
     from whyrec.settings import read_settings
 
@@ -152,7 +156,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         epochs=given["epochs"] or None,
         mask_seen=not given["keep_seen"],
         cache=settings.home / "embedders",
-        users=given["users"],
+        users=how_many(given["users"], drawn=given["drawn"]),
         spaces=tuple(given["space"]),
     )
     seeds = tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"]))

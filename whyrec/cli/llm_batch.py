@@ -14,7 +14,10 @@ def export(
     graph: str = typer.Argument(help="The graph, e.g. cot_rec.preference."),
     data: str = typer.Option(..., "--data", help="The data set: a name, a path, world or facts."),
     llm: list[str] = typer.Option([], "--llm", help="The model, or that of one role, as for whyrec run."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split, or questions."),
+    users: int | None = typer.Option(None, "--users", min=1, help="Only N users of the split, or questions."),
+    drawn: bool = typer.Option(
+        False, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
+    ),
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
@@ -35,6 +38,7 @@ def export(
     from graphs.workflow import workflow
     from whyrec.cli.run import options_of, voices_of
     from whyrec.data import open_data
+    from whyrec.data.some import how_many
     from whyrec.llm.batch import write
     from whyrec.settings import read_settings
     from whyrec.workbench.batch import next_round
@@ -48,7 +52,7 @@ def export(
         corpus=opened.data,
         model=voices_of(settings.llm, roles, prompt, seed),
         options=options_of(flow, option, split),
-        users=users,
+        users=how_many(users, drawn=drawn),
         how=How(settings=settings, world=opened.world),
     )
     found = asyncio.run(next_round(job, most=most))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from graphs.job import Job, RunReport
     from graphs.voices import Voices
     from graphs.workflow import Workflow
+    from whyrec.data.some import HowMany
     from whyrec.settings import Settings
 
 
@@ -28,7 +29,10 @@ def command(
     ),
     prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
     seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only the first N users of the split, or questions."),
+    users: int | None = typer.Option(None, "--users", min=1, help="Only N users of the split, or questions."),
+    drawn: bool = typer.Option(
+        False, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
+    ),
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),
@@ -55,6 +59,7 @@ def command(
         raise UsageError(f"whyrec run needs {missing}, as in: whyrec run cot_rec.preference --data world --users 100.")
     from graphs.job import How
     from graphs.workflow import workflow
+    from whyrec.data.some import how_many
     from whyrec.llm import Budget, Limits
 
     flow = workflow(graph)
@@ -68,7 +73,7 @@ def command(
         limits=Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency)),
         command=" ".join(["whyrec", *sys.argv[1:]]),
     )
-    _go(Asked(flow, options, data, users, voices), how, yes=yes, quiet=quiet)
+    _go(Asked(flow, options, data, how_many(users, drawn=drawn), voices), how, yes=yes, quiet=quiet)
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Asked:
     flow: Workflow[Any, Any]
     options: Any
     data: str
-    users: int | None
+    users: HowMany
     voices: Voices
 
 

@@ -27,6 +27,7 @@ from graphs.workflow import identity_of
 from prompts import Prompt
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
+from whyrec.data.some import HowMany
 from whyrec.errors import UsageError
 from whyrec.runs import Result, open_run
 from whyrec.workbench.compare_costs import Took, took
@@ -52,7 +53,7 @@ class Subject:
     graph: str
     options: Any
     data: Corpus | Questions
-    users: int | None = None
+    users: HowMany = None
     roles: Mapping[str, str] = field(default_factory=dict)
 
 
