@@ -209,7 +209,7 @@ class Ranked(Histories[Options]):
             self.options = replace(self.options, perceptions=self._perceptions.id)
         if options.only == "hits":
             # the one place that looks at targets: it decides who is asked about, and nothing of it enters a state
-            self.indices = self.indices[self._retrieved.hits[: len(self.indices)]]
+            self.indices = self.indices[self._retrieved.hits[np.searchsorted(self.view.users, self.indices)]]
 
     @cached_property
     def _retrieved(self) -> Retriever:

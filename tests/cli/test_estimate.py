@@ -30,7 +30,7 @@ def test_it_says_what_a_run_says_before_it_starts_and_runs_nothing() -> None:
     said = whyrec("estimate", *options)
     assert "8 examples" in said and re.search(r"node calls tokens in tokens out summarise \d+ ", said)
     assert not list_runs(read_settings().home)
-    paragraph = re.compile(r"about \d+ calls \(at most \d+\), about \d+ tokens in and \d+ out, free")
+    paragraph = re.compile(r"about \d+ calls \(at most \d+\), about [\d,]+ tokens in and [\d,]+ out, free")
     assert paragraph.search(said)[0] == paragraph.search(whyrec("run", *options))[0]  # type: ignore[index]
     assert "all 8 examples are settled, nothing to ask" in (after := " ".join(whyrec("estimate", *options).split()))
     assert "tokens out" not in after
@@ -40,8 +40,8 @@ def test_it_says_what_a_run_says_before_it_starts_and_runs_nothing() -> None:
 def test_programs_read_the_same_numbers() -> None:
     options = ["estimate", "cot_rec.preference", *WORLD, "--llm", "extractive", "--users", "8"]
     said, told = whyrec(*options), json.loads(whyrec(*options, "--json"))
-    assert f"about {told['calls']} calls (at most {told['most']})" in said
-    assert f"{told['tokens_in']} tokens in and {told['tokens_out']} out" in said and told["dollars"] == 0.0
+    assert f"about {told['calls']:,} calls (at most {told['most']:,})" in said
+    assert f"{told['tokens_in']:,} tokens in and {told['tokens_out']:,} out" in said and told["dollars"] == 0.0
     assert sum(node["calls"] for node in told["nodes"]) == told["calls"] and told["examples"] == 8
 
 

@@ -35,7 +35,7 @@ def whyrec(*arguments: str, code: int = 0) -> str:
 
 def test_a_run_says_what_it_will_take_and_what_it_did():
     said = whyrec(*BASE, "--llm", "extractive", "--users", "8")
-    assert re.search(r"8 examples, about \d+ calls \(at most \d+\), about \d+ tokens in", said)
+    assert re.search(r"8 examples, about \d+ calls \(at most \d+\), about [\d,]+ tokens in", said)
     assert "8 examples = 8 done + 0 failed + 0 left" in said and "results.parquet" in said
     again = whyrec(*BASE, "--llm", "extractive", "--users", "8")
     assert "all 8 examples are settled, nothing to ask" in again and "0 calls = 0 answered" in again

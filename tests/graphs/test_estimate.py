@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,11 @@ from graphs.cot_rec.preference import Folds
 from graphs.estimate import estimate
 from graphs.run import prepare, run
 from graphs.workflow import spread, workflow
+from whyrec.data.some import Drawn
 from whyrec.data.world import make
-from whyrec.llm import Limits
+from whyrec.llm import Limits, open_provider
+from whyrec.llm.model import Usage
+from whyrec.llm.wrapper import Wrapper
 from whyrec.settings import read_settings
 
 NAME = "cot_rec.preference"
@@ -98,8 +103,6 @@ async def test_money_and_limits(world, how, counting):
 
 
 async def test_a_latency_is_measured_by_earlier_runs(world, how, counting):
-    from dataclasses import replace
-
     model = counting()
     model.name = "server:x"
     complete = model.inner.complete
@@ -113,3 +116,38 @@ async def test_a_latency_is_measured_by_earlier_runs(world, how, counting):
     expected = await estimate(prepare(NAME, corpus=world.corpus, model=model, how=how(concurrency=10)))
     assert "by earlier runs" in expected.basis
     assert expected.seconds == pytest.approx(expected.calls * 0.5 / 10)
+
+
+class Talker(Wrapper):
+    """Counts three tokens in for two, and says nine times as much."""
+
+    async def complete(self, request):
+        replies = await self.inner.complete(request)
+        return [
+            replace(r, usage=Usage(round(1.5 * r.usage.prompt), 9 * r.usage.completion, r.usage.cached))
+            for r in replies
+        ]
+
+
+@pytest.mark.parametrize("graph", ["cot_rec.preference", "cot_rec.perception", "pulse.rationale"])
+async def test_a_few_settled_users_say_what_the_others_will_take(graph, how):
+    corpus = make(users=120, items=150).corpus
+    model = Talker(open_provider("extractive", settings=read_settings()))
+    model.name = "talker"
+    job = prepare(graph, corpus=corpus, model=model, how=how())
+    blind = await estimate(job)
+    first = (await run(graph, corpus=corpus, model=model, users=Drawn(20), how=how())).now.calls
+    expected = await estimate(job)
+    made = (await run(graph, corpus=corpus, model=model, how=how())).now.calls
+    assert (blind.compared, expected.compared) == (0, 20)
+    assert expected.tokens_in == pytest.approx(made.tokens_in, rel=0.1)
+    assert expected.tokens_out == pytest.approx(made.tokens_out, rel=0.1)
+    assert blind.tokens_out < 0.2 * (made.tokens_out + first.tokens_out)
+    afresh = await estimate(prepare(graph, corpus=corpus, model=model, how=how(new=True)))
+    assert afresh.compared == 24 and afresh.settled == 0 and afresh.tokens_out > 5 * blind.tokens_out
+
+
+async def test_too_few_settled_users_say_nothing(world, how, counting):
+    model = counting()
+    await run(NAME, corpus=world.corpus, model=model, users=4, how=how())
+    assert (await estimate(prepare(NAME, corpus=world.corpus, model=model, how=how()))).compared == 0

@@ -199,17 +199,26 @@ def expectation(job: Job, expected: Estimate) -> str:
     """The estimate in a paragraph."""
     from whyrec.cli.live import span
 
+    what = f"{job.flow.name} over {job.identity.data}"
     if not expected.examples:
-        return f"{job.flow.name} over {job.identity.data}: all {expected.settled} examples are settled, nothing to ask."
+        return f"{what}: all {expected.settled:,} examples are settled, nothing to ask."
     dollars = expected.dollars
-    price = "at a price nobody wrote down" if dollars is None else "free" if dollars == 0 else f"about ${dollars:.2f}"
-    before = f" ({expected.settled} more are settled)" if expected.settled else ""
+    price = "at a price nobody wrote down" if dollars is None else "free" if dollars == 0 else f"about ${dollars:,.2f}"
+    before = f" ({expected.settled:,} more are settled)" if expected.settled else ""
     return (
-        f"{job.flow.name} over {job.identity.data} by {asked_of(job)}: {expected.examples} examples{before}, "
-        f"about {expected.calls} calls (at most {expected.most}), about {expected.tokens_in} tokens in and "
-        f"{expected.tokens_out} out, {price}, about {span(expected.seconds)} ({expected.basis}; "
+        f"{what} by {asked_of(job)}: {expected.examples:,} examples{before}, about {expected.calls:,} calls (at most "
+        f"{expected.most:,}), about {expected.tokens_in:,} tokens in and {expected.tokens_out:,} out, {price}, about "
+        f"{span(expected.seconds)} ({expected.basis}; {_rests_on(expected)})."
+    )
+
+
+def _rests_on(expected: Estimate) -> str:
+    if expected.compared:
+        took = f"tokens scaled to what the model took for {expected.compared} settled ones"
+        return f"calls as {expected.sampled} sampled examples take, {took}"
+    return (
         f"calls and tokens as {expected.sampled} sampled examples take with answers of `extractive`: a model that says "
-        f"more takes more)."
+        f"more takes more, which the estimate knows once a few users are done"
     )
 
 

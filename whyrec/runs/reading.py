@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -106,6 +106,16 @@ class RunReader:
         columns = [c[0] for c in cursor.description]
         for row in cursor:
             yield self._with_texts(dict(zip(columns, row, strict=True)))
+
+    def tokens(self, examples: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Node -> (tokens in, tokens out) of all answers that these examples got, cached ones and repairs included."""
+        self._settle()
+        rows = self._read.execute(
+            "SELECT node,sum(tokens_in),sum(tokens_out) FROM call WHERE example<>'' AND example IN "
+            f"({','.join('?' * len(examples))}) AND kind='complete' AND error_kind='' GROUP BY node",
+            tuple(examples),
+        )
+        return {node: (tokens_in, tokens_out) for node, tokens_in, tokens_out in rows}
 
     def call(self, number: int) -> dict[str, Any] | None:
         """One call by its number, as `calls` gives it; None where there is none."""
