@@ -1,7 +1,7 @@
 """Which users paths are mined from, and which fresh ones a template is tried on; never the same.
 
-Both are drawn by seed from the users of the split. Where an earlier run has the chains, its users are mined, and the
-fresh ones are drawn from those it does not have.
+Both are drawn by seed from all users of the split; `--users` says how many at most. Where an earlier run has the
+chains, its users are mined, and the fresh ones are drawn from those it does not have.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from graphs.workflow import Source, spread
-from whyrec.data.some import some
+from whyrec.data.some import at_most
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
@@ -41,15 +41,16 @@ def cast(source: Source, view: SplitView, options: Any, run: RunReader | None) -
     rng = np.random.default_rng(options.seed)
     if run is not None:
         return _beside(run, view, rng, options.fresh)
-    users = some(view.users, source.users)
-    fresh = min(options.fresh, len(users) // 3)
-    mined = min(options.sample, len(users) - fresh)
+    most = min(len(view.users), at_most(source.users) or len(view.users))
+    fresh = min(options.fresh, most // 3)
+    mined = min(options.sample, most - fresh)
     if mined < 2 or fresh < 1:
         raise UsageError(
-            f"scoter.mine needs at least 2 users to mine and 1 fresh one, but {source.corpus.name} has {len(users)} "
+            f"scoter.mine needs at least 2 users to mine and 1 fresh one, but {source.corpus.name} has {most} "
             f"with a {view.split} target here, and options are sample={options.sample} and fresh={options.fresh}."
         )
-    drawn = rng.permutation(users[: mined + fresh])  # follows from the options alone, which are the run's identity
+    # from all users, however many are asked for: who is drawn follows from the options alone, the run's identity
+    drawn = rng.permutation(view.users)[: mined + fresh]
     return Casting(np.sort(drawn[:mined]), np.sort(drawn[mined:]))
 
 

@@ -13,15 +13,18 @@ import pytest
 from graphs.estimate import estimate
 from graphs.run import prepare, run
 from graphs.scoter import mining
+from graphs.scoter.casting import cast
 from graphs.scoter.compare import beaten_by, paired
 from graphs.scoter.judge import Catalogue, Judge, Mapping
 from graphs.scoter.pairs import write_pairs
 from graphs.scoter.paths import Scores, cluster, prune, ranked, wilson
 from graphs.scoter.step_store import StepStore
 from graphs.scoter.templates import SHIPPED, find
-from graphs.workflow import workflow
+from graphs.workflow import Source, workflow
+from whyrec.data.some import Drawn
 from whyrec.data.split import SplitView, prefix_digest
 from whyrec.data.text import captions
+from whyrec.data.world import make as make_world
 from whyrec.embed import unit_rows
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Refused, Reply
@@ -223,6 +226,18 @@ async def test_mine_finds_the_paths_that_work_and_keeps_their_template(corpus, h
     followed = workflow("scoter.generate").options(template=report.run)
     again = await run("scoter.generate", corpus=corpus, model=model, options=followed, users=2, how=how())
     assert again.failed == 0
+
+
+def test_who_is_mined_follows_from_the_options_alone_and_is_no_first(tmp_path):
+    """However the users were chosen: which they are is no part of a run's identity, but how many are mined is."""
+    corpus = make_world(users=120, items=60).corpus
+    view, options = SplitView(corpus, "train"), workflow("scoter.mine").options(sample=30, fresh=10)
+    casts = [cast(Source(corpus, tmp_path, wanted), view, options, None) for wanted in (None, 40, 90, Drawn(40))]
+    assert all(np.array_equal(c.mined, casts[0].mined) and np.array_equal(c.fresh, casts[0].fresh) for c in casts)
+    whole = np.concatenate([casts[0].mined, casts[0].fresh])
+    assert len(set(whole.tolist())) == 40 and not np.array_equal(np.sort(whole), view.users[:40])
+    few = cast(Source(corpus, tmp_path, 20), view, options, None)
+    assert (len(few.mined), len(few.fresh)) == (14, 6)
 
 
 async def test_mine_reads_scored_chains_of_a_run_and_takes_fresh_users_beside_it(corpus, how):
