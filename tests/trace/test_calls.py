@@ -73,7 +73,17 @@ def test_orders_sort_and_unknown_ones_are_listed(made):
 def test_a_user_nobody_knows_has_neighbours(made):
     with Calls(made) as calls:
         assert calls.find(Wanted(user="u2x")) == []
-        assert "u3" in calls.near(Wanted(user="u2x"))
+        column, names = calls.near(Wanted(user="u2x"))
+        assert column == "user" and "u2" in names
+        assert calls.near(Wanted(user="zz"))[1][0].startswith("u"), "nothing comes after it, so what comes before"
+
+
+def test_a_graph_or_model_nobody_knows_has_those_there_are(made):
+    with Calls(made) as calls:
+        model = next(made.calls())["model"]
+        assert calls.near(Wanted(model="nope")) == ("model", [model])
+        assert calls.near(Wanted(graph="nope", model=model)) == ("graph", ["cot_rec.preference"])
+        assert calls.near(Wanted(graph="cot_rec.preference", slower=9e9)) == ("", [])
 
 
 def test_words_phrases_and_beginnings(made):

@@ -110,7 +110,8 @@ def test_texts_without_a_score_say_what_their_number_is() -> None:
 
 
 def test_which_arms_there_are(tmp_path: Path) -> None:
-    file = asking(DEEP, tmp_path / "deep.md")
+    file, untouched = asking(DEEP, tmp_path / "deep.md"), tmp_path / "same.md"
+    untouched.write_text(prompts.load("scoter/follow").text)
     found = arms(["a", "b"], ["house", file], [])
     assert [one.name for one in found] == ["a, prompt house", "a, prompt deep", "b, prompt house", "b, prompt deep"]
     assert [one.seed for one in arms(["a", "a", "a"], [], [])] == [0, 1, 2]
@@ -120,6 +121,7 @@ def test_which_arms_there_are(tmp_path: Path) -> None:
         ((["a", "b", "a"], [], []), "--llm names a twice"),
         ((["a"], ["house", "house"], []), "--prompt names house twice"),
         ((["a"], [f"{file},{file}", "house"], []), "two copies of the same prompt"),
+        ((["a"], ["house", str(untouched)], []), "'prompt same' and 'prompt house' ask the same"),
     ):
         with pytest.raises(UsageError, match=words):
             arms(*given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,8 @@ def command(
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     before: list[str] = typer.Option([], "--before", help="Stop before this node; repeatable."),
-    show: int | None = typer.Option(None, "--show", help="Print this state in full."),
+    show: int | None = typer.Option(None, "--show", help="Print this state; at a terminal, long lists cut."),
+    full: bool = typer.Option(False, "--full", help="With --show: the whole of it."),
     fork: int | None = typer.Option(None, "--from", help="Go on from this state."),
     change: list[str] = typer.Option([], "--set", help="FIELD=VALUE or FIELD.PART=VALUE, in the state gone on from."),
     budget_usd: float | None = typer.Option(None, min=0.0, help="Not if it may cost more US dollars than this."),
@@ -64,7 +66,7 @@ def _debug(given: dict[str, Any]) -> None:
         moments = session.moments()
         number = given["fork"]
         if given["show"] is not None:
-            _show(moments, given["show"])
+            _show(moments, given["show"], whole=given["full"] or not sys.stdout.isatty())
             return
         if given["change"] and number is None:
             raise UsageError("--set changes a state to go on from: say which with --from NUMBER.")
@@ -123,15 +125,18 @@ def _changes(pairs: list[str], state: Any) -> dict[str, Any]:
     return found
 
 
-def _show(moments: list[Moment], number: int) -> None:
+def _show(moments: list[Moment], number: int, *, whole: bool) -> None:
     import json
 
     from whyrec.errors import UnknownNameError
-    from whyrec.workbench.plain import plain
+    from whyrec.workbench.plain import plain, shortened
 
     if number not in range(len(moments)):
         raise UnknownNameError("state", str(number), map(str, range(len(moments))))
-    typer.echo(json.dumps(plain(moments[number].state), indent=1, ensure_ascii=False, default=plain))
+    told = json.loads(json.dumps(plain(moments[number].state), default=plain))
+    typer.echo(json.dumps(told if whole else shortened(told), indent=1, ensure_ascii=False))
+    if not whole:
+        typer.echo("(--full prints the whole of it)", err=True)
 
 
 def _print(session: Debugging, moments: list[Moment], brief: Any) -> None:

@@ -104,8 +104,10 @@ def diff(
     from whyrec.workbench.difference import calls_of, difference
 
     home, console = read_settings().home, _console()
-    for pair in difference(calls_of(home, a), calls_of(home, b)):
-        console.print(of_difference(pair, colour=console.color_system is not None))
+    pairs = difference(calls_of(home, a), calls_of(home, b))
+    for pair, following in zip(pairs, (*pairs[1:], None), strict=True):
+        ends = following is None or following.results != pair.results
+        console.print(of_difference(pair, colour=console.color_system is not None, ends=ends))
 
 
 @app.command("replay")
@@ -211,14 +213,13 @@ def _console() -> Console:
     return console
 
 
-def _nothing(console: Console, run: str, near: list[str], wanted: Any, offset: int) -> NoReturn:
+def _nothing(console: Console, run: str, near: tuple[str, list[str]], wanted: Any, offset: int) -> NoReturn:
     """Say that nothing was found, and what there is instead."""
     beyond = f", or none beyond the first {offset:,}" if offset else ""
     console.print(f"No call of {run} meets all of that{beyond}.", markup=False)
-    if near:
-        column = next(name for name in ("example", "user", "item") if getattr(wanted, name))
-        if (given := getattr(wanted, column)) in near:
-            console.print(f"It has calls for the {column} {given}, but none that meets the rest.", markup=False)
-        else:
-            console.print(f"Its nearest {column}s: {', '.join(near)}", markup=False)
+    column, names = near
+    if names and (given := getattr(wanted, column)) in names:
+        console.print(f"It has calls for the {column} {given}, but none that meets the rest.", markup=False)
+    elif names:
+        console.print(f"Its nearest {column}s: {', '.join(names)}", markup=False)
     raise typer.Exit(1)

@@ -152,8 +152,14 @@ def of_path(run: RunReader, path: Path, *, states: bool) -> RenderableType:
     return Group(tree, *_verdict(path))
 
 
-def of_difference(pair: Pair, *, colour: bool) -> RenderableType:
-    """Two calls side by side where they differ in numbers, one text with both where they differ in words."""
+def of_difference(pair: Pair, *, colour: bool, ends: bool = True) -> RenderableType:
+    """Two calls side by side where they differ in numbers, one text with both where they differ in words.
+
+    Args:
+        pair: the two.
+        colour: whether the terminal has any.
+        ends: say what the examples came to; once is enough where several of their calls follow one another.
+    """
     head = Table("", _name(pair.old), _name(pair.new), box=None)
     for name, old, new in pair.settings:
         head.add_row(name, plain(old), plain(new))
@@ -163,10 +169,9 @@ def of_difference(pair: Pair, *, colour: bool) -> RenderableType:
         parts.append(_rule(f"{title}: the same" if same else title))
         if not same:
             parts.append(Padding(marked(pieces, colour=colour), (0, 2)))
-    results = [side.result if side else None for side in (pair.old, pair.new)]
-    if any(results):
+    if ends and any(pair.results):
         table = Table("", "old", "new", box=None)
-        told = [brief(r.payload or r.reason, most=1000) if r else "" for r in results]
+        told = [brief(r.payload or r.reason, most=1000) if r else "" for r in pair.results]
         table.add_row("came to", *map(plain, told))
         parts += [_rule("the example"), Padding(table, (0, 2))]
     return Group(*parts)

@@ -31,6 +31,7 @@ ORDERS: Mapping[str, str] = {
 }
 _INDEXED = ("example", "user", "item")
 _NAMED = ("node", "prompt")
+_FEW = ("graph", "model")
 _CAP = 100_000
 _NEAR = 5
 
@@ -173,17 +174,31 @@ class Calls:
         )
         return [name for (name,) in self._read.execute(leap).fetchall()]
 
-    def near(self, wanted: Wanted) -> list[str]:
-        """Keys like the one asked for, where nothing was found: the next ones in the index, and the likest spelling."""
+    def near(self, wanted: Wanted) -> tuple[str, list[str]]:
+        """Where nothing was found: the condition that is probably why, and what there is like it.
+
+        Of a user, an item or an example those beside it in the index, the likest spelling first; of a graph or model
+        those that the run has, where it does not have this one; ("", []) where every condition names something.
+        """
         for column in _INDEXED:
+            if given := getattr(wanted, column):
+                return column, self._beside(column, given)
+        for column in _FEW:
             given = getattr(wanted, column)
-            if given:
-                sql = f"SELECT DISTINCT {column} FROM call WHERE {column}<>'' AND {column}>=? ORDER BY {column} LIMIT ?"
-                after = [row[0] for row in self._read.execute(sql, (given, 200)).fetchall()]
-                first = [name for name in after if name.startswith(given)]
-                alike = difflib.get_close_matches(given, after, n=_NEAR)
-                return list(dict.fromkeys((*first, *alike, *after)))[:_NEAR]
-        return []
+            if given and given not in (known := self._distinct(column)):
+                return column, known
+        return "", []
+
+    def _beside(self, column: str, given: str) -> list[str]:
+        sql = f"SELECT DISTINCT {column} FROM call WHERE {column}<>'' AND {column}"
+        after = [row[0] for row in self._read.execute(f"{sql}>=? ORDER BY {column} LIMIT ?", (given, 200))]
+        before = [row[0] for row in self._read.execute(f"{sql}<? ORDER BY {column} DESC LIMIT ?", (given, 200))]
+        first = [name for name in after if name.startswith(given)]
+        alike = difflib.get_close_matches(given, (*after, *before), n=_NEAR)
+        return list(dict.fromkeys((*first, *alike, *after, *before)))[:_NEAR]
+
+    def _distinct(self, column: str) -> list[str]:
+        return [row[0] for row in self._read.execute(f"SELECT DISTINCT {column} FROM call ORDER BY {column}")]
 
     def close(self) -> None:
         """Close the files; the run stays open. Idempotent."""

@@ -42,11 +42,10 @@ def calls(request: Request) -> Response:
         with Calls(run) as found:
             lines = found.find(wanted, order=order, descending=descending, limit=PER_PAGE, offset=offset)
             total = found.count(wanted, cap=_COUNTED)
-            near = [] if lines else found.near(wanted)
+            column, near = ("", []) if lines else found.near(wanted)
             known = {"node": found.values("node"), "prompt": found.values("prompt")}
         rows = [(line, _answer(run, line)) for line in lines]
         query = {name: value for name, value in given.items() if value and name != "offset"}
-        column = next((name for name in ("example", "user", "item") if getattr(wanted, name)), "")
         return site.page(
             request, "calls.html", run=run.id, rows=rows, total=total, capped=total == _COUNTED, offset=offset,
             per=PER_PAGE, wanted=wanted, given=given, query=query, orders=list(ORDERS), sort=order, desc=descending,

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+import prompts
 from agents.wording import Wording, read_edited
 from evals.aggregate import Paired, Summary, compare, holm, summarise
 from evals.workflow_runs import brought_to_its_end
@@ -174,7 +175,19 @@ def arms(llms: Sequence[str], wordings: Sequence[str], seeds: Sequence[int]) -> 
             f"Comparing takes 2 to {MOST_ARMS} arms, not {len(found)}: give two models (--llm A --llm B), two versions "
             f"of a prompt (--prompt {HOUSE} --prompt FILE), or two seeds (--seed 0 --seed 1)."
         )
+    _check_different(found)
     return found
+
+
+def _check_different(found: Sequence[Arm]) -> None:
+    """Refuse two arms that ask the same: an untouched copy of a prompt is the prompt of the house."""
+    first: dict[tuple[object, ...], str] = {}
+    for arm in found:
+        edited = frozenset(p.digest for p in arm.prompts if p.digest != prompts.load(p.name).digest)
+        if (same := first.setdefault((arm.llm, edited, arm.seed), arm.name)) != arm.name:
+            raise UsageError(
+                f"{arm.name!r} and {same!r} ask the same in the same words. Edit the copy, or name another."
+            )
 
 
 def _edited(wording: str) -> tuple[Prompt, ...]:

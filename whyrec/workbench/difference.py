@@ -46,6 +46,11 @@ class Pair:
     prompt: tuple[Piece, ...]
     answer: tuple[Piece, ...]
 
+    @property
+    def results(self) -> tuple[Result | None, Result | None]:
+        """What the examples of both came to."""
+        return (self.old.result if self.old else None, self.new.result if self.new else None)
+
 
 def calls_of(home: Path, address: str) -> list[Side]:
     """The call RUN:NUMBER, or all calls of RUN/USER in order.
@@ -66,7 +71,7 @@ def calls_of(home: Path, address: str) -> list[Side]:
             wanted = Wanted(example=user) if "/" in user else Wanted(user=user)
             lines = calls.find(wanted, limit=_MOST)
             if not lines:
-                raise UnknownNameError(f"user in the run {run.id}", user, calls.near(wanted))
+                raise UnknownNameError(f"user in the run {run.id}", user, calls.near(wanted)[1])
         return [_side(run.id, asked(run, line.id), run.result) for line in lines]
     finally:
         run.close()
