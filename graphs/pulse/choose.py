@@ -14,6 +14,7 @@ placebo, which must not win.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +31,7 @@ from graphs.pulse.tree import chosen_text
 from graphs.services import JUDGE, WRITER, Services
 from graphs.users import Users, about_example
 from graphs.workflow import MissingInput, Source, Workflow
+from whyrec.data.some import Drawn, in_turn
 from whyrec.errors import UsageError
 from whyrec.llm.labels import LabelReading
 from whyrec.records import Item
@@ -47,7 +49,7 @@ class Options(trees.Options):
     Attributes:
         selector: whose choice of reason is shown; "none" for the history alone.
         reasons: a pulse.refine run of the same split; "" to make reasons on the fly.
-        whose: the user's own reason, or as a placebo that of the user before (needs `reasons`).
+        whose: the user's own reason, or as a placebo that of another (needs `reasons`).
         latest: latest events shown beside the reason.
         candidates, draw: how many candidates, and the seed of their draw.
         placements: 1, or as many as there are candidates: every rotation of their order.
@@ -176,7 +178,7 @@ class Choices(Users):
             return replace(start, reason="")
         if self._reasons is None:
             return start
-        whose = index if options.whose == "own" else self._before(index)
+        whose = index if options.whose == "own" else self._another(index)
         payload = payload_of(self._reasons, self.key(whose), prefix=self.view.prefix_digest(whose))
         reason = chosen_text(payload, options.selector)
         if reason is None:
@@ -189,10 +191,20 @@ class Choices(Users):
         made = self.options.selector == NONE or self._reasons is not None
         return len(self.indices) * (self.options.placements + (0 if made else self._trees.calls_each()))
 
-    def _before(self, index: int) -> int:
-        """The user before this one in the split; the second for the first."""
-        place = int(np.searchsorted(self.view.users, index))
-        return int(self.view.users[place - 1 if place else 1])
+    def _another(self, index: int) -> int:
+        """Who is drawn before this user, or, where the run of reasons has the first of a file, stands before them.
+
+        Neither depends on how many are asked for; the second one's, for the first.
+        """
+        assert self._reasons is not None
+        drawn, listed = (turn[index] for turn in self._before)
+        return drawn if self._reasons.statuses([self.key(drawn)]) else listed
+
+    @cached_property
+    def _before(self) -> tuple[dict[int, int], dict[int, int]]:
+        turns = [in_turn(self.view.users, wanted).tolist() for wanted in (Drawn(len(self.view.users)), None)]
+        drawn, listed = (dict(zip(turn, (*turn[1:2], *turn), strict=False)) for turn in turns)
+        return drawn, listed
 
 
 def _wanted(options: Options) -> str:

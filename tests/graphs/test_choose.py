@@ -7,8 +7,9 @@ import re
 import pytest
 
 from graphs.run import prepare, run
-from graphs.workflow import workflow
+from graphs.workflow import Source, workflow
 from whyrec.data.candidates import sample
+from whyrec.data.some import Drawn, at_most
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 from whyrec.runs import open_run
@@ -72,21 +73,24 @@ async def test_a_stored_reason_is_the_one_made_on_the_fly(world, how):
         assert payload["reason"] == tree["thoughts"][tree["chosen"]["longest"]]["text"]
 
 
-async def test_a_placebo_is_the_reason_of_the_user_before(world, how):
+@pytest.mark.parametrize("users", [5, Drawn(6), Drawn(20)])
+async def test_a_placebo_is_the_reason_of_another_who_was_asked_too(world, how, users):
+    """Everybody gets one, whoever was chosen; and the same one when more are asked."""
     flow = workflow("pulse.refine")
     stored = await run(
-        flow.name, corpus=world.corpus, model="extractive", options=flow.options(**TREE), users=5, how=how()
+        flow.name, corpus=world.corpus, model="extractive", options=flow.options(**TREE), users=users, how=how()
     )
     options = FLOW.options(reasons=stored.run, selector="base", whose="another")
-    report = await run(NAME, corpus=world.corpus, model="extractive", options=options, users=5, how=how())
-    reasons, keys = (
-        payloads(stored),
-        [f"test/{world.corpus.user_ids[int(u)]}" for u in SplitView(world.corpus, "test").users],
-    )
+    report = await run(NAME, corpus=world.corpus, model="extractive", options=options, users=users, how=how())
+    reasons = {key: tree["thoughts"][0]["text"] for key, tree in payloads(stored).items()}
+    assert report.failed == 0 and len(reasons) == report.done == at_most(users)
     for key, payload in payloads(report).items():
-        place = keys.index(key)
-        before = reasons[keys[place - 1 if place else 1]]
-        assert payload["reason"] == before["thoughts"][0]["text"] != reasons[key]["thoughts"][0]["text"]
+        assert payload["reason"] != reasons[key] and payload["reason"] in reasons.values()
+    if isinstance(users, Drawn):
+        other = flow.inputs(Source(world.corpus, read_settings().home, Drawn(3)), flow.options(**TREE))
+        few = FLOW.inputs(Source(world.corpus, read_settings().home, Drawn(3)), options)
+        whole = FLOW.inputs(Source(world.corpus, read_settings().home), options)
+        assert [few._another(int(i)) for i in other.indices] == [whole._another(int(i)) for i in other.indices]
 
 
 async def test_a_selector_that_chose_nothing_fails_the_example_with_the_reason(world, how):

@@ -38,13 +38,16 @@ def how_many(n: int | None, *, drawn: bool) -> HowMany:
 
 def some(among: npt.NDArray[np.int64], wanted: HowMany) -> npt.NDArray[np.int64]:
     """Those of `among` (indices, ascending) that are meant, ascending."""
-    if not isinstance(wanted, Drawn):
-        return among[:wanted]
-    if wanted.n >= len(among):
-        return among
+    return np.sort(in_turn(among, wanted))
+
+
+def in_turn(among: npt.NDArray[np.int64], wanted: HowMany) -> npt.NDArray[np.int64]:
+    """The same in the order in which they are taken, in which nobody's place depends on how many are taken."""
+    if not isinstance(wanted, Drawn) or not len(among):
+        return among[: at_most(wanted)]
     # the i-th number of the stream belongs to index i, however many there are
     places = np.random.default_rng(_SEED).random(int(among[-1]) + 1)[among]
-    return np.sort(among[np.argsort(places, kind="stable")[: wanted.n]])
+    return among[np.argsort(places, kind="stable")[: wanted.n]]
 
 
 def only(told: Sequence[T], among: npt.NDArray[np.int64], wanted: HowMany) -> list[T]:
