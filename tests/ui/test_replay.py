@@ -60,9 +60,15 @@ def test_the_same_question_again_is_kept_as_the_same_words(client, stage, number
         ({"llm": "nobody:x"}, "nobody"),
     ],
 )
-def test_what_cannot_be_sent_is_said(stage, numbers, send, form, said):
-    answer = send(numbers(stage.good)[0], **form)
-    assert answer.status_code in (400, 404) and said in html.unescape(answer.text)
+def test_what_cannot_be_sent_is_said_and_what_was_written_stays(stage, numbers, send, form, said):
+    wrote = '\n Say it "otherwise" </textarea><b>now</b>\n'
+    answer = send(numbers(stage.good)[0], message0=wrote, **form)
+    assert answer.status_code == 400 and said in html.unescape(answer.text)
+    assert '<details id="again" class="again" open>' in answer.text and "</textarea><b>" not in answer.text
+    kept = re.findall(r'<textarea name="message0"[^>]*>\n(.*?)</textarea>', answer.text, re.DOTALL)[0]
+    assert html.unescape(kept) == wrote
+    for name, value in form.items():
+        assert re.search(rf'name="{name}" value="{value}"', answer.text)
 
 
 def test_a_paid_model_names_its_price_and_waits_for_yes(stage, numbers, send, monkeypatch):

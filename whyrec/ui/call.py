@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from whyrec.errors import UsageError
+from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget
 from whyrec.llm.budgeted import worst_cost
 from whyrec.llm.prices import Price, price_of
@@ -45,47 +45,55 @@ class Again:
 
 def call(request: Request) -> Response:
     """One call."""
-    site, number = site_of(request), int(request.path_params["call"])
-    with site.run(request.path_params["run"]) as run:
-        found = asked(run, number)
-        told = found.call
-        fields, problem = parsed(found.request.format, told["answer"])
-        logprobs = read_logprobs(json.loads(told["logprobs"])) if told["logprobs"] else ()
-        scores = json.loads(told["answer"]) if told["kind"] == "score" and told["answer"] else []
-        stop, differs = None, False
-        if (state := "state" in request.query_params) and told["example"]:
-            stop, differs = _stop(site, run.id, str(told["example"]), number)
-        last = int(run.counts().calls) if number < 1 else number
-        return site.page(
-            request, "call.html", run=run.id, call=told, asked=found, fields=fields, problem=problem, scores=scores,
-            logprobs=logprobs[:_MOST_TOKENS_SHOWN], replays=_replays(run, found), state=state, stop=stop,
-            differs=differs, neighbours=_neighbours(run, last), settings=_SETTINGS, models=_models(told["model"]),
-            edit="edit" in request.query_params, most=_MOST_TIMES,
-        )  # fmt: skip
+    with site_of(request).run(request.path_params["run"]) as run:
+        return _page(request, run, asked(run, int(request.path_params["call"])), {})
+
+
+def _page(request: Request, run: RunReader, found: Asked, given: Mapping[str, str], said: str = "") -> Response:
+    """The call; where a form cannot be used, why, and the form as it was filled in."""
+    site, told, number = site_of(request), found.call, int(found.call["id"])
+    fields, problem = parsed(found.request.format, told["answer"])
+    logprobs = read_logprobs(json.loads(told["logprobs"])) if told["logprobs"] else ()
+    scores = json.loads(told["answer"]) if told["kind"] == "score" and told["answer"] else []
+    stop, differs = None, False
+    if (state := "state" in request.query_params) and told["example"]:
+        stop, differs = _stop(site, run.id, str(told["example"]), number)
+    return site.page(
+        request, "call.html", status=400 if said else 200, run=run.id, call=told, asked=found, fields=fields,
+        problem=problem, scores=scores, logprobs=logprobs[:_MOST_TOKENS_SHOWN], replays=_replays(run, found),
+        state=state, stop=stop, differs=differs, neighbours=_neighbours(run, number), settings=_SETTINGS,
+        models=_models(told["model"]), edit=bool(given) or "edit" in request.query_params, most=_MOST_TIMES,
+        given=given, said=said,
+    )  # fmt: skip
 
 
 def again(request: Request, form: Mapping[str, str]) -> Response:
     """Send the call again as the form has it; where that costs money, say what it costs first."""
-    site, number = site_of(request), int(request.path_params["call"])
-    with site.run(request.path_params["run"]) as run:
-        found = asked(run, number)
-        change = read_form(found, form)
-        request_then = bench.changed(found, change)
-        model = change.llm or str(found.call["model"])
-        price = price_of(model, home=site.settings.home)
-        worst = worst_cost(request_then, price).dollars
-        if not _agreed(price, worst, form.get("confirm", "")):
-            asyncio.run(
-                bench.open_model(run, model, site.settings).close()
-            )  # a wrong name or a missing key says so now
-            return site.page(
-                request, "confirm.html", status=402, run=run.id, call=number, model=model, price=price, worst=worst,
-                times=change.times, given=list(form.items()),
-                confirm="unknown" if price is None else f"{worst:.6f}",
-            )  # fmt: skip
-        budget = Budget(calls=change.times * 3) if price is None else Budget(dollars=float(form.get("confirm") or 0.0))
-        replayed = asyncio.run(bench.replay(run, number, change, settings=site.settings, budget=budget))
-        return RedirectResponse(f"{link('runs', run.id, 'calls', number)}#replay-{replayed.id}", 303)
+    with site_of(request).run(request.path_params["run"]) as run:
+        found = asked(run, int(request.path_params["call"]))
+        try:
+            return _again(request, run, found, form)
+        except (UsageError, UnknownNameError) as error:
+            return _page(request, run, found, form, str(error))
+
+
+def _again(request: Request, run: RunReader, found: Asked, form: Mapping[str, str]) -> Response:
+    site, number = site_of(request), int(found.call["id"])
+    change = read_form(found, form)
+    request_then = bench.changed(found, change)
+    model = change.llm or str(found.call["model"])
+    price = price_of(model, home=site.settings.home)
+    worst = worst_cost(request_then, price).dollars
+    if not _agreed(price, worst, form.get("confirm", "")):
+        asyncio.run(bench.open_model(run, model, site.settings).close())  # a wrong name or a missing key says so now
+        return site.page(
+            request, "confirm.html", status=402, run=run.id, call=number, model=model, price=price, worst=worst,
+            times=change.times, given=list(form.items()),
+            confirm="unknown" if price is None else f"{worst:.6f}",
+        )  # fmt: skip
+    budget = Budget(calls=change.times * 3) if price is None else Budget(dollars=float(form.get("confirm") or 0.0))
+    replayed = asyncio.run(bench.replay(run, number, change, settings=site.settings, budget=budget))
+    return RedirectResponse(f"{link('runs', run.id, 'calls', number)}#replay-{replayed.id}", 303)
 
 
 def read_form(found: Asked, form: Mapping[str, str]) -> bench.Change:
