@@ -9,7 +9,7 @@ contradicts when the same holds of the opposite; otherwise *not supported*, whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,7 +42,7 @@ def judged(experiment: Experiment, table: Results, load: Loader) -> Results:
             new = difference(rows[claim.better], rows[claim.worse], claim.metric, load=load, old=old)
             if new is not None:
                 found[_key(claim.name, new)] = new
-                why[_key(claim.name, new)] = claim.uninformative
+                why[_key(claim.name, new)] = claim.uninformative or _untold(rows, new)
     verdicts: list[Verdict] = []
     for name in dict.fromkeys(key[0] for key in found):
         pairs = {key: d for key, d in found.items() if key[0] == name}
@@ -53,6 +53,13 @@ def judged(experiment: Experiment, table: Results, load: Loader) -> Results:
             for key, d in pairs.items()
         ]
     return table.model_copy(update={"rows": rows, "verdicts": tuple(verdicts)})
+
+
+def _untold(rows: Mapping[str, Row], found: Difference) -> str:
+    """Why a pair says nothing: all examples of both came to one and the same (no target was retrieved by either)."""
+    both = [rows[name].users.get(found.metric) for name in (found.better, found.worse)]
+    values = {value for summary in both if summary is not None for value in (summary.low, summary.mean, summary.high)}
+    return f"all examples of both came to {values.pop():g}" if len(values) == 1 and all(both) else ""
 
 
 def verdict(claim: str, found: Difference, p: float, *, why: str = "", trained: bool = True) -> Verdict:

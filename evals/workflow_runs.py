@@ -112,7 +112,12 @@ def brought_to_its_end(job: Job, name: str) -> RunReport:
         UsageError: some of it is left; says of `name` how to go on.
         KeyboardInterrupt: it was interrupted.
     """
-    report = asyncio.run(execute(job))
+
+    async def main() -> RunReport:
+        job.how.stop.listen(job.how.say)
+        return await execute(job)
+
+    report = asyncio.run(main())
     if report.ending == "interrupted":
         raise KeyboardInterrupt
     if report.left:

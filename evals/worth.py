@@ -85,10 +85,15 @@ def worth(graph: str, judged: Judged) -> list[Worth]:
     Raises:
         UnknownNameError: nothing can be said of single examples of this workflow.
     """
+    check(graph)
+    return _READERS[graph](judged)
+
+
+def check(graph: str) -> None:
+    """Before anything is asked; raises as `worth`."""
     if graph not in _READERS:
         hint = "The others have one example for a whole data set, or ask no model."
         raise UnknownNameError("workflow whose examples can be compared", graph, _READERS, hint=hint)
-    return _READERS[graph](judged)
 
 
 def _choose(judged: Judged) -> list[Worth]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +41,24 @@ class Stop:
                 task.cancel()
         self.asked = True
 
+    def listen(self, say: Callable[[str], None] = lambda _line: None) -> None:
+        """Let Ctrl-C and SIGTERM ask, in the running loop; elsewhere than in the main thread nothing is heard.
+
+        Args:
+            say: told what to expect, at the first.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def heard() -> None:
+            if not self.asked:
+                say("Finishing what is in flight; interrupt again to drop it.")
+            self.ask()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, heard)
+
     def watch(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         """Name the tasks that a second `ask` cancels."""
         self._tasks = tuple(tasks)
@@ -59,6 +79,7 @@ class How:
         command: what was typed, for the record.
         progress: told now and then how far the run is.
         stop: asked to stop by an interrupt.
+        say: told a sentence that a person should read now.
     """
 
     settings: Settings = field(default_factory=read_settings)
@@ -72,6 +93,7 @@ class How:
     command: str = ""
     progress: Progress | None = None
     stop: Stop = field(default_factory=Stop)
+    say: Callable[[str], None] = lambda _line: None
 
 
 @dataclass(frozen=True)

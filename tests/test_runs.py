@@ -202,7 +202,7 @@ def test_a_call_comes_back_with_its_texts(run: Run) -> None:
     assert list(run.calls(user="other")) == []
     prompts = run._read.execute("SELECT * FROM prompt").fetchall()
     assert prompts == [("pd", "p", "say {{ x }}")]
-    with pytest.raises(LookupError, match="no text with the digest 12"):
+    with pytest.raises(UsageError, match=r"lost a text \(digest 12\)"):
         run.text(12)
 
 

@@ -60,6 +60,6 @@ def _whole_lines(file: Path) -> Iterator[tuple[str, Any]]:
     if len(whole) < len(data):
         with file.open("r+b") as out:
             out.truncate(len(whole))
-    for line in whole.decode("utf-8").splitlines():
+    for line in whole.split(b"\n")[:-1]:  # an answer may hold other line ends, such as U+2028
         key, value = json.loads(line)
         yield key, value

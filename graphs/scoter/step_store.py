@@ -190,7 +190,7 @@ class StepStore:
         if len(whole) < len(data):  # a kill cut the last line off
             with file.open("r+b") as out:
                 out.truncate(len(whole))
-        for line in whole.decode("utf-8").splitlines():
+        for line in whole.split(b"\n")[:-1]:
             self._learn(*json.loads(line))
 
     def _learn(self, prefix: str, key: str, missing: list[int]) -> None:

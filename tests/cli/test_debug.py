@@ -59,6 +59,15 @@ def test_what_is_missing_or_misspelt_is_said():
     with pytest.raises(UnknownNameError, match="debugging session named '7'"):
         whyrec("debug", "7")
     whyrec(*START, "--user", "u3")
+    for flags, said in (
+        (["--llm", "extractive"], "--llm cannot be said of a session that is there already"),
+        (["--user", "u5", "--data", "world"], "--data, --user cannot"),
+        (["--show", "0", "--from", "0"], "leave out --from"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            whyrec("debug", "1", *flags)
+    with pytest.raises(UsageError, match="--set cannot be said of a session that is not there yet"):
+        whyrec(*START, "--user", "u3", "--set", "k=1")
     with pytest.raises(UsageError, match="say which with --from"):
         whyrec("debug", "1", "--set", "k=0")
     with pytest.raises(UsageError, match=r"There is no short\.nothing"):

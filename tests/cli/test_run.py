@@ -112,8 +112,8 @@ def test_the_module_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.slow
-def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path):
+def interrupted(tmp_path, *command):
+    """(exit code, stdout, stderr, the server's log) of a command that is asked to stop once six answers are there."""
     server = subprocess.Popen(
         [
             sys.executable,
@@ -129,9 +129,13 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path):
     )
     try:
         url = server.stdout.readline().strip()
-        command = [sys.executable, "-m", "whyrec", *BASE, "--llm", f"openai:tiny@{url}", "--concurrency", "4"]
         process = subprocess.Popen(
-            command, cwd=ROOT, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "whyrec", *command, "--llm", f"openai:tiny@{url}"],
+            cwd=ROOT,
+            env={**os.environ, "WHYREC_CONCURRENCY": "4"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         log, deadline = tmp_path / "log", time.monotonic() + 60
         while (not log.exists() or log.read_bytes().count(b"delivered") < 6) and time.monotonic() < deadline:
@@ -142,14 +146,34 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path):
         server.kill()
         server.wait()
         server.stdout.close()
-    assert process.returncode == 130, said + errors
-    assert "Traceback" not in errors and "Finishing what is in flight" in said
-    done, left = map(int, re.search(r"= (\d+) done \+ 0 failed \+ (\d+) left", said).groups())
-    assert done >= 4 and done + left == 30 and f"go on with the {left} examples left" in " ".join(said.split())
+    assert "Traceback" not in errors
     log_text = log.read_text()
     assert log_text.count('"asked"') == log_text.count('"delivered"'), "every call in flight was waited for"
+    return process.returncode, said, errors
+
+
+@pytest.mark.slow
+def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(tmp_path):
+    code, said, errors = interrupted(tmp_path, *BASE)
+    assert code == 130 and "Finishing what is in flight" in said, said + errors
+    done, left = map(int, re.search(r"= (\d+) done \+ 0 failed \+ (\d+) left", said).groups())
+    assert done >= 4 and done + left == 30 and f"go on with the {left} examples left" in " ".join(said.split())
     (info,) = list_runs(read_settings().home)
     assert (info.counts.done, info.state) == (done, "interrupted")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [["compare", "--seed", "0", "--seed", "1"], ["eval"]], ids=lambda more: more[0])
+def test_ctrl_c_does_the_same_in_what_runs_graphs_for_a_table(tmp_path, more):
+    command, *flags = more
+    what = "cot_rec.preference" if command == "compare" else "cot_rec.table_1"
+    data = ["--data", "world:users=30,items=80", "--yes"]
+    results = ["--results", str(tmp_path / "results")] if command == "eval" else []
+    code, said, errors = interrupted(tmp_path, command, what, *data, *flags, *results)
+    told = said + errors
+    assert code == 130 and "Finishing what is in flight" in told and "the same command goes on" in told, told
+    (info,) = list_runs(read_settings().home)
+    assert info.state == "interrupted" and info.counts.done >= 4
 
 
 def test_the_question_is_asked_at_a_terminal(monkeypatch):

@@ -8,9 +8,10 @@ import pytest
 
 from evals.aggregate import Paired
 from evals.evaluate import evaluate, plan
-from evals.experiment import Claim
+from evals.experiment import Claim, Context, Told
 from evals.results import Difference
 from evals.verdicts import summary_of_claim, verdict
+from whyrec.records import Ranking
 
 Build = Callable[..., Any]
 
@@ -111,6 +112,20 @@ def test_a_pair_that_can_say_nothing_is_not_judged_and_costs_the_others_nothing(
     assert summary_of_claim([strong, same]) == "Mixed: of 2 comparisons 1 supported, 1 uninformative."
     again = evaluate(replace(experiment, claims=(), says={}), b.context, b.place, jobs=[])
     assert again.verdicts == table.verdicts, "kept where only another part of the table is computed"
+
+
+def test_two_rows_without_any_difference_between_examples_say_nothing(bench: Build) -> None:
+    """As where no target was retrieved by either."""
+    b = bench()
+
+    def nothing(_context: Context, _seed: int) -> Told:
+        return Told([Ranking(user, 50, 0, 100) for user in range(40)])
+
+    cells = tuple(replace(c, function=nothing) if c.name in ("strong", "plain") else c for c in b.experiment.cells)
+    experiment = replace(b.experiment, cells=cells, claims=(Claim("wins", "strong", "plain"),), says={"wins": ""})
+    table = evaluate(experiment, b.context, b.place, jobs=plan(experiment, b.context, b.place, seeds=(1,)))
+    (said,) = table.verdicts
+    assert (said.verdict, said.why) == ("uninformative", "all examples of both came to 0")
 
 
 def test_what_was_not_trained_has_no_noise_of_training() -> None:

@@ -20,6 +20,14 @@ def test_a_ledger_drops_a_line_that_was_cut_off(tmp_path):
     assert Ledger(ledger.file).lines == {"a": 1, "c": 3}
 
 
+def test_answers_in_a_ledger_may_hold_any_line_end(tmp_path):
+    ledger = Ledger(tmp_path / "answers.jsonl")
+    told = {"a": "one\u2028two\u0085three\x0b\x1e", "b": "four"}
+    for key, value in told.items():
+        ledger.append(key, value)
+    assert Ledger(tmp_path / "answers.jsonl").lines == told
+
+
 def test_a_stage_is_named_after_what_it_was_made_from(tmp_path):
     given = tmp_path / "given.json"
     given.write_text("1")

@@ -87,6 +87,30 @@ def test_answers_that_failed_or_do_not_fit_are_told_and_not_kept(openai_thread: 
     assert again.read_text() == out.read_text(), "they are asked again"
 
 
+def test_an_answer_may_hold_line_ends_that_end_no_line(openai_thread: Any, tmp_path: Path) -> None:
+    """OpenAI writes raw U+2028 and U+0085 into answers; these were paid for."""
+    job = ["cot_rec.preference", *DATA, "--llm", f"openai:tiny@{openai_thread.url}"]
+    out, back = tmp_path / "batch.jsonl", tmp_path / "back.jsonl"
+    whyrec("llm", "batch", "export", *job, "--out", str(out), "--most", "2")
+    told = [json.loads(line) for line in answered(out, openai_thread.url).read_text().splitlines()]
+    for one in told:
+        message = one["response"]["body"]["choices"][0]["message"]
+        fields = json.loads(message["content"])
+        fields = {k: f"{v}\u2028\u0085\x0b" if isinstance(v, str) else v for k, v in fields.items()}
+        message["content"] = json.dumps(fields, ensure_ascii=False)
+    back.write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in told), encoding="utf-8")
+    assert "2 answers kept, 0 not" in whyrec("llm", "batch", "import", str(back))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"", "holds no line"), (b"\n \n", "holds no line"), (b"\xff{", "no UTF-8")]
+)
+def test_a_file_without_answers_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "back.jsonl").write_bytes(content)
+    with pytest.raises(UsageError, match=said):
+        read(tmp_path / "back.jsonl", tmp_path)
+
+
 def test_what_cannot_be_written_is_refused(tmp_path: Path, openai_thread: Any) -> None:
     (tmp_path / "there.jsonl").write_text("")
     job = ["llm", "batch", "export", "cot_rec.preference", *DATA]

@@ -90,7 +90,11 @@ def _compare(given: dict[str, Any]) -> None:
     with Live(Console(stderr=True, highlight=False), quiet=given["json"]) as live:
         live.begin()
         for arm in compared:
-            one, _ = run_arm(subject, arm, replace(how, progress=live.show))
+            try:
+                one, _ = run_arm(subject, arm, replace(how, progress=live.show, say=live.say))
+            except KeyboardInterrupt:
+                live.say("Stopped. What is finished is kept; the same command goes on from there.")
+                raise typer.Exit(130) from None
             ran.append(one)
     found = held_against(ran, most=given["most"])
     if given["json"]:
@@ -103,14 +107,20 @@ def _expect(subject: Subject, compared: list[Arm], how: How, *, yes: bool) -> No
     """Ask before large jobs; what they may take is counted, not asked of anybody."""
     import asyncio
 
+    from evals.worth import check
     from whyrec.cli.run import ask
+    from whyrec.llm.prices import price_of
     from whyrec.workbench.compare import prepared
 
+    check(subject.graph)
     most = 0
     for arm in compared:
         job = prepared(subject, arm, how)
         most += job.inputs.calls()
         asyncio.run(job.models.close())
+        for model in job.models.all:
+            if how.budget is not None:
+                how.budget.check(model.name, price_of(model.name, home=how.settings.home))
     ask(most, how.settings.ask_above, yes=yes)
 
 

@@ -10,6 +10,10 @@ import typer
 
 from whyrec.errors import UnknownNameError, UsageError
 
+_OF_NEW = ("data", "user", "llm", "prompt", "seed", "split", "option")
+_OF_OLD = ("show", "fork", "change")
+_CALLED = {"fork": "from", "change": "set"}
+
 if TYPE_CHECKING:
     from graphs.debug import Moment
     from whyrec.workbench.sessions import Debugging
@@ -51,6 +55,7 @@ def _debug(given: dict[str, Any]) -> None:
 
     settings = read_settings()
     budget, what = Budget(dollars=given["budget_usd"]), given["what"]
+    _check_flags(given)
     if not what:
         _list(settings)
         return
@@ -76,6 +81,25 @@ def _debug(given: dict[str, Any]) -> None:
             change = _changes(given["change"], moments[number].state if number < len(moments) else None)
             moments = session.go(number, change=change, before=given["before"])
     _print(session, moments, brief)
+
+
+def _check_flags(given: dict[str, Any]) -> None:
+    """Refuse flags that would change nothing.
+
+    Raises:
+        UsageError: a flag of a new session beside a number, or the other way round.
+    """
+    there = {name for name in (*_OF_NEW, *_OF_OLD) if given[name] not in ("", [], None, 0 if name == "seed" else None)}
+    number = given["what"].isdecimal()
+    if wrong := sorted(there & set(_OF_NEW if number else _OF_OLD)):
+        which = "is there already" if number else "is not there yet"
+        raise UsageError(f"{_flags(wrong)} cannot be said of a session that {which}; see whyrec debug --help.")
+    if given["show"] is not None and (wrong := sorted(there & {"fork", "change", "before"})):
+        raise UsageError(f"--show prints a state and does nothing else; leave out {_flags(wrong)}.")
+
+
+def _flags(names: list[str]) -> str:
+    return ", ".join(f"--{_CALLED.get(name, name)}" for name in names)
 
 
 def _subject(given: dict[str, Any]) -> Any:

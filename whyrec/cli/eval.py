@@ -148,7 +148,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         raise UsageError(f"--space is for hotpotqa.table_7; {given['name']} reads no saved thought space.")
     settings = read_settings()
     opened = open_data(given["data"], settings=settings)
-    how = How(settings=settings, world=opened.world, progress=_Told(console))
+    how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
     options = Options(
         llms=tuple(given["llm"]) or (settings.llm,),
         folds=tuple(_fold(text) for text in given["fold"]),

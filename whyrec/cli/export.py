@@ -38,6 +38,8 @@ def command(
         raise UsageError("Say where the spans go: --otlp URL or --jsonl FILE.")
     found = find_run(read_settings().home, run)
     try:
+        if after > (calls := found.counts().calls):
+            raise UsageError(f"--after {after}: {found.id} has {calls:,} calls, so nothing comes after that.")
         with bar() as tell:
             if jsonl is not None:
                 typer.echo(_write(found, jsonl, after, tell))
@@ -75,13 +77,17 @@ def _send(run: RunReader, receiver: object, where: tuple[int, int], tell: Tell) 
     waiting: list[Span] = []
     done, last, arrived, refused, why, again = after, after, 0, 0, "", 0
 
+    def so_far() -> str:
+        return f"{arrived:,} spans had arrived. Go on with: whyrec export {run.id} --otlp URL --after {done}"
+
     def send() -> Sent:
         try:
             return receiver.send(waiting, common)
         except UsageError as error:
-            raise UsageError(
-                f"{error} {arrived:,} spans had arrived. Go on with: whyrec export {run.id} --otlp URL --after {done}"
-            ) from None
+            raise UsageError(f"{error} {so_far()}") from None
+        except KeyboardInterrupt:
+            typer.echo(f"Interrupted. {so_far()}", err=True)
+            raise typer.Exit(130) from None
 
     for exported in spans(run, after=after):
         waiting.extend(exported.spans)

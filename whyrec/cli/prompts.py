@@ -108,7 +108,10 @@ def history(
     from whyrec.settings import read_settings
     from whyrec.workbench.prompt_versions import history as uses_of
 
-    uses, console = uses_of(read_settings(), name, outcomes=outcomes), Console(highlight=False)
+    console, damaged = Console(highlight=False), list[str]()
+    uses = uses_of(
+        read_settings(), name, outcomes=outcomes, unreadable=lambda run, why: damaged.append(f"{run}: {why}")
+    )
     if not console.is_terminal:
         console.width = 200
     now = prompts.load(name).digest if name in prompts.names() else ""
@@ -126,6 +129,8 @@ def history(
         console.print("* as the file stands now. Two versions: whyrec prompts diff VERSION VERSION.", markup=False)
     else:
         console.print("No run has used it yet.")
+    for line in damaged:
+        console.print(f"left out: {line}", markup=False)
 
 
 def _complaints(path: Path) -> list[str]:

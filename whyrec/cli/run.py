@@ -149,7 +149,7 @@ def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
                 await job.models.close()
                 raise
             live.begin()
-            _listen(how.stop, live)
+            how.stop.listen(live.say)
             return await execute(job)
 
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -246,21 +246,6 @@ def ask(most: int, limit: int, *, yes: bool) -> None:
         f"Make up to {most} calls?",
         otherwise=f"Add --yes, or --users to make it smaller; up to {limit} (WHYREC_ASK_ABOVE) need no question.",
     )
-
-
-def _listen(stop: Any, live: Any) -> None:
-    """Ctrl-C and SIGTERM: the first asks to finish what is in flight, the second drops it."""
-    import asyncio
-    import signal
-
-    def heard() -> None:
-        if not stop.asked:
-            live.say("Finishing what is in flight; interrupt again to drop it.")
-        stop.ask()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, heard)
 
 
 def _loop_factory() -> Any:

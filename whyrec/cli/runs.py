@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from whyrec.cli.asking import agreed
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def ls() -> None:
 
 @app.command("show")
 def show(
-    run: str = typer.Argument(help="Its id, or an unmistakable beginning of it."),
+    run: str = typer.Argument(help="Its id, an unmistakable beginning of it, or latest."),
     example: str = typer.Argument("", help="Show this example in full and nothing else: a key, such as test/u1."),
 ) -> None:
     """Show a run: what it was of, its numbers, why examples failed, some results."""
@@ -67,11 +68,11 @@ def show(
     from rich.table import Table
     from rich.text import Text
 
-    from whyrec.runs import open_run
     from whyrec.settings import read_settings
+    from whyrec.trace.address import find_run
 
     console = Console(highlight=False)
-    found = open_run(read_settings().home, run)
+    found = find_run(read_settings().home, run)
     try:
         if example:
             _example(found, example)
@@ -121,7 +122,7 @@ def _example(run: RunReader, key: str) -> None:
 
 @app.command("diff")
 def diff(
-    a: str = typer.Argument(help="One run."),
+    a: str = typer.Argument(help="One run; latest will do."),
     b: str = typer.Argument(help="Another."),
     limit: int = typer.Option(_SHOWN, help="How many differing examples to show."),
 ) -> None:
@@ -132,13 +133,13 @@ def diff(
     from rich.console import Console
     from rich.table import Table
 
-    from whyrec.runs import open_run
     from whyrec.settings import read_settings
+    from whyrec.trace.address import find_run
 
     home, console = read_settings().home, Console(highlight=False)
-    one = open_run(home, a)
+    one = find_run(home, a)
     try:
-        other = open_run(home, b)
+        other = find_run(home, b)
         try:
             table = Table("", one.id, other.id, box=None)
             left, right = ({**json.loads(r.info()["settings"]), **asdict(r.counts())} for r in (one, other))
@@ -165,9 +166,10 @@ def rm(
     home = read_settings().home
     found = open_run(home, run)
     found.close()
-    if yes or typer.confirm(f"Remove {found.folder}?"):
-        remove_run(home, found.id)
-        typer.echo(f"Removed {found.id}.")
+    if not yes:
+        agreed(f"Remove {found.folder}?", otherwise="Add --yes to remove it.")
+    remove_run(home, found.id)
+    typer.echo(f"Removed {found.id}.")
 
 
 def _diff_results(console: Console, pair: tuple[RunReader, RunReader], limit: int) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Find, read, compare and send again what a run asked of models.")
 
 _PIPED = 200
+_MOST = 10**12
+_COUNTED = 100_000  # no further
 _FORMATS = ("table", "json", "csv")
 
 
@@ -37,8 +39,8 @@ def ls(
     dearer: float | None = typer.Option(None, min=0.0, help="At least so many US dollars."),
     sort: str = typer.Option("call", help="call, time, seconds, waiting, tokens, cost or attempts."),
     descending: bool = typer.Option(False, "--desc", help="The largest first."),
-    limit: int = typer.Option(30, min=1, help="So many calls."),
-    offset: int = typer.Option(0, min=0, help="After so many."),
+    limit: int = typer.Option(30, min=1, max=_MOST, help="So many calls."),
+    offset: int = typer.Option(0, min=0, max=_MOST, help="After so many."),
     output: str = typer.Option("table", "--format", help="table, json or csv."),
 ) -> None:
     """List the calls of a run that meet all conditions."""
@@ -104,10 +106,8 @@ def diff(
     from whyrec.workbench.difference import calls_of, difference
 
     home, console = read_settings().home, _console()
-    pairs = difference(calls_of(home, a), calls_of(home, b))
-    for pair, following in zip(pairs, (*pairs[1:], None), strict=True):
-        ends = following is None or following.results != pair.results
-        console.print(of_difference(pair, colour=console.color_system is not None, ends=ends))
+    for pair in difference(calls_of(home, a), calls_of(home, b)):
+        console.print(of_difference(pair, colour=console.color_system is not None))
 
 
 @app.command("replay")
@@ -184,10 +184,12 @@ def _ls(given: dict[str, Any]) -> None:
             if not lines:
                 _nothing(console, found.id, calls.near(wanted), wanted, offset)
             console.print(as_table(found, lines, console.width))
-            total = calls.count(wanted)
+            cap = max(_COUNTED, offset + len(lines))
+            total = calls.count(wanted, cap=cap)
     finally:
         found.close()
-    shown = f"{offset + 1:,} to {offset + len(lines):,} of {total:,} calls of {found.id}"
+    of = f"{total:,}" if total < cap or wanted == Wanted() else f"{total:,} or more"
+    shown = f"{offset + 1:,} to {offset + len(lines):,} of {of} calls of {found.id}"
     console.print(f"[dim]{shown}. Read one: whyrec trace show {found.id}:{lines[0].id}[/dim]", soft_wrap=True)
 
 

@@ -152,14 +152,8 @@ def of_path(run: RunReader, path: Path, *, states: bool) -> RenderableType:
     return Group(tree, *_verdict(path))
 
 
-def of_difference(pair: Pair, *, colour: bool, ends: bool = True) -> RenderableType:
-    """Two calls side by side where they differ in numbers, one text with both where they differ in words.
-
-    Args:
-        pair: the two.
-        colour: whether the terminal has any.
-        ends: say what the examples came to; once is enough where several of their calls follow one another.
-    """
+def of_difference(pair: Pair, *, colour: bool) -> RenderableType:
+    """Two calls side by side where they differ in numbers, one text with both where they differ in words."""
     head = Table("", _name(pair.old), _name(pair.new), box=None)
     for name, old, new in pair.settings:
         head.add_row(name, plain(old), plain(new))
@@ -169,10 +163,9 @@ def of_difference(pair: Pair, *, colour: bool, ends: bool = True) -> RenderableT
         parts.append(_rule(f"{title}: the same" if same else title))
         if not same:
             parts.append(Padding(marked(pieces, colour=colour), (0, 2)))
-    if ends and any(pair.results):
+    for came in pair.came:
         table = Table("", "old", "new", box=None)
-        told = [brief(r.payload or r.reason, most=1000) if r else "" for r in pair.results]
-        table.add_row("came to", *map(plain, told))
+        table.add_row("came to", *(plain(brief(r.payload or r.reason, most=1000) if r else "") for r in came))
         parts += [_rule("the example"), Padding(table, (0, 2))]
     return Group(*parts)
 
@@ -260,7 +253,7 @@ def _facts(found: Asked) -> Table:
         f"{sampling.max_tokens} tokens, seed {sampling.seed}, sample {call['sample']}, retry {call['retry']}",
         "tokens": f"{call['tokens_in']} in ({call['tokens_cached']} cached), {call['tokens_out']} out",
         "time": f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(call['at']))}, waited {call['queue_s']:.2f} s, "
-        f"{call['service_s']:.2f} s on the wire, sent {call['attempts']} times, cache {call['cache']}",
+        f"{call['service_s']:.2f} s on the wire, sent {_times(call['attempts'])}, cache {call['cache']}",
         "ended": f"{call['finish']}" + (f", {money(call['cost'])}" if call["cost"] else ""),
     }
     table = Table.grid(padding=(0, 2))
@@ -293,3 +286,7 @@ def _name(side: Side | None) -> str:
 
 def _rule(title: str) -> Rule:
     return Rule(Text(title, style="bold"), align="left", style="dim")
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else "never" if not n else f"{n} times"

@@ -127,17 +127,17 @@ def read(path: Path, home: Path) -> Imported:
     """Read a file of answers (or of errors) into the call cache.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is empty or no text.
     """
     if not path.is_file():
         raise UsageError(f"There is no file {path}. Download the batch's output (and its error file) first.")
     asked = {one.key: one for one in _written(home)}
+    if not (lines := _lines(path)):
+        raise UsageError(f"{path} holds no line. The output of a batch is there once it is done: download it again.")
     found = Imported()
     cache = CacheFile(home / FILE_NAME)
     try:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if not line.strip():
-                continue
+        for number, line in enumerate(lines, 1):
             name, answer = _answer(line, asked)
             if isinstance(answer, str):
                 found.wrong.append((name or f"line {number}", answer))
@@ -154,9 +154,17 @@ def read(path: Path, home: Path) -> Imported:
     return found
 
 
+def _lines(path: Path) -> list[str]:
+    """Lines that end where JSON Lines end them: an answer may hold other line ends, such as U+2028."""
+    try:
+        return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not a Batch file: it is no UTF-8 text ({error.reason}).") from None
+
+
 def _written(home: Path) -> Iterator[Question]:
     for file in sorted((home / "batches").glob("*.jsonl")):
-        for line in file.read_text(encoding="utf-8").splitlines():
+        for line in _lines(file):
             told = json.loads(line)
             yield Question(told["key"], told["model"], told["body"])
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from whyrec.errors import UsageError
 from whyrec.llm.model import FinishReason, Reply, TokenLogprob, TokenScores, Usage
 from whyrec.runs.rows import Counts, Metric, Result, Status, unpack
 from whyrec.sqlite import connect
@@ -16,6 +17,7 @@ from whyrec.sqlite import connect
 FILE_NAME = "run.sqlite"
 _RESULT = "SELECT key,user,split,status,reason,generation,size,payload FROM example"
 _CHUNK = 500
+_BITS = 63  # of SQLite's numbers
 
 
 class RunReader:
@@ -86,11 +88,14 @@ class RunReader:
         """A stored text by its digest.
 
         Raises:
-            LookupError: no such text in this run.
+            UsageError: the run has lost it.
         """
         row = self._read.execute("SELECT size,body FROM text WHERE digest=?", (digest,)).fetchone()
         if row is None:
-            raise LookupError(f"The run {self.id} has no text with the digest {digest}.")
+            raise UsageError(
+                f"{self.path} has lost a text (digest {digest}) that calls of the run refer to: something else changed "
+                f"the file. Its other calls and all results can still be read."
+            )
         return unpack(*row)
 
     def calls(self, *, example: str = "", user: str = "", item: str = "", node: str = "") -> Iterator[dict[str, Any]]:
@@ -120,6 +125,8 @@ class RunReader:
     def call(self, number: int) -> dict[str, Any] | None:
         """One call by its number, as `calls` gives it; None where there is none."""
         self._settle()
+        if number.bit_length() > _BITS:
+            return None
         cursor = self._read.execute("SELECT * FROM call WHERE id=?", (number,))
         row = cursor.fetchone()
         if row is None:

@@ -11,6 +11,7 @@ from whyrec.runs import RunReader, open_run
 from whyrec.runs.folders import run_ids
 
 LATEST = "latest"
+_DIGITS = 18  # SQLite numbers no further
 
 
 def find_run(home: Path, name: str = LATEST) -> RunReader:
@@ -47,7 +48,7 @@ def find_call(home: Path, address: str) -> tuple[RunReader, int]:
         UnknownNameError, UsageError: as `find_run`; or this is no address of a call.
     """
     name, _, number = address.rpartition(":")
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > _DIGITS:
         raise UsageError(
             f"{address!r} is not a call. Write RUN:NUMBER (`whyrec trace ls RUN` lists them), or a number alone for a "
             f"call of the latest run. A user's calls are RUN/USER; two whole runs are for `whyrec runs diff`."

@@ -32,7 +32,6 @@ ORDERS: Mapping[str, str] = {
 _INDEXED = ("example", "user", "item")
 _NAMED = ("node", "prompt")
 _FEW = ("graph", "model")
-_CAP = 100_000
 _NEAR = 5
 
 
@@ -141,7 +140,7 @@ class Calls:
         sql = f"SELECT {_COLUMNS} FROM {tables} WHERE {where} ORDER BY {by} LIMIT ? OFFSET ?"
         return [Line(*row) for row in self._read.execute(sql, (*values, limit, offset)).fetchall()]
 
-    def count(self, wanted: Wanted, *, cap: int = _CAP) -> int:
+    def count(self, wanted: Wanted, *, cap: int = 100_000) -> int:
         """How many calls are wanted; `cap` where there are at least so many, which is as far as is counted."""
         if wanted == Wanted():
             return int(self._read.execute("SELECT count(*) FROM call").fetchone()[0])

@@ -42,6 +42,7 @@ def routes() -> list[Route]:
         Route("/runs/{run}/calls", calls.calls),
         Route("/runs/{run}/calls/{call:int}", call.call),
         Route("/runs/{run}/calls/{call:int}/replay", _acting(call.again), methods=["POST"]),
+        Route("/runs/{run}/examples", examples.opened),
         Route("/runs/{run}/examples/{key:path}", examples.example),
         Route("/diff", differences.diff),
         Route("/prompts", prompts.prompts),

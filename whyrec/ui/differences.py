@@ -48,18 +48,12 @@ def diff(request: Request) -> Response:
     if _is_run(a) and _is_run(b):
         return _runs(request, a, b)
     pairs = difference(calls_of(site.settings.home, a), calls_of(site.settings.home, b))
-    results = [_outcome(pair.old, pair.new) for pair in pairs]
-    return site.page(request, "diff.html", a=a, b=b, pairs=list(zip(pairs, results, strict=True)))
+    came = [tuple(compare(*map(_told, results))) for results in pairs[-1].came]
+    return site.page(request, "diff.html", a=a, b=b, pairs=pairs, came=came)
 
 
 def _is_run(address: str) -> bool:
     return "/" not in address and not address.rpartition(":")[2].isdecimal()
-
-
-def _outcome(old: Any, new: Any) -> tuple[Piece, ...]:
-    """What the example came to, then and now."""
-    came = [_told(side.result) if side else "" for side in (old, new)]
-    return tuple(compare(*came)) if any(came) else ()
 
 
 def _told(result: Result | None) -> str:

@@ -9,13 +9,14 @@ from itertools import pairwise
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
+from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 from whyrec.trace.words import Piece, compare
 from whyrec.ui.drawing import of_workflow
 from whyrec.ui.shown import told
-from whyrec.ui.site import site_of
+from whyrec.ui.site import link, site_of
 from whyrec.workbench.path import Path, Stop
 
 
@@ -26,6 +27,14 @@ class Change:
     name: str
     before: Any
     after: Any
+
+
+def opened(request: Request) -> Response:
+    """The address of the example that a form asks for by user, item or key."""
+    run, given = request.path_params["run"], request.query_params.get("key", "").strip()
+    if not given:
+        raise UsageError("Say whose example: a user, an item, or the key of an example such as test/u17.")
+    return RedirectResponse(link("runs", run, "examples", given), 303)
 
 
 def example(request: Request) -> Response:

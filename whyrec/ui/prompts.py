@@ -101,9 +101,26 @@ def _version(versions: list[Version], name: str, digest: str) -> Version:
 
 
 def _rendered(site: Site, text: str, user: str, data: str, split: str) -> Sequence[Message]:
+    """With data that runs were made over: whoever can make a browser open an address should not make us load any."""
     from whyrec.workbench.rendering import rendered
 
+    if data not in (known := {"world", *_data_sets(site)}):
+        raise UsageError(
+            f"This page fills prompts with data of the runs there are, not with {data!r}. Those are: "
+            f"{', '.join(sorted(known))}. At a terminal any will do: whyrec prompts show NAME --render --data DATA."
+        )
     return rendered(ours.parse(text), user=user, data=data, split=split, settings=site.settings)
+
+
+def _data_sets(site: Site) -> set[str]:
+    found = set()
+    for run_id in site.run_ids():
+        try:
+            with site.run(run_id) as run:
+                found.add(str(run.info()["data"]))
+        except UsageError:
+            continue  # the list of runs says what is wrong with it
+    return found
 
 
 def _some_data(version: Version, site: Site) -> str:

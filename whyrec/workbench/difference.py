@@ -6,10 +6,12 @@ Calls of two runs are matched by node, turn and order. What each example came to
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
+from typing import TypeAlias
 
-from whyrec.errors import UnknownNameError
+from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message
 from whyrec.runs import Result
 from whyrec.trace import Calls, Wanted
@@ -29,6 +31,9 @@ class Side:
     result: Result | None
 
 
+Came: TypeAlias = tuple[Result | None, Result | None]
+
+
 @dataclass(frozen=True)
 class Pair:
     """Two calls that belong together, or one without its like.
@@ -38,6 +43,7 @@ class Pair:
         settings: (name, old, new) of what was asked differently besides the messages.
         prompt: the messages, word by word.
         answer: the answers, word by word.
+        came: what the examples of both sides came to, with the last pair.
     """
 
     old: Side | None
@@ -45,11 +51,7 @@ class Pair:
     settings: tuple[tuple[str, str, str], ...]
     prompt: tuple[Piece, ...]
     answer: tuple[Piece, ...]
-
-    @property
-    def results(self) -> tuple[Result | None, Result | None]:
-        """What the examples of both came to."""
-        return (self.old.result if self.old else None, self.new.result if self.new else None)
+    came: tuple[Came, ...] = ()
 
 
 def calls_of(home: Path, address: str) -> list[Side]:
@@ -65,6 +67,8 @@ def calls_of(home: Path, address: str) -> list[Side]:
             return [_side(run.id, asked(run, number), run.result)]
         finally:
             run.close()
+    if not user:
+        raise UsageError(f"{address!r} names no user. Write a call as RUN:18, the calls of a user as RUN/u17.")
     run = find_run(home, name)
     try:
         with Calls(run) as calls:
@@ -78,15 +82,19 @@ def calls_of(home: Path, address: str) -> list[Side]:
 
 
 def difference(old: Sequence[Side], new: Sequence[Side]) -> list[Pair]:
-    """The calls of both, matched.
-
-    Raises:
-        UsageError: a single call is compared with all calls of a user.
-    """
+    """The calls of both, matched by node, turn and order; what the examples came to stands with the last."""
     if len(old) == len(new) == 1:
-        return [_pair(old[0], new[0])]
-    left, right = _by_place(old), _by_place(new)
-    return [_pair(left.get(place), right.get(place)) for place in dict.fromkeys((*left, *right))]
+        pairs = [_pair(old[0], new[0])]
+    else:
+        left, right = _by_place(old), _by_place(new)
+        pairs = [_pair(left.get(place), right.get(place)) for place in dict.fromkeys((*left, *right))]
+    came = tuple(zip_longest(_results(old), _results(new)))
+    return [*pairs[:-1], replace(pairs[-1], came=came)]
+
+
+def _results(sides: Sequence[Side]) -> list[Result]:
+    """What the examples of these calls came to, each once, in order."""
+    return list({side.result.key: side.result for side in sides if side.result is not None}.values())
 
 
 def as_text(messages: Sequence[Message], prefix: str = "") -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -138,13 +138,20 @@ def difference(old: Version, new: Version) -> Difference:
     ))  # fmt: skip
 
 
-def history(settings: Settings, name: str, *, outcomes: bool = True) -> list[Use]:
+def history(
+    settings: Settings,
+    name: str,
+    *,
+    outcomes: bool = True,
+    unreadable: Callable[[str, str], None] = lambda _run, _why: None,
+) -> list[Use]:
     """Every use of every version of a prompt in the runs there are, the latest first.
 
     Args:
         settings: home and data folders.
         name: of the prompt, in the house or only in runs.
         outcomes: also what the results were worth, where that can be said: this opens the runs' data.
+        unreadable: told of runs that cannot be read, with the reason; they are left out.
 
     Raises:
         UnknownNameError: neither the house nor any run knows it.
@@ -152,7 +159,11 @@ def history(settings: Settings, name: str, *, outcomes: bool = True) -> list[Use
     found: list[Use] = []
     known: set[str] = set(prompts.names())
     for run_id in run_ids(settings.home):
-        run = open_run(settings.home, run_id)
+        try:
+            run = open_run(settings.home, run_id)
+        except UsageError as error:
+            unreadable(run_id, str(error))
+            continue
         try:
             known |= set(_names(run))
             found += _uses(run, settings, name, outcomes)
@@ -212,6 +223,10 @@ def _by_digest(home: Path, beginning: str) -> dict[str, Version]:
         if prompt.digest.startswith(beginning)
     }
     for run_id in run_ids(home):
+        try:
+            open_run(home, run_id).close()
+        except UsageError:
+            continue  # the list of runs says what is wrong with it
         reading = connect(home / "runs" / run_id / "run.sqlite", read_only=True)
         try:
             rows = reading.execute("SELECT digest,text FROM prompt WHERE digest GLOB ?", (f"{beginning}*",)).fetchall()
