@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -74,6 +75,8 @@ def grid(results: Results) -> Grid:
     return Grid(tuple(headings), tuple(tuple(r) for r in rows), frozenset(dim))
 
 
+_OF_A_RUN = re.compile(r"run \S+; examples ([\d,]+); failed ([\d,]+)")
+_RUNS_SHOWN = 12
 _BESIDE = "Beside what was published (where data or protocol differ, compare the order, not the values)"
 
 
@@ -175,9 +178,19 @@ def footing(results: Results) -> list[str]:
     if base:
         lines += [f"Δ (p): against {', '.join(base)}; paired permutation test over {unit}, not adjusted."]
     lines += [f"{column}: published, {results.columns[column]}." for column in _shown_columns(results)]
-    lines += [f"{name}: {text}" for name, text in results.notes.items()]
+    lines += _noted(results.notes)
     lines += [f"{row.name}: {row.runs[0].about[BELOW]}" for row in results.rows.values() if BELOW in row.runs[0].about]
     return [*lines, _provenance(results)]
+
+
+def _noted(notes: Mapping[str, str]) -> list[str]:
+    """Notes as they are; of many runs only how many there are, and how their examples ended."""
+    runs = {name: found for name, text in notes.items() if (found := _OF_A_RUN.fullmatch(text))}
+    if len(runs) <= _RUNS_SHOWN:
+        return [f"{name}: {text}" for name, text in notes.items()]
+    examples, failed = (sum(int(run[group].replace(",", "")) for run in runs.values()) for group in (1, 2))
+    rest = [f"{name}: {text}" for name, text in notes.items() if name not in runs]
+    return [f"{len(runs)} runs, named in the table's JSON file: {failed:,} of {examples:,} examples failed.", *rest]
 
 
 def verdict_lines(results: Results) -> list[str]:

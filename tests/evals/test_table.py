@@ -17,7 +17,7 @@ from evals.experiment import Context, Told
 from evals.plot import plot
 from evals.report import render_results, results_page
 from evals.results import Results
-from evals.table import as_csv, grid, markdown, short, terminal
+from evals.table import _noted, as_csv, grid, markdown, short, terminal
 
 
 @pytest.fixture
@@ -129,3 +129,13 @@ def test_what_exists_only_over_a_set_of_users_stands_after_the_metrics(bench: Ca
     jobs = plan(unnamed, b.context, b.place, seeds=(2,))
     with pytest.raises(AssertionError, match="names the measures"):
         evaluate(unnamed, b.context, b.place, jobs=jobs)
+
+
+def test_of_many_runs_only_the_sum_is_told() -> None:
+    few = {f"graph@m seed={i}": f"run graph-{i}; examples 1,000; failed {i}" for i in range(12)}
+    assert _noted(few)[3] == "graph@m seed=3: run graph-3; examples 1,000; failed 3"
+    many = {**few, "one more": "run graph-x; examples 500; failed 0", "users": "all of them"}
+    assert _noted(many) == [
+        "13 runs, named in the table's JSON file: 66 of 12,500 examples failed.",
+        "users: all of them",
+    ]
