@@ -177,6 +177,8 @@ def footing(results: Results) -> list[str]:
         lines += [f"{', '.join(results.measures)}: the ends of an interval are the means of the seeds' ends."]
     if base:
         lines += [f"Δ (p): against {', '.join(base)}; paired permutation test over {unit}, not adjusted."]
+    if len({sum(_counts(row)) for row in results.rows.values()}) > 1:
+        lines += [f"Rows are not all over the same {unit} (n): a difference is over those that both rows have."]
     lines += [f"{column}: published, {results.columns[column]}." for column in _shown_columns(results)]
     lines += _noted(results.notes)
     lines += [f"{row.name}: {row.runs[0].about[BELOW]}" for row in results.rows.values() if BELOW in row.runs[0].about]

@@ -139,3 +139,12 @@ def test_of_many_runs_only_the_sum_is_told() -> None:
         "13 runs, named in the table's JSON file: 66 of 12,500 examples failed.",
         "users: all of them",
     ]
+
+
+def test_rows_over_other_examples_are_told(table: Results) -> None:
+    """As where one row was computed with other --users; failed examples are no others."""
+    words = "Rows are not all over the same users (n)"
+    assert words not in markdown(table)
+    plain = table.rows["plain"]
+    fewer = plain.model_copy(update={"runs": tuple(run.model_copy(update={"n": run.n - 9}) for run in plain.runs)})
+    assert words in markdown(table.model_copy(update={"rows": {**table.rows, "plain": fewer}}))
