@@ -94,6 +94,8 @@ def test_typos_are_sentences():
         whyrec("trace", "ls", run, "--status", "good")
     with pytest.raises(UsageError, match="none of table, json, csv"):
         whyrec("trace", "ls", run, "--format", "xml")
+    for output in ("table", "json", "csv"):
+        whyrec("trace", "ls", run, "--node", "merge", "--user", "nobody", "--format", output, code=1)
     assert "nearest users" in whyrec("trace", "ls", run, "--user", "u3x", code=1)
 
 

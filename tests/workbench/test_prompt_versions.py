@@ -95,6 +95,7 @@ def test_history_tells_calls_validity_repairs_and_outcome(other):
     assert uses[other.id].digest == edited().digest and uses[plain.id].digest == prompts.load(NAME).digest
     calls = [call for call in plain.calls() if call["prompt"] == NAME]
     assert (uses[plain.id].calls, uses[plain.id].valid, uses[plain.id].repairs) == (len(calls), 1.0, 0)
+    assert uses[plain.id].outcome == "target's percentile" and uses[plain.id].scored == plain.counts().done
     repairs = [call for call in broken.calls() if call["prompt"] == NAME and call["turn"]]
     assert uses[broken.id].repairs == len(repairs) > 0 and uses[broken.id].valid < 1.0
     said = whyrec("prompts", "history", NAME)

@@ -109,9 +109,10 @@ def history(
     from whyrec.workbench.prompt_versions import history as uses_of
 
     console, damaged = Console(highlight=False), list[str]()
-    uses = uses_of(
-        read_settings(), name, outcomes=outcomes, unreadable=lambda run, why: damaged.append(f"{run}: {why}")
-    )
+    with console.status("reading what the results of the runs are worth (--no-outcomes is quicker)"):
+        uses = uses_of(
+            read_settings(), name, outcomes=outcomes, unreadable=lambda run, why: damaged.append(f"{run}: {why}")
+        )
     if not console.is_terminal:
         console.width = 200
     now = prompts.load(name).digest if name in prompts.names() else ""

@@ -43,7 +43,10 @@ def ls(
     offset: int = typer.Option(0, min=0, max=_MOST, help="After so many."),
     output: str = typer.Option("table", "--format", help="table, json or csv."),
 ) -> None:
-    """List the calls of a run that meet all conditions."""
+    """List the calls of a run that meet all conditions.
+
+    Exit codes: 0, 1 there is none, 2 usage or environment.
+    """
     _ls(dict(locals()))
 
 
@@ -180,7 +183,7 @@ def _ls(given: dict[str, Any]) -> None:
             lines = calls.find(wanted, **order)
             if output != "table":
                 typer.echo(as_json(found, lines) if output == "json" else as_csv(lines), nl=False)
-                return
+                raise typer.Exit(0 if lines else 1)
             if not lines:
                 _nothing(console, found.id, calls.near(wanted), wanted, offset)
             console.print(as_table(found, lines, console.width))

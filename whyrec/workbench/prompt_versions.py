@@ -27,7 +27,6 @@ from whyrec.trace.words import Piece, compare
 from whyrec.workbench.recorded import recorded
 
 _DIGEST = re.compile(r"[0-9a-f]{4,16}\Z")
-_MEASURED = ("cot_rec.recommend", "pulse.choose", "scoter.validate", "rallrec.predict", "hotpotqa.react")
 _FRONT = ("name", "description", "answer", "format", "sampling", "variables")
 _SUMS = (
     "SELECT prompt_digest, count(*), total(turn=0), total(turn=1), total(turn>0), total(error_kind<>''),"
@@ -206,8 +205,6 @@ def _uses(run: RunReader, settings: Settings, name: str, outcomes: bool) -> Iter
 
 def _outcome(run: RunReader, info: Mapping[str, Any], settings: Settings) -> tuple[str, float, int]:
     """(measure, mean, examples) of a run whose results can be held against something; ("", 0, 0) otherwise."""
-    if info["graph"] not in _MEASURED:
-        return "", 0.0, 0
     try:
         first = recorded(run, settings).worth[0]
     except (UsageError, UnknownNameError):
