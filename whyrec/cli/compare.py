@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from whyrec.cli.options import DRAWN, USERS
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,10 +28,8 @@ def command(
         [], "--prompt", help="A version of the prompts, repeatable: house, or FILE[,FILE] of edited copies."
     ),
     seed: list[int] = typer.Option([], "--seed", help="Samples to draw, repeatable; one model with two seeds."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only N users of the split, or questions."),
-    drawn: bool = typer.Option(
-        True, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
-    ),
+    users: int | None = USERS,
+    drawn: bool = DRAWN,
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from whyrec.cli.options import FIRST, LLM, USERS
 from whyrec.cli.run import asked_by, expectation, options_of
 from whyrec.errors import UsageError
 
@@ -20,15 +21,11 @@ if TYPE_CHECKING:
 def command(
     graph: str = typer.Argument("", help="The graph, e.g. cot_rec.preference; whyrec run --list shows them all."),
     data: str = typer.Option("", "--data", help="The data set: a name, a path, or world."),
-    llm: list[str] = typer.Option(
-        [], "--llm", help="The model, or that of one role as ROLE=MODEL (docs/providers.md)."
-    ),
+    llm: list[str] = LLM,
     prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
     seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only N users of the split, or questions."),
-    drawn: bool = typer.Option(
-        False, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
-    ),
+    users: int | None = USERS,
+    drawn: bool = FIRST,
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),
@@ -61,10 +58,8 @@ def command(
     opened = open_data(data, settings=settings)
     limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
     how = How(settings=settings, new=new, limits=limits, world=opened.world)
-    job = prepare(
-        flow.name, corpus=opened.data, model=voices, options=options, users=how_many(users, drawn=drawn), how=how
-    )
-
+    some = how_many(users, drawn=drawn)
+    job = prepare(flow.name, corpus=opened.data, model=voices, options=options, users=some, how=how)
     expected = asyncio.run(_estimated(job))
     if json:
         typer.echo(_as_json(expected))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from whyrec.cli.asking import agreed
+from whyrec.cli.options import DRAWN
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def command(
         min=1,
         help="Measure N users of the split; what a thought space learns from is not cut.",
     ),
-    drawn: bool = typer.Option(
-        True, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
-    ),
+    drawn: bool = DRAWN,
     space: list[str] = typer.Option([], help="Folder of a saved thought space that chooses rationales; repeatable."),
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),

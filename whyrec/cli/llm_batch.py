@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from whyrec.cli.options import FIRST, LLM, USERS
+
 app = typer.Typer(help="OpenAI's Batch files: half the price, within a day.", no_args_is_help=True)
 
 
@@ -13,11 +15,9 @@ app = typer.Typer(help="OpenAI's Batch files: half the price, within a day.", no
 def export(
     graph: str = typer.Argument(help="The graph, e.g. cot_rec.preference."),
     data: str = typer.Option(..., "--data", help="The data set: a name, a path, world or facts."),
-    llm: list[str] = typer.Option([], "--llm", help="The model, or that of one role, as for whyrec run."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only N users of the split, or questions."),
-    drawn: bool = typer.Option(
-        False, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
-    ),
+    llm: list[str] = LLM,
+    users: int | None = USERS,
+    drawn: bool = FIRST,
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
@@ -44,8 +44,7 @@ def export(
     from whyrec.workbench.batch import next_round
 
     plain, roles = read_models(llm, "")
-    settings = read_settings(llm=plain or None)
-    flow = workflow(graph)
+    settings, flow = read_settings(llm=plain or None), workflow(graph)
     opened = open_data(data, settings=settings)
     job = prepare(
         flow.name,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from whyrec.cli.asking import agreed
+from whyrec.cli.options import FIRST, LLM, USERS
 from whyrec.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -24,15 +25,11 @@ if TYPE_CHECKING:
 def command(
     graph: str = typer.Argument("", help="The graph, e.g. cot_rec.preference; --list shows them all."),
     data: str = typer.Option("", "--data", help="The data set: a name, a path, world or facts."),
-    llm: list[str] = typer.Option(
-        [], "--llm", help="The model, or that of one role as ROLE=MODEL (docs/providers.md)."
-    ),
+    llm: list[str] = LLM,
     prompt: list[Path] = typer.Option([], "--prompt", help="An edited copy of a prompt, in its place; repeatable."),
     seed: int = typer.Option(0, "--seed", help="Other samples than those of an ordinary run (0)."),
-    users: int | None = typer.Option(None, "--users", min=1, help="Only N users of the split, or questions."),
-    drawn: bool = typer.Option(
-        False, "--drawn/--first", help="Which of them: drawn at random, always the same, or the first of the file."
-    ),
+    users: int | None = USERS,
+    drawn: bool = FIRST,
     split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
     option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
     concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),
