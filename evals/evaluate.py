@@ -29,6 +29,7 @@ from evals.results import CellRun, Results, Row
 from evals.verdicts import judged
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
+from whyrec.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,14 @@ def load(place: Place, digest: str) -> Outcomes | None:
     return kept.read(path)[0] if path.exists() else None
 
 
-def note(experiment: Experiment, corpus: Corpus | Questions, place: Place, notes: Mapping[str, str]) -> Results:
-    """Add notes to the table's file (a name already there is replaced); the table with them."""
+def note(
+    experiment: Experiment, corpus: Corpus | Questions, place: Place, notes: Mapping[str, str], *, whole: bool = False
+) -> Results:
+    """Add notes to the table's file (a name already there is replaced), or leave these alone there; the table then."""
     with tables.locked(place.home, tables.slug(experiment.name, corpus.name)):
         table = _open(experiment, corpus, place)
-        tables.write(place.table(table.slug), table.model_copy(update={"notes": {**table.notes, **notes}}))
+        kept_notes = {} if whole else table.notes
+        tables.write(place.table(table.slug), table.model_copy(update={"notes": {**kept_notes, **notes}}))
         return tables.read(place.table(table.slug))
 
 
@@ -160,6 +164,12 @@ def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> Ce
     told = job.cell.function(replace(context, folder=folder), job.seed)
     seconds = time.perf_counter() - wall, time.process_time() - cpu
     test = kept.outcomes(told.test)
+    if not len(test.users):
+        why = next(iter(test.failures.values()), "there are none")
+        raise UsageError(
+            f"No example of {job.cell.name} was scored, so there is nothing to measure ({len(test.failures)} failed: "
+            f"{why}). Measure more --users, or leave it out with --cells."
+        )
     assert set(told.measures) <= set(experiment.measures), "an experiment names the measures its cells tell"
     run = CellRun(
         digest=job.digest,

@@ -91,6 +91,7 @@ class Options:
 
 Builder = Callable[[Any, Options], Experiment]
 _OF_QUESTIONS = ("hotpotqa.table_7",)
+OF_ALL_USERS = ("cot_rec.table_1", "pulse.figure_3")  # what they train needs everybody
 
 
 def about() -> dict[str, str]:

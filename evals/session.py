@@ -24,6 +24,7 @@ from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
 from whyrec.data.some import Drawn, HowMany, in_words, only, some
 from whyrec.data.split import SplitView
+from whyrec.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Session:
         self.choice, self.options = choice, options
         axes = {"backbone": choice.backbone} if choice.backbone else {}
         self.cells: tuple[Cell, ...] = self.experiment.select(choice.cells, axes)
+        self._over = self._users_measured()
+        self._check_users()
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -94,10 +97,9 @@ class Session:
         notes = {shown_name(need, among=made): _sentence(self.artefacts.note(need)) for need in made}
         if self.options.mask_seen and isinstance(self.corpus, Corpus):
             notes |= _repeats(self.corpus)
-        of_users = metric(self.experiment.metrics[0]).examples == "users"
-        if self.options.users and isinstance(self.corpus, Corpus) and of_users:
-            notes |= _some_users(self.corpus, self.options.users)
-        return evaluation.note(self.experiment, self.corpus, self.place, notes) if notes else table
+        notes |= self._over
+        whole = set(table.rows) <= {cell.name for cell in self.cells}
+        return evaluation.note(self.experiment, self.corpus, self.place, notes, whole=whole)
 
     def expected_seconds(self, jobs: Sequence[Job]) -> float | None:
         """Wall seconds of the missing jobs, None where nothing like them was measured here."""
@@ -113,6 +115,30 @@ class Session:
             for name, row in table.rows.items()
         }
         return self.experiment.out_of_range(means)
+
+    def _users_measured(self) -> dict[str, str]:
+        """A note of which users are measured, where not all are."""
+        of_users = metric(self.experiment.metrics[0]).examples == "users"
+        if not self.options.users or not isinstance(self.corpus, Corpus) or not of_users:
+            return {}
+        return _some_users(self.corpus, self.options.users)
+
+    def _check_users(self) -> None:
+        """Rows over other users are not to stand in one table.
+
+        Raises:
+            UsageError: the table's file holds rows over others, which this would leave there.
+        """
+        path = self.place.table(tables.slug(self.experiment.name, self.corpus.name))
+        table = tables.read(path) if path.exists() else None
+        if table is None or not set(table.rows) - {cell.name for cell in self.cells}:
+            return
+        there, now = (notes.get("users", "all users") for notes in (table.notes, self._over))
+        if there != now:
+            raise UsageError(
+                f"{path} holds rows over {there.partition(':')[0]}, and these would be over {now.partition(':')[0]}. "
+                f"Run all cells (leave --cells out), or name another folder with --results."
+            )
 
     def _context(self, say: Callable[[str], None]) -> Context:
         return Context(self.corpus, self.artefacts, self.place.home, self.choice.device, say)

@@ -7,8 +7,9 @@ the dry run takes, node by node, repairs included.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,21 +24,26 @@ _KEPT = 1_000  # done ones from which the compared are drawn
 _CHUNK = 256
 
 
+Factor: TypeAlias = tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class Factors:
-    """Recorded tokens over the dry run's.
+    """What was recorded over what the dry run took: calls, tokens in, tokens out.
 
     Attributes:
         examples: compared; 0 where nothing was.
-        nodes: node -> (tokens in, tokens out).
+        nodes: by node; 0 where the model never came to a node that the dry run asks.
+        others: of nodes that no compared example came to: those of all together.
     """
 
     examples: int = 0
-    nodes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    nodes: Mapping[str, Factor] = field(default_factory=dict)
+    others: Factor = (1.0, 1.0, 1.0)
 
-    def of(self, node: str) -> tuple[float, float]:
-        """(tokens in, tokens out) of a node; 1 where it was not compared."""
-        return self.nodes.get(node, (1.0, 1.0))
+    def of(self, node: str) -> Factor:
+        """(calls, tokens in, tokens out) of a node."""
+        return self.nodes.get(node, self.others)
 
 
 @dataclass(frozen=True)
@@ -72,12 +78,17 @@ async def factors(job: Job, run: RunReader, done: npt.NDArray[np.int64]) -> Fact
         return Factors()
     dry = await dry_run(job, np.random.default_rng(0).permutation(done)[:_COMPARED])
     took = run.tokens([job.inputs.key(int(index)) for index in dry.indices])
-    compared = {
-        name: (took[name][0] / tally.tokens_in, took[name][1] / tally.tokens_out)
-        for name, tally in dry.nodes.items()
-        if name in took and tally.tokens_in and tally.tokens_out
-    }
-    return Factors(len(dry.indices), compared) if compared else Factors()
+    made = {name: (tally.calls, tally.tokens_in, tally.tokens_out) for name, tally in dry.nodes.items()}
+    if not took or not made:
+        return Factors()
+    nodes = {name: _over(took.get(name, (0, 0, 0)), each) for name, each in made.items()}
+    recorded, expected = (tuple(map(sum, zip(*side.values(), strict=True))) for side in (took, made))
+    return Factors(len(dry.indices), nodes, _over(recorded, expected))
+
+
+def _over(recorded: Sequence[int], expected: Sequence[int]) -> Factor:
+    calls, tokens_in, tokens_out = (a / b if b else 1.0 for a, b in zip(recorded, expected, strict=True))
+    return calls, tokens_in, tokens_out
 
 
 def earlier(job: Job) -> RunReader | None:

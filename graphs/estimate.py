@@ -151,10 +151,10 @@ def _sample(job: Job) -> npt.NDArray[np.int64]:
 
 
 def _node(job: Job, dry: DryRun, scale: Factors, name: str, calls: float) -> Node:
-    tally, (more_in, more_out) = dry.nodes[name], scale.of(name)
+    tally, (more_calls, more_in, more_out) = dry.nodes[name], scale.of(name)
     return Node(
         name,
-        round(calls),
+        round(calls * more_calls),
         round(calls * tally.tokens_in / tally.calls * more_in),
         round(calls * tally.tokens_out / tally.calls * more_out),
         price_of(tally.model, home=job.how.settings.home),

@@ -61,6 +61,21 @@ def test_a_wrong_line_is_named_with_its_file(folder, line, said):
         read_settings()
 
 
+def test_a_file_may_begin_with_a_mark_and_a_folder_is_none(folder):
+    (folder / "whyrec.toml").write_text("concurrency = 3\r\n", encoding="utf-8-sig")
+    assert read_settings().concurrency == 3
+    (folder / "whyrec.toml").unlink()
+    (folder / "whyrec.toml").mkdir()
+    assert read_settings().concurrency == 64
+
+
+@pytest.mark.parametrize("name", ["WHYREC_HOME", "WHYREC_DATA"])
+def test_a_home_of_nobody_is_named(monkeypatch, name):
+    monkeypatch.setenv(name, "~nosuchuser/x")
+    with pytest.raises(UsageError, match=f"variable {name} is not usable.*~nosuchuser"):
+        read_settings()
+
+
 def test_a_wrong_variable_is_named(monkeypatch):
     monkeypatch.setenv("WHYREC_CONCURRENCY", "many")
     with pytest.raises(UsageError, match=r"variable WHYREC_CONCURRENCY .*valid integer"):

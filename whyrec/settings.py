@@ -43,17 +43,24 @@ class Settings(BaseModel):
     @field_validator("data")
     @classmethod
     def _expand_each(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
-        return tuple(path.expanduser() for path in value)
+        return tuple(_expanded(path) for path in value)
 
     @field_validator("home")
     @classmethod
     def _expand(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        return _expanded(value).absolute()
 
     @property
     def data_folders(self) -> tuple[Path, ...]:
         """Every folder searched for data sets, `get`'s own download folder last."""
         return (*self.data, self.home / "data")
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path} names nobody's folder ({error})") from None
 
 
 def read_settings(**explicit: Any) -> Settings:
@@ -80,13 +87,12 @@ def _from_environment() -> dict[str, tuple[Any, str]]:
 
 def _from_file() -> dict[str, tuple[Any, str]]:
     """Name -> (value, where it stands), of whyrec.toml in the working directory."""
-    if not _FILE.exists():
+    if not _FILE.is_file():
         return {}
     import tomllib
 
     try:
-        with _FILE.open("rb") as file:
-            read = tomllib.load(file)
+        read = tomllib.loads(_FILE.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{_FILE.absolute()} is not valid TOML: {error}. Mend it, or move it away.") from None
     return {name: (value, str(_FILE.absolute())) for name, value in read.items()}

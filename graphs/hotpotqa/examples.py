@@ -125,14 +125,15 @@ def used(options: Options) -> Options:
     Raises:
         UsageError: a number is below 1.
     """
-    for name in ("steps", "votes", "m"):
-        if getattr(options, name) < 1:
-            raise UsageError(f"Option {name} of hotpotqa.react is at least 1, not {getattr(options, name)}.")
     chooses = options.mode == "react_best"
+    needed = {"steps": options.mode in SEARCHES, "votes": options.mode == "react_cot", "m": chooses}
+    for name, is_needed in needed.items():
+        if getattr(options, name) < is_needed:
+            raise UsageError(f"Option {name} of hotpotqa.react is at least 1, not {getattr(options, name)}.")
     options = replace(
         options,
-        steps=options.steps if options.mode in SEARCHES else 0,
-        votes=options.votes if options.mode == "react_cot" else 0,
+        steps=options.steps if needed["steps"] else 0,
+        votes=options.votes if needed["votes"] else 0,
         m=options.m if chooses else 0,
         space_digest="",
     )

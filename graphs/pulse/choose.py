@@ -192,9 +192,9 @@ class Choices(Users):
         return len(self.indices) * (self.options.placements + (0 if made else self._trees.calls_each()))
 
     def _another(self, index: int) -> int:
-        """Who is drawn before this user, or, where the run of reasons has the first of a file, stands before them.
+        """Who is drawn before this user, or stands before them in the file where the run of reasons lacks the former.
 
-        Neither depends on how many are asked for; the second one's, for the first.
+        For the first, the second. Where a run of reasons over the first users grew since, it may be another.
         """
         assert self._reasons is not None
         drawn, listed = (turn[index] for turn in self._before)

@@ -66,6 +66,8 @@ def test_what_is_missing_or_misspelt_is_said():
     ):
         with pytest.raises(UsageError, match=said):
             whyrec("debug", "1", *flags)
+    with pytest.raises(UsageError, match="--data: of what"):
+        whyrec("debug", "--data", "world")
     with pytest.raises(UsageError, match="--set cannot be said of a session that is not there yet"):
         whyrec(*START, "--user", "u3", "--set", "k=1")
     with pytest.raises(UsageError, match="say which with --from"):

@@ -8,16 +8,48 @@ import pytest
 from evals.evaluate import Place
 from evals.graph_artefacts import GraphArtefacts
 from evals.registry import Options
+from evals.results import Results
 from evals.session import Choice, Session
 from graphs.run import How
 from graphs.workflow import Source, workflow
 from whyrec.data.facts import make as make_facts
-from whyrec.data.some import Drawn, some
+from whyrec.data.some import Drawn, HowMany, some
 from whyrec.data.split import SplitView
 from whyrec.data.world import make
+from whyrec.errors import UsageError
 from whyrec.settings import read_settings
 
 WORLD, FACTS = make(users=90, items=80, seed=2), make_facts(questions=30)
+
+
+def made(name: str, cells: str, home: Path, users: HowMany) -> Results:
+    of = FACTS if name.startswith("hotpotqa") else WORLD
+    data = FACTS.questions if name.startswith("hotpotqa") else WORLD.corpus
+    session = Session(
+        name,
+        data,
+        artefacts=GraphArtefacts(data, how=How(settings=read_settings(home=home), world=of)),
+        place=Place(home, home / "results"),
+        choice=Choice((1,), cells),
+        options=Options(users=users),
+    )
+    return session.run(session.plan(), done=lambda job, run: None, say=lambda line: None)
+
+
+def test_rows_over_other_users_do_not_stand_in_one_table(tmp_path: Path) -> None:
+    """Neither in its rows nor in its notes."""
+    both = "popularity;item-CF, None"
+    first = made("cot_rec.table_2", both, tmp_path, 30)
+    assert "no random draw" in first.notes["users"]
+    with pytest.raises(
+        UsageError, match="holds rows over the first 30 users of 90, and these would be over 30 users dr"
+    ):
+        made("cot_rec.table_2", "popularity", tmp_path, Drawn(30))
+    assert made("cot_rec.table_2", "popularity", tmp_path, 30).notes == first.notes
+    drawn = made("cot_rec.table_2", both, tmp_path, Drawn(30))
+    assert "drawn at random" in drawn.notes["users"] and len(drawn.notes) == len(first.notes) == 2
+    whole = made("cot_rec.table_2", both, tmp_path, None)
+    assert "users" not in whole.notes and {row.runs[0].n for row in whole.rows.values()} == {90}
 
 
 @pytest.mark.parametrize(
@@ -31,16 +63,7 @@ WORLD, FACTS = make(users=90, items=80, seed=2), make_facts(questions=30)
 )
 def test_all_rows_measure_the_same_drawn_users(name: str, cells: str, tmp_path: Path) -> None:
     of = FACTS if name.startswith("hotpotqa") else WORLD
-    data = FACTS.questions if name.startswith("hotpotqa") else WORLD.corpus
-    session = Session(
-        name,
-        data,
-        artefacts=GraphArtefacts(data, how=How(settings=read_settings(home=tmp_path), world=of)),
-        place=Place(tmp_path, tmp_path / "results"),
-        choice=Choice((1,), cells),
-        options=Options(users=Drawn(25)),
-    )
-    table = session.run(session.plan(), done=lambda job, run: None, say=lambda line: None)
+    table = made(name, cells, tmp_path, Drawn(25))
     view = SplitView(WORLD.corpus, "test")
     among = np.arange(30) if of is FACTS else view.users
     wanted = some(among.astype(np.int64), Drawn(25))

@@ -9,8 +9,10 @@ import pytest
 
 from graphs.cot_rec.preference import Folds
 from graphs.estimate import estimate
+from graphs.job import Stop
 from graphs.run import prepare, run
 from graphs.workflow import spread, workflow
+from whyrec.data.facts import make as make_facts
 from whyrec.data.some import Drawn
 from whyrec.data.world import make
 from whyrec.llm import Limits, open_provider
@@ -151,3 +153,21 @@ async def test_too_few_settled_users_say_nothing(world, how, counting):
     model = counting()
     await run(NAME, corpus=world.corpus, model=model, users=4, how=how())
     assert (await estimate(prepare(NAME, corpus=world.corpus, model=model, how=how()))).compared == 0
+
+
+async def test_a_node_that_the_model_never_comes_to_is_not_paid_for(how):
+    """simulated:1 answers a question in fewer steps than extractive, and takes no vote."""
+    world = make_facts(questions=120)
+    flow, model = workflow("hotpotqa.react"), "simulated:1"
+    options = flow.options(mode="react_cot")
+    known = replace(how(), world=world)
+    job = prepare(flow.name, corpus=world.questions, model=model, options=options, how=known)
+    blind = await estimate(job)
+    await run(flow.name, corpus=world.questions, model=model, options=options, users=Drawn(24), how=known)
+    expected = await estimate(prepare(flow.name, corpus=world.questions, model=model, options=options, how=known))
+    report = await run(flow.name, corpus=world.questions, model=model, options=options, how=replace(known, stop=Stop()))
+    made = report.now.calls
+    assert expected.compared == 24 and blind.calls > 1.2 * made.calls
+    assert expected.calls == pytest.approx(made.calls, rel=0.2)
+    assert expected.tokens_in == pytest.approx(made.tokens_in, rel=0.2)
+    assert expected.tokens_out == pytest.approx(made.tokens_out, rel=0.25)

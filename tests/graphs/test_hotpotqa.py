@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from agents.hotpotqa import Step, read_action, read_step
 from evals.answers import match
 from graphs.hotpotqa import react
-from graphs.hotpotqa.examples import Options, Task, shorten, used
+from graphs.hotpotqa.examples import Mode, Options, Task, shorten, used
 from graphs.hotpotqa.space import pairs, resolved
 from graphs.hotpotqa.tools import find, likeness, observe
 from graphs.reasons import AnyReason, PlainCosine, ReasonScorer, open_scorer, scorer_of
@@ -263,7 +264,12 @@ def test_options_are_those_that_the_mode_uses(tmp_path):
     assert used(Options(mode="react", steps=3)) != used(Options(mode="react"))
     assert used(Options(mode="react_best", m=3)) != used(Options(mode="react_best"))
     with pytest.raises(UsageError, match=r"Option m of hotpotqa\.react is at least 1, not 0"):
-        used(Options(m=0))
+        used(Options(mode="react_best", m=0))
+    with pytest.raises(UsageError, match="at least 1, not -1"):
+        used(Options(votes=-1))
+    for mode in get_args(Mode):
+        once = used(Options(mode=mode))
+        assert used(once) == once, "a run's options are read again when its states are made again"
 
 
 def source(tmp_path, data=FACTS.questions):

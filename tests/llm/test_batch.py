@@ -77,11 +77,15 @@ def test_answers_that_failed_or_do_not_fit_are_told_and_not_kept(openai_thread: 
     foreign["custom_id"] = "whyrec-" + "0" * 32
     expired = {"custom_id": failed["custom_id"], "response": None, "error": {"message": "batch expired"}}
     back = tmp_path / "back.jsonl"
-    back.write_text("\n".join(map(json.dumps, (failed, cut, shapeless, foreign, expired))) + "\nnot json\n")
+    gateway = {"custom_id": failed["custom_id"], "response": {"status_code": 500, "body": "upstream timed out"}}
+    odd = [*map(json.dumps, (gateway, {**gateway, "response": [1]})), "[" * 60_000]
+    lines = [*map(json.dumps, (failed, cut, shapeless, foreign, expired)), "not json", *odd]
+    back.write_text("\ufeff" + "\n".join(lines), encoding="utf-8")
     said = whyrec("llm", "batch", "import", str(back), code=1)
     for words in ("too long", "cut off", "not of the JSON schema", "nobody here asked", "batch expired", "line 6: "):
         assert words in said
-    assert "0 answers kept, 6 not" in said
+    assert "upstream timed out" in said and "line 9: " in said and "line 1: " not in said
+    assert "0 answers kept, 9 not" in said
     again = tmp_path / "again.jsonl"
     whyrec("llm", "batch", "export", *job, "--out", str(again), "--most", "4")
     assert again.read_text() == out.read_text(), "they are asked again"

@@ -90,6 +90,8 @@ def _check_flags(given: dict[str, Any]) -> None:
         UsageError: a flag of a new session beside a number, or the other way round.
     """
     there = {name for name in (*_OF_NEW, *_OF_OLD) if given[name] not in ("", [], None, 0 if name == "seed" else None)}
+    if not given["what"] and (wrong := sorted(name for name in there | ({"before"} if given["before"] else set()))):
+        raise UsageError(f"{_flags(wrong)}: of what? Name a graph to start a session of, or the number of one.")
     number = given["what"].isdecimal()
     if wrong := sorted(there & set(_OF_NEW if number else _OF_OLD)):
         which = "is there already" if number else "is not there yet"

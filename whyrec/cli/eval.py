@@ -124,7 +124,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     """Load the data, build the experiment and choose its cells."""
     from evals.evaluate import Place
     from evals.graph_artefacts import GraphArtefacts
-    from evals.registry import EncodeAndMap, Options, builder
+    from evals.registry import OF_ALL_USERS, EncodeAndMap, Options, builder
     from evals.session import Choice, Session
     from graphs.run import How
     from whyrec.data import open_data
@@ -145,6 +145,8 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         raise UsageError(f"--norm {given['norm']} is not a length.")
     if given["space"] and not given["name"].startswith("hotpotqa."):
         raise UsageError(f"--space is for hotpotqa.table_7; {given['name']} reads no saved thought space.")
+    if given["users"] and given["name"] in OF_ALL_USERS:
+        raise UsageError(f"{given['name']} trains on all users, so --users would change nothing. Leave it out.")
     settings = read_settings()
     opened = open_data(given["data"], settings=settings)
     how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)

@@ -157,7 +157,7 @@ def read(path: Path, home: Path) -> Imported:
 def _lines(path: Path) -> list[str]:
     """Lines that end where JSON Lines end them: an answer may hold other line ends, such as U+2028."""
     try:
-        return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+        return [line for line in path.read_text(encoding="utf-8-sig").split("\n") if line.strip()]
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a Batch file: it is no UTF-8 text ({error.reason}).") from None
 
@@ -175,8 +175,10 @@ def _answer(line: str, asked: Mapping[str, Question]) -> tuple[str, Reply | str]
         told = json.loads(line)
         name = str(told["custom_id"])
         response, error = told.get("response") or {}, told.get("error")
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return "", "it is not a line of a Batch file"
+    if not isinstance(response, dict) or not isinstance(response.get("body") or {}, dict):
+        return name, f"it failed: {str(response)[:200]}"
     question = asked.get(name.removeprefix(_PREFIX))
     if question is None:
         return name, "nobody here asked this (is it another home's batch?)"

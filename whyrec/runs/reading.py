@@ -112,15 +112,18 @@ class RunReader:
         for row in cursor:
             yield self._with_texts(dict(zip(columns, row, strict=True)))
 
-    def tokens(self, examples: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """Node -> (tokens in, tokens out) of all answers that these examples got, cached ones and repairs included."""
+    def tokens(self, examples: Sequence[str]) -> dict[str, tuple[int, int, int]]:
+        """Node -> (first questions, tokens in, tokens out) of all that these examples asked, cached answers included.
+
+        Repairs are no first questions; their tokens count.
+        """
         self._settle()
         rows = self._read.execute(
-            "SELECT node,sum(tokens_in),sum(tokens_out) FROM call WHERE example<>'' AND example IN "
+            "SELECT node,sum(turn=0),sum(tokens_in),sum(tokens_out) FROM call WHERE example<>'' AND example IN "
             f"({','.join('?' * len(examples))}) AND kind='complete' AND error_kind='' GROUP BY node",
             tuple(examples),
         )
-        return {node: (tokens_in, tokens_out) for node, tokens_in, tokens_out in rows}
+        return {node: (calls, tokens_in, tokens_out) for node, calls, tokens_in, tokens_out in rows}
 
     def call(self, number: int) -> dict[str, Any] | None:
         """One call by its number, as `calls` gives it; None where there is none."""
