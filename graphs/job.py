@@ -80,6 +80,7 @@ class How:
         progress: told now and then how far the run is.
         stop: asked to stop by an interrupt.
         say: told a sentence that a person should read now.
+        asks: False where models are only counted for (an estimate, a Batch file), so that they need no key.
     """
 
     settings: Settings = field(default_factory=read_settings)
@@ -94,6 +95,7 @@ class How:
     progress: Progress | None = None
     stop: Stop = field(default_factory=Stop)
     say: Callable[[str], None] = lambda _line: None
+    asks: bool = True
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import prompts
@@ -73,7 +74,8 @@ def prepare(
     source = Source(corpus, how.settings.home, users)
     inputs = flow.inputs(source, flow.options() if options is None else options)
     voices = model if isinstance(model, Voices) else Voices(model)
-    models = voices.opened(flow.roles, flow.name, lambda n: open_provider(n, settings=how.settings, world=how.world))
+    asked = partial(open_provider, settings=how.settings, world=how.world, asks=how.asks)
+    models = voices.opened(flow.roles, flow.name, asked)
 
     def revision(one: LanguageModel) -> str:
         going_on = getattr(one, "prefix_revision", "") if flow.continues(inputs.options) else ""

@@ -48,6 +48,8 @@ def test_programs_read_the_same_numbers() -> None:
 def test_a_server_is_not_needed_to_know_what_it_would_cost() -> None:
     said = whyrec("estimate", "cot_rec.preference", *WORLD, "--llm", "vllm:none@http://127.0.0.1:9/v1", "--rpm", "60")
     assert "assumed" in said
+    paid = whyrec("estimate", "cot_rec.preference", *WORLD, "--llm", "openai:gpt-4o-mini", "--users", "5")
+    assert re.search(r"about \$0\.0\d", paid), "nor a key"
 
 
 @pytest.mark.parametrize(

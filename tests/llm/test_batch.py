@@ -124,3 +124,11 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path, openai_thread: Any) -
         whyrec(*job, "--llm", "extractive", "--out", str(tmp_path / "x.jsonl"))
     with pytest.raises(UsageError, match="There is no file"):
         read(tmp_path / "none.jsonl", tmp_path)
+
+
+def test_questions_are_written_without_a_key(tmp_path: Path) -> None:
+    """Nobody is asked; who sends the file has one."""
+    job = ["llm", "batch", "export", "cot_rec.preference", *DATA, "--llm", "openai:gpt-4o-mini"]
+    assert "questions in" in whyrec(*job, "--out", str(tmp_path / "b.jsonl"))
+    with pytest.raises(UsageError, match="OPENAI_API_KEY"):
+        whyrec("run", *job[3:], "--yes")

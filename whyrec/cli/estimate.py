@@ -57,7 +57,7 @@ def command(
     settings, voices = asked_by(llm, prompt, seed, concurrency)
     opened = open_data(data, settings=settings)
     limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
-    how = How(settings=settings, new=new, limits=limits, world=opened.world)
+    how = How(settings=settings, new=new, limits=limits, world=opened.world, asks=False)
     some = how_many(users, drawn=drawn)
     job = prepare(flow.name, corpus=opened.data, model=voices, options=options, users=some, how=how)
     expected = asyncio.run(_estimated(job))

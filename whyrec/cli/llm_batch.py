@@ -52,7 +52,7 @@ def export(
         model=voices_of(settings.llm, roles, prompt, seed),
         options=options_of(flow, option, split),
         users=how_many(users, drawn=drawn),
-        how=How(settings=settings, world=opened.world),
+        how=How(settings=settings, world=opened.world, asks=False),
     )
     found = asyncio.run(next_round(job, most=most))
     told = f"{found.ready} examples are ready, {found.examples} wait for answers"

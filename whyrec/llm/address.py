@@ -168,18 +168,13 @@ def parse(scheme: str, rest: str, default_url: str) -> Address:
     return Address(name=name, model=model, url=url.rstrip("/"), options=options)
 
 
-def read_key(address: Address, variable: str, *, needed: bool) -> str:
-    """The API key from the environment ("" where none is needed and none is set).
+def read_key(variable: str) -> str:
+    """The API key from the environment, "" where none is set.
 
     Raises:
-        UsageError: the server needs a key and the variable is not set.
+        UsageError: it is none.
     """
     key = os.environ.get(variable, "").strip() if variable else ""
-    if needed and not key:
-        raise UsageError(
-            f"{address.name} needs an API key: set the environment variable {variable or 'OPENAI_API_KEY'} "
-            f"(or name another one with ?key=VARIABLE)."
-        )
     if not key.isascii() or any(c.isspace() for c in key):
         raise UsageError(f"The API key in the environment variable {variable} has characters that no key has.")
     return key

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
+from whyrec.errors import UsageError
 from whyrec.llm.address import Address, parse, read_key
 from whyrec.llm.capabilities import Capabilities, read_checked
 from whyrec.llm.model import Disconnected, Overloaded, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
@@ -48,21 +49,40 @@ class OpenAICompatible:
         capabilities: what the server can do.
         key: API key, "" for none. It is sent to this server only and appears in no message.
         key_variable: where the key came from, for the sentence when it is refused.
+        needs_key: whether the server answers nobody without one.
     """
 
     def __init__(
-        self, address: Address, *, capabilities: Capabilities | None = None, key: str = "", key_variable: str = ""
+        self,
+        address: Address,
+        *,
+        capabilities: Capabilities | None = None,
+        key: str = "",
+        key_variable: str = "",
+        needs_key: bool = False,
     ) -> None:
         self.name, self.revision = address.name, ""
         self.address = address
         self.can = capabilities or address.capabilities(Capabilities())
-        self._key, self._key_variable = key, key_variable
+        self._key, self._key_variable, self._needs_key = key, key_variable, needs_key
         self._writer = RequestWriter(address, self.can)
         self._chat = URL(f"{address.url}/chat/completions")
         self._timeout = aiohttp.ClientTimeout(total=address.timeout_s, sock_connect=min(10.0, address.timeout_s))
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._proxy = _proxy(address.url)
         self._cost = 0.0 if address.local else None
+
+    def check_key(self) -> None:
+        """Before anything is asked.
+
+        Raises:
+            UsageError: the server needs a key and there is none.
+        """
+        if self._needs_key and not self._key:
+            raise UsageError(
+                f"{self.name} needs an API key: set the environment variable {self._key_variable or 'OPENAI_API_KEY'} "
+                f"(or name another one with ?key=VARIABLE)."
+            )
 
     async def complete(self, request: Request) -> list[Reply]:
         """One reply per sample index, in the order asked; see `LanguageModel.complete`."""
@@ -263,6 +283,7 @@ def _open(address: Address, base: Capabilities, scheme_key: str, *, settings: Se
     return OpenAICompatible(
         address,
         capabilities=address.capabilities(checked or base),
-        key=read_key(address, variable, needed=needed),
+        key=read_key(variable),
         key_variable=variable,
+        needs_key=needed,
     )

@@ -108,8 +108,16 @@ def openers() -> Mapping[str, Scheme]:
     return dict(_SCHEMES)
 
 
-def open_provider(name: str, *, settings: Settings, world: World | FactWorld | None = None) -> LanguageModel:
+def open_provider(
+    name: str, *, settings: Settings, world: World | FactWorld | None = None, asks: bool = True
+) -> LanguageModel:
     """The bare model of a name, without cache, limits, retries or trace (`whyrec.llm.open` adds those).
+
+    Args:
+        name: SCHEME:MODEL.
+        settings: home and defaults.
+        world: what `simulated:` knows.
+        asks: False where nobody will be asked (an estimate), so that no key is needed.
 
     Raises:
         UnknownNameError: nobody knows the scheme.
@@ -128,4 +136,7 @@ def open_provider(name: str, *, settings: Settings, world: World | FactWorld | N
         how = f'pip install "whyrec[{scheme.extra}]"' if scheme.extra else f"pip install {' '.join(missing)}"
         raise UsageError(f"{name} needs {' and '.join(missing)}, which is not installed: {how}.")
     opener = cast(Opener, getattr(importlib.import_module(scheme.module), scheme.function))
-    return opener(rest, settings=settings, world=world)
+    model = opener(rest, settings=settings, world=world)
+    if asks and (check := getattr(model, "check_key", None)) is not None:
+        check()
+    return model
