@@ -59,7 +59,7 @@ def table_7(data: Questions, options: Options = Options()) -> Experiment:
         protocol=(
             "every question's own paragraphs, in the distractor setting; exact match and F1 by the official rules of "
             "HotpotQA; intervals over questions; an unfinished search answers nothing and scores 0; Standard and CoT "
-            "see all paragraphs, searches see what they look up" + _first(options)
+            "see all paragraphs, searches see what they look up" + _which(options)
         ),
         cells=(*_anchors(options), *(cell for llm in options.llms for cell in _cells(data, llm, options))),
         metrics=METRICS,
@@ -74,7 +74,7 @@ def name_of(row: str, llm: str) -> str:
     return f"{row} @{llm}"
 
 
-def _first(options: Options) -> str:
+def _which(options: Options) -> str:
     return "" if options.users is None else f"; {in_words(options.users, 'questions')}"
 
 

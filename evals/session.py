@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 from evals import evaluate as evaluation
@@ -22,7 +21,7 @@ from evals.results import CellRun, Results
 from rec_models.fit import check_device
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
-from whyrec.data.some import Drawn, HowMany, in_words, only, some
+from whyrec.data.some import Drawn, HowMany, in_words, some
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 
@@ -131,13 +130,16 @@ class Session:
         """
         path = self.place.table(tables.slug(self.experiment.name, self.corpus.name))
         table = tables.read(path) if path.exists() else None
-        if table is None or not set(table.rows) - {cell.name for cell in self.cells}:
+        kept = sorted(set(table.rows) - {cell.name for cell in self.cells}) if table is not None else []
+        if table is None or not kept:
             return
         there, now = (notes.get("users", "all users") for notes in (table.notes, self._over))
         if there != now:
+            some_kept = ", ".join(kept[:3]) + (", …" if len(kept) > 3 else "")
             raise UsageError(
                 f"{path} holds rows over {there.partition(':')[0]}, and these would be over {now.partition(':')[0]}. "
-                f"Run all cells (leave --cells out), or name another folder with --results."
+                f"Run the rest of its cells, too ({some_kept}; --cells and --llm choose them), or name another folder "
+                f"with --results."
             )
 
     def _context(self, say: Callable[[str], None]) -> Context:
@@ -164,9 +166,10 @@ def _some_users(corpus: Corpus, wanted: HowMany) -> dict[str, str]:
     chosen = some(view.users, wanted)
     if len(chosen) == len(view.users):
         return {}
-    events = [len(view.history(int(u))) for u in view.users]
-    mean, of_all = fmean(only(events, view.users, wanted)), fmean(events)
-    told = f"{in_words(wanted, 'users')} of {len(events):,}: {mean:.1f} events of history on average, all {of_all:.1f}"
+    mean, of_all = (corpus.lengths[users].mean() - 1 for users in (chosen, view.users))
+    told = (
+        f"{in_words(wanted, 'users')} of {len(view.users):,}: {mean:.1f} events of history on average, all {of_all:.1f}"
+    )
     if not isinstance(wanted, Drawn):
         told += "; they are no random draw, so only rows of this table can be held against each other"
     return {"users": told}

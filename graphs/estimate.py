@@ -4,8 +4,8 @@ Tokens come from a dry run: a few examples, of all lengths, go through the real 
 prompts are the real ones and whose answers have the real shape. So no workflow needs a cost model of its own. Calls are
 counted by arithmetic over the histories, which is exact for most workflows and an upper bound for some, so it is scaled
 by how much of it the sample took. Calls that several examples share (describing an item) are answered once, so they are
-counted once where the workflow says how many differ (`Sharing`). Where the run has settled some examples, tokens are
-scaled by what the model took for them (`graphs.calibrate`).
+counted once where the workflow says how many differ (`Sharing`). Where the run has settled some examples, calls and
+tokens are scaled by what the model took for them (`graphs.calibrate`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Estimate:
         seconds: about this long.
         basis: what the seconds rest on.
         sampled: examples of the dry run.
-        compared: settled examples by which its tokens were scaled to what the model takes; 0 where there were none.
+        compared: settled examples by which calls and tokens were scaled to what the model takes; 0 where none were.
         nodes: the same calls and tokens by node, in the order first asked.
     """
 

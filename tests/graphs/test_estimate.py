@@ -171,3 +171,21 @@ async def test_a_node_that_the_model_never_comes_to_is_not_paid_for(how):
     assert expected.calls == pytest.approx(made.calls, rel=0.2)
     assert expected.tokens_in == pytest.approx(made.tokens_in, rel=0.2)
     assert expected.tokens_out == pytest.approx(made.tokens_out, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("graph", "options"),
+    [
+        ("pulse.refine", {"rationales": "none", "selectors": "likelihood,base"}),
+        ("rallrec.predict", {"mode": "direct", "hint": "none"}),
+    ],
+)
+async def test_scorings_are_calls_of_the_settled_ones_too(graph, options, how):
+    world = make(users=120, items=80)
+    chosen, known = workflow(graph).options(**options), replace(how(), world=world)
+    given = {"corpus": world.corpus, "model": "simulated:0.5", "options": chosen, "how": known}
+    await run(graph, **given, users=Drawn(20))
+    expected = await estimate(prepare(graph, **given))
+    made = (await run(graph, **{**given, "how": replace(known, stop=Stop())})).now.calls
+    assert expected.compared and expected.calls == pytest.approx(made.calls, rel=0.15)
+    assert expected.tokens_in == pytest.approx(made.tokens_in, rel=0.15)

@@ -211,8 +211,8 @@ def expectation(job: Job, expected: Estimate) -> str:
 
 def _rests_on(expected: Estimate) -> str:
     if expected.compared:
-        took = f"tokens scaled to what the model took for {expected.compared} settled ones"
-        return f"calls as {expected.sampled} sampled examples take, {took}"
+        took = f"scaled to what the model took for {expected.compared} settled ones"
+        return f"calls and tokens as {expected.sampled} sampled examples take, {took}"
     return (
         f"calls and tokens as {expected.sampled} sampled examples take with answers of `extractive`: a model that says "
         f"more takes more, which the estimate knows once a few users are done"

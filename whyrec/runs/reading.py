@@ -115,12 +115,12 @@ class RunReader:
     def tokens(self, examples: Sequence[str]) -> dict[str, tuple[int, int, int]]:
         """Node -> (first questions, tokens in, tokens out) of all that these examples asked, cached answers included.
 
-        Repairs are no first questions; their tokens count.
+        Repairs are no first questions; their tokens count. Scorings are questions, and their tokens do not count.
         """
         self._settle()
         rows = self._read.execute(
-            "SELECT node,sum(turn=0),sum(tokens_in),sum(tokens_out) FROM call WHERE example<>'' AND example IN "
-            f"({','.join('?' * len(examples))}) AND kind='complete' AND error_kind='' GROUP BY node",
+            "SELECT node,sum(turn=0),sum(tokens_in*(kind='complete')),sum(tokens_out*(kind='complete')) FROM call "
+            f"WHERE example<>'' AND example IN ({','.join('?' * len(examples))}) AND error_kind='' GROUP BY node",
             tuple(examples),
         )
         return {node: (calls, tokens_in, tokens_out) for node, calls, tokens_in, tokens_out in rows}
