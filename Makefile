@@ -54,7 +54,7 @@ bench: $(VENV)/.dev ## costs per call and per epoch, as CPU time; writes build/b
 	@$(BIN)/python -m bench
 
 docs: $(VENV)/.base ## redraw docs/graphs.md and docs/results.md
-	@$(BIN)/python -m graphs.draw
+	@$(BIN)/python -m graphs.engine.draw
 	@$(BIN)/python -m whyrec eval --render
 
 clean: ## remove everything that make made (the virtual environment, runs and caches under build/)

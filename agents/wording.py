@@ -18,7 +18,7 @@ import prompts
 from prompts import Prompt
 from whyrec.errors import UsageError
 from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores
-from whyrec.llm.wrapper import Wrapper
+from whyrec.llm.wrappers.wrapper import Wrapper
 
 STRIDE = 100_000  # sample indices between two seeds
 MOST_SEEDS = 10_000

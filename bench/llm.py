@@ -31,8 +31,9 @@ from typing_extensions import TypedDict
 
 from agents import cot_rec
 from agents.agent import Agent
-from graphs.calm import calm_collector
-from whyrec.data import SplitView, world
+from graphs.engine.garbage import collect_seldom
+from whyrec.data import SplitView
+from whyrec.data.generated import world
 from whyrec.llm import Budget, Limits, open_provider, wrap
 from whyrec.llm.model import About, LanguageModel, Request
 from whyrec.records import Example, Item
@@ -107,7 +108,7 @@ async def drive(graph: Any, states: list[State], ask: Ask) -> float:
             await graph.ainvoke(state, {"recursion_limit": 10}, context=reach)
 
     gc.collect()
-    with calm_collector():
+    with collect_seldom():
         began = time.process_time()
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
         spent = time.process_time() - began
@@ -211,7 +212,7 @@ async def cached_ms(llm: LanguageModel, request: Request) -> float:
 
     await all_of_them()
     gc.collect()
-    with calm_collector():
+    with collect_seldom():
         began = time.process_time()
         await all_of_them()
         return (time.process_time() - began) * 1000 / CACHED_CALLS

@@ -18,10 +18,10 @@ from typing import Any
 
 import torch
 
-from rec_models.batches import history_rows
 from rec_models.fit import FitSettings, Loop
 from rec_models.rank import places
-from rec_models.sasrec import SASRec, SASRecSettings
+from rec_models.sequential.batches import history_rows
+from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from whyrec.data import load
 from whyrec.data.corpus import Corpus, IntArray
 from whyrec.data.split import SplitView

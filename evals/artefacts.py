@@ -1,11 +1,11 @@
 """What a table is made of: texts of items and users, and what a reasoning workflow said of each example.
 
 `Artefacts.texts(source)` hands out one text per item (1..I) or per user (0..U-1), whoever wrote it: the data set
-itself (captions, upstream descriptions) or a language model through a graph (`evals.graph_artefacts`). A user or item
-the model failed on has the empty text, is listed in `failed` and counted in the table; nobody is left out.
+itself (captions, upstream descriptions) or a language model through a graph (`evals.inputs.graph_artefacts`). A user or
+item the model failed on has the empty text, is listed in `failed` and counted in the table; nobody is left out.
 
 `Artefacts.results(asked)` hands out the results of a run of any workflow, done and failed, as they were recorded; the
-cell that asked turns them and the targets into outcomes (`evals.workflow_runs`).
+cell that asked turns them and the targets into outcomes (`evals.inputs.workflow_runs`).
 """
 
 from __future__ import annotations

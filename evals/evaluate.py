@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 
-from evals import outcomes as kept
 from evals import results as tables
-from evals.aggregate import summarise
 from evals.experiment import Cell, Context, Experiment, Told, identity
+from evals.inputs import outcomes as kept
+from evals.inputs.outcomes import Outcomes
 from evals.metrics import metric
-from evals.outcomes import Outcomes
 from evals.results import CellRun, Results, Row
-from evals.verdicts import judged
+from evals.statistics.aggregate import summarise
+from evals.statistics.verdicts import judged
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
 from whyrec.errors import UsageError

@@ -2,8 +2,8 @@
 
 A cell is a function `(context, seed) -> Told`: outcomes on the test split, and on the validation split marked as such.
 It is identified by what can change its outcomes: experiment, settings, data digest, seed and the digests of the
-artefacts it reads. `evals.evaluate` runs cells and never runs the same identity twice; `evals.table` shows them.
-An experiment is built by a plain function (`evals.cot_rec.table_1()`); there are no configuration files.
+artefacts it reads. `evals.evaluate` runs cells and never runs the same identity twice; `evals.output.table` shows them.
+An experiment is built by a plain function (`evals.papers.cot_rec.table_1.table_1()`); there are no configuration files.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evals.aggregate import Summary
 from evals.artefacts import Artefacts, Need
+from evals.summary import Summary
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.errors import UnknownNameError

@@ -17,32 +17,56 @@ from whyrec.errors import UnknownNameError
 # name -> module, function, one line for lists
 _EXPERIMENTS = {
     "cot_rec.table_1": (
-        "evals.cot_rec",
+        "evals.papers.cot_rec.table_1",
         "table_1",
         "CoT-Rec Table 1: where a recommender's items and users start from",
     ),
     "cot_rec.table_2": (
-        "evals.cot_rec_table_2",
+        "evals.papers.cot_rec.table_2",
         "table_2",
         "CoT-Rec Table 2: retrieved items ranked by a language model",
     ),
     "hotpotqa.table_7": (
-        "evals.hotpotqa",
+        "evals.papers.hotpotqa",
         "table_7",
         "PULSE Table 7: questions answered from their paragraphs (--data facts or hotpotqa)",
     ),
-    "pulse.table_4": ("evals.pulse", "table_4", "PULSE Table 4: which scoring space picks the reason"),
-    "pulse.leaks": ("evals.pulse", "leaks", "PULSE: what knowing the target is worth, leak by leak"),
-    "pulse.figure_3": ("evals.pulse_figure", "figure_3", "PULSE Figure 3: behaviours and rationales in thought space"),
-    "rallrec.table_5": ("evals.rallrec", "table_5", "RALLRec+ Tables 2-5: clicks by reasoning, with an expert merged"),
-    "rallrec.table_6": ("evals.rallrec", "table_6", "RALLRec+ Table 6, Figure 8: what of a history is retrieved"),
-    "rallrec.figure_2": ("evals.rallrec_figures", "figure_2", "RALLRec+ Figure 2: length of responses and accuracy"),
-    "rallrec.figure_3": ("evals.rallrec_figures", "figure_3", "RALLRec+ Figure 3: consistency and accuracy"),
-    "rallrec.figure_6": ("evals.rallrec_figures", "figure_6", "RALLRec+ Figure 6: alpha of eq. 10"),
-    "rallrec.figure_7": ("evals.rallrec_figures", "figure_7", "RALLRec+ Figure 7: epsilon of eq. 10"),
-    "scoter.table_2": ("evals.scoter", "table_2", "SCoTER Table 2: a template from clusters or from the top K chains"),
-    "scoter.table_3": ("evals.scoter", "table_3", "SCoTER Table 3: templates of other data sets"),
-    "scoter.table_11": ("evals.scoter", "table_11", "SCoTER Table 11: a language model recommends along templates"),
+    "pulse.table_4": ("evals.papers.pulse.tables", "table_4", "PULSE Table 4: which scoring space picks the reason"),
+    "pulse.leaks": ("evals.papers.pulse.tables", "leaks", "PULSE: what knowing the target is worth, leak by leak"),
+    "pulse.figure_3": (
+        "evals.papers.pulse.figure_3",
+        "figure_3",
+        "PULSE Figure 3: behaviours and rationales in thought space",
+    ),
+    "rallrec.table_5": (
+        "evals.papers.rallrec.tables",
+        "table_5",
+        "RALLRec+ Tables 2-5: clicks by reasoning, with an expert merged",
+    ),
+    "rallrec.table_6": (
+        "evals.papers.rallrec.tables",
+        "table_6",
+        "RALLRec+ Table 6, Figure 8: what of a history is retrieved",
+    ),
+    "rallrec.figure_2": (
+        "evals.papers.rallrec.figures",
+        "figure_2",
+        "RALLRec+ Figure 2: length of responses and accuracy",
+    ),
+    "rallrec.figure_3": ("evals.papers.rallrec.figures", "figure_3", "RALLRec+ Figure 3: consistency and accuracy"),
+    "rallrec.figure_6": ("evals.papers.rallrec.figures", "figure_6", "RALLRec+ Figure 6: alpha of eq. 10"),
+    "rallrec.figure_7": ("evals.papers.rallrec.figures", "figure_7", "RALLRec+ Figure 7: epsilon of eq. 10"),
+    "scoter.table_2": (
+        "evals.papers.scoter",
+        "table_2",
+        "SCoTER Table 2: a template from clusters or from the top K chains",
+    ),
+    "scoter.table_3": ("evals.papers.scoter", "table_3", "SCoTER Table 3: templates of other data sets"),
+    "scoter.table_11": (
+        "evals.papers.scoter",
+        "table_11",
+        "SCoTER Table 11: a language model recommends along templates",
+    ),
 }
 
 

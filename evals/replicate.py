@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from evals import evaluate as evaluation
 from evals.artefacts import Artefacts
 from evals.evaluate import Place
-from evals.graph_artefacts import GraphArtefacts
-from evals.outcomes import Outcomes
+from evals.inputs.graph_artefacts import GraphArtefacts
+from evals.inputs.outcomes import Outcomes
 from evals.registry import Options
 from evals.results import CellRun, Results
 from evals.session import Choice, Session

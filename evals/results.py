@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeVar
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from evals.aggregate import Paired, Summary
-from evals.outcomes import atomic_write
+from evals.inputs.outcomes import atomic_write
+from evals.summary import Paired, Summary
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
 from whyrec.errors import UsageError

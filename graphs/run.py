@@ -17,9 +17,9 @@ from functools import partial
 from typing import Any
 
 import prompts
-from graphs.job import How, Job, RunReport
-from graphs.start import Start
-from graphs.voices import Voices
+from graphs.engine.job import How, Job, RunReport
+from graphs.engine.models import Models
+from graphs.engine.start import Start
 from graphs.workflow import Source, identity_of, workflow
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
@@ -30,14 +30,14 @@ from whyrec.llm.model import LanguageModel, ModelError
 from whyrec.llm.prices import price_of
 from whyrec.runs import Identity, Run
 
-__all__ = ["How", "Job", "RunReport", "Voices", "execute", "prepare", "probe", "run"]
+__all__ = ["How", "Job", "Models", "RunReport", "execute", "prepare", "probe", "run"]
 
 
 async def run(
     name: str,
     *,
     corpus: Corpus | Questions,
-    model: str | LanguageModel | Voices,
+    model: str | LanguageModel | Models,
     options: Any = None,
     users: HowMany = None,
     how: How | None = None,
@@ -47,7 +47,7 @@ async def run(
     Args:
         name: the workflow.
         corpus: the data: interactions, or questions for a workflow over questions.
-        model: a model's name, or a bare model; it gets cache, retries, limits, budget and trace either way. `Voices`
+        model: a model's name, or a bare model; it gets cache, retries, limits, budget and trace either way. `Models`
             for several models by role, edited prompts or a seed.
         options: the workflow's options; its defaults if None.
         users: at most this many users of the split, or questions: the first ones, or `Drawn`.
@@ -63,7 +63,7 @@ def prepare(
     name: str,
     *,
     corpus: Corpus | Questions,
-    model: str | LanguageModel | Voices,
+    model: str | LanguageModel | Models,
     options: Any = None,
     users: HowMany = None,
     how: How | None = None,
@@ -73,9 +73,9 @@ def prepare(
     flow = workflow(name)
     source = Source(corpus, how.settings.home, users)
     inputs = flow.inputs(source, flow.options() if options is None else options)
-    voices = model if isinstance(model, Voices) else Voices(model)
-    asked = partial(open_provider, settings=how.settings, world=how.world, asks=how.asks)
-    models = voices.opened(flow.roles, flow.name, asked)
+    asked = model if isinstance(model, Models) else Models(model)
+    opener = partial(open_provider, settings=how.settings, world=how.world, asks=how.asks)
+    models = asked.opened(flow.roles, flow.name, opener)
 
     def revision(one: LanguageModel) -> str:
         going_on = getattr(one, "prefix_revision", "") if flow.continues(inputs.options) else ""
@@ -87,11 +87,11 @@ def prepare(
         data_digest=corpus.digest,
         model=models.model.name,
         model_revision=revision(models.model),
-        prompts=_versions(flow.name, flow.prompts(inputs.options), voices.wording.prompts),
+        prompts=_versions(flow.name, flow.prompts(inputs.options), asked.wording.prompts),
         options=identity_of(inputs.options),
-        voices=models.told(voices.wording.seed, revision),
+        voices=models.told(asked.wording.seed, revision),
     )
-    return Job(flow, source, inputs, models, identity, how, voices.wording)
+    return Job(flow, source, inputs, models, identity, how, asked.wording)
 
 
 def _versions(graph: str, names: Sequence[str], edited: Mapping[str, prompts.Prompt]) -> dict[str, str]:

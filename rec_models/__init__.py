@@ -4,11 +4,11 @@ How the pieces are used (import each from its own module):
 
     from rec_models.fit import fit, FitSettings, FitReport
     from rec_models.rank import rank
-    from rec_models.sasrec import SASRec, SASRecSettings
-    from rec_models.bert4rec import BERT4Rec, BERT4RecSettings
-    from rec_models.popularity import Popularity
-    from rec_models.itemcf import ItemCF
-    from rec_models.text_init import encode_and_map
+    from rec_models.sequential.sasrec import SASRec, SASRecSettings
+    from rec_models.sequential.bert4rec import BERT4Rec, BERT4RecSettings
+    from rec_models.collaborative.popularity import Popularity
+    from rec_models.collaborative.itemcf import ItemCF
+    from rec_models.sequential.text_init import encode_and_map
     from rec_models import presets                      # the settings chosen on validation, by name
     from rec_models.progress import EpochBar            # on_epoch=bar draws a progress bar
 

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from rec_models.base import SequenceModel
-from rec_models.batches import Batcher
 from rec_models.checkpoint import Checkpoint, Tensors, digest
 from rec_models.rank import places
+from rec_models.sequential.batches import Batcher
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
 from whyrec.errors import LeakageError, UsageError

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rec_models.bert4rec import BERT4RecSettings
 from rec_models.fit import FitSettings
-from rec_models.losses import LossSettings
-from rec_models.sasrec import SASRecSettings
+from rec_models.sequential.bert4rec import BERT4RecSettings
+from rec_models.sequential.losses import LossSettings
+from rec_models.sequential.sasrec import SASRecSettings
 from whyrec.data.corpus import Corpus
 from whyrec.errors import UnknownNameError
 

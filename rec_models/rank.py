@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from rec_models.base import Recommender
-from rec_models.batches import Rows, history_rows
+from rec_models.sequential.batches import Rows, history_rows
 from whyrec.data.corpus import IntArray
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError

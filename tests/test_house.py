@@ -1,11 +1,13 @@
 """The rules of the house that a machine can check (design section 3, rule 10)."""
 
 import ast
+import graphlib
 import re
 import statistics
 import subprocess
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,6 +31,19 @@ def test_files_and_functions_stay_small(file: Path) -> None:
 
 def test_the_median_file_is_short() -> None:
     assert statistics.median(f.read_text(encoding="utf-8").count("\n") for f in FILES) <= 150
+
+
+def test_no_folder_outgrows_a_glance() -> None:
+    """Subfolders count, what marks a package or is only made (caches) does not."""
+    for room in {file.parent for file in FILES}:
+        entries = [e.name for e in room.iterdir() if not e.name.startswith("__")]
+        assert len(entries) <= 18, f"{room.relative_to(ROOT)} holds {len(entries)} entries and wants rooms"
+
+
+def test_no_module_imports_in_a_circle_not_even_for_its_types() -> None:
+    graph = grimp.build_graph(*OURS[:-1], include_external_packages=False, cache_dir=None)
+    edges = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    graphlib.TopologicalSorter(edges).prepare()  # a CycleError names the circle
 
 
 def test_no_machine_path_registry_host_or_real_data_is_committed() -> None:

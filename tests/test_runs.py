@@ -16,6 +16,7 @@ import pytest
 from whyrec.errors import LockedError, UnknownNameError, UsageError
 from whyrec.llm.model import About, Reply, TokenLogprob, Usage
 from whyrec.runs import CallRecord, Counts, Identity, Result, Run, list_runs, open_run, pack, remove_run
+from whyrec.runs.export import write_parquet
 
 ROOT = Path(__file__).resolve().parents[1]
 IDENTITY = Identity("cot_rec.preference", "amazon14_beauty", "d1", "extractive", options={"batch": 10})
@@ -340,7 +341,7 @@ def test_export_types_its_columns(run: Run, tmp_path: Path) -> None:
         ]
     )
     path = tmp_path / "out" / "results.parquet"
-    assert run.export(path) == 3
+    assert write_parquet(run, path) == 3
     table = pl.read_parquet(path)
     assert table["key"].to_list() == ["a", "b", "c"] and table["reason"].to_list() == ["", "", "why not"]
     assert table.schema["n"] == pl.Int64 and table.schema["score"] == pl.Float64 and table.schema["ok"] == pl.Boolean
@@ -348,11 +349,11 @@ def test_export_types_its_columns(run: Run, tmp_path: Path) -> None:
     assert table["deep"].to_list() == ['{"k": [1]}', '{"k": []}', None]
     assert table["result_user"].to_list() == ["U", "V", None] and table["mixed"].to_list() == ["1", '"two"', None]
     with pytest.raises(UsageError, match="is a folder, but a Parquet file"):
-        run.export(tmp_path)
+        write_parquet(run, tmp_path)
 
 
 def test_export_of_an_empty_run(run: Run, tmp_path: Path) -> None:
-    assert run.export(tmp_path / "empty.parquet") == 0
+    assert write_parquet(run, tmp_path / "empty.parquet") == 0
     assert pl.read_parquet(tmp_path / "empty.parquet").shape == (0, 6)
 
 

@@ -80,7 +80,7 @@ class Click:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How an answer agrees with the right one: exactly or not, and by the words they share (evals/answers.py)."""
+    """How an answer agrees with the right one: exactly or not, and by shared words (evals/inputs/answers.py)."""
 
     question: int
     exact: bool

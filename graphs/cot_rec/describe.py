@@ -1,8 +1,8 @@
-"""cot_rec.describe: the objective description of every item (CoT-Rec 4.1.2, first step); see graphs/catalogue.py."""
+"""cot_rec.describe: the objective description of every item (CoT-Rec 4.1.2); see graphs/shared/catalogue.py."""
 
 from __future__ import annotations
 
-from graphs.catalogue import build, describing
+from graphs.shared.catalogue import build, describing
 
 __all__ = ["NAME", "WORKFLOW", "build"]
 

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.cot_rec import LongTermPreference, ShortTermInterest
-from graphs.catalogue import StoredDescriptions, domain_of
 from graphs.cot_rec import fold
-from graphs.users import Users, about_example
+from graphs.shared.catalogue import StoredDescriptions, domain_of
+from graphs.shared.users import Users, about_example
 from graphs.workflow import Source
 from whyrec.errors import UsageError
 from whyrec.llm.model import About

@@ -21,13 +21,13 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import cot_rec as agents
-from graphs.catalogue import describe_items, with_descriptions
 from graphs.cot_rec import histories as shared
 from graphs.cot_rec import preference as fold
 from graphs.cot_rec.histories import NO_HISTORY, Histories, Preference, Task
-from graphs.earlier import open_earlier, payload_of
-from graphs.gather import gather
 from graphs.services import Services
+from graphs.shared.catalogue import describe_items, with_descriptions
+from graphs.shared.earlier_run import open_earlier, payload_of
+from graphs.shared.gather import gather
 from graphs.workflow import Source, Workflow
 from whyrec.llm.model import About
 from whyrec.records import Item

@@ -24,12 +24,12 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import cot_rec as agents
-from graphs.catalogue import describe_items, with_descriptions
 from graphs.cot_rec import fold
 from graphs.cot_rec import histories as shared
 from graphs.cot_rec.histories import NO_HISTORY, OFFICIAL_EVENTS, Histories, Preference, Task
-from graphs.earlier import open_earlier
 from graphs.services import Services
+from graphs.shared.catalogue import describe_items, with_descriptions
+from graphs.shared.earlier_run import open_earlier
 from graphs.workflow import MissingInput, Source, Workflow
 from whyrec.data.split import SplitView, prefix_digest
 from whyrec.errors import LeakageError, UsageError

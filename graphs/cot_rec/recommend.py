@@ -34,10 +34,10 @@ from graphs.cot_rec import histories as shared
 from graphs.cot_rec import perception, written
 from graphs.cot_rec import preference as fold
 from graphs.cot_rec.histories import NO_HISTORY, Histories, Preference, Task
-from graphs.earlier import open_earlier, payload_of
-from graphs.gather import gather
-from graphs.retriever import Name, Retriever, retriever
 from graphs.services import Services
+from graphs.shared.earlier_run import open_earlier, payload_of
+from graphs.shared.gather import gather
+from graphs.shared.retriever import Name, Retriever, retriever
 from graphs.workflow import ADDED, MissingInput, Source, Workflow
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError

@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from graphs.catalogue import NAMES
 from graphs.cot_rec import preference
-from graphs.earlier import open_earlier
-from graphs.retriever import TableTexts
+from graphs.shared.catalogue import NAMES
+from graphs.shared.earlier_run import open_earlier
+from graphs.shared.retriever import TableTexts
 from graphs.workflow import Source
 from whyrec.data.split import SplitView
 from whyrec.data.text import captions

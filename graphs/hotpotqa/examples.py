@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.hotpotqa import Shown
-from graphs.reasons import PLAIN
+from graphs.shared.reasons import PLAIN
 from graphs.workflow import Source
 from whyrec.data.questions import Paragraph, Question
 from whyrec.data.some import some

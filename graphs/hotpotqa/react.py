@@ -8,7 +8,7 @@ A search sees the question and what its actions showed, never all paragraphs; wh
 empty, as in the ReAct repository. Where a step's text names no action, a second call asks for the action alone. The
 votes of react_cot are reasoned answers drawn at temperature .7 (ReAct -> CoT-SC of ReAct's paper).
 
-Unusual: the gold answer is nowhere in the state; it is read by evals/hotpotqa.py alone.
+Unusual: the gold answer is nowhere in the state; it is read by evals/papers/hotpotqa.py alone.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from agents.hotpotqa import Step
 from graphs.hotpotqa.examples import SEARCHES, Options, Questions, Task
 from graphs.hotpotqa.space import resolved, scorer
 from graphs.hotpotqa.tools import observe
-from graphs.reasons import scorer_of
 from graphs.services import Services
+from graphs.shared.reasons import scorer_of
 from graphs.workflow import Source, Workflow
-from whyrec.llm.blocks import tokens
+from whyrec.llm.built_in.blocks import tokens
 from whyrec.llm.model import About
 
 NAME = "hotpotqa.react"

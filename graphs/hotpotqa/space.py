@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from filelock import FileLock
 
-from graphs.earlier import open_earlier
 from graphs.hotpotqa.examples import Options, Task
-from graphs.reasons import PLAIN, RANDOM, ReasonScorer, open_scorer, space_digest
+from graphs.shared.earlier_run import open_earlier
+from graphs.shared.reasons import PLAIN, RANDOM, ReasonScorer, open_scorer, space_digest
 from graphs.workflow import Source
 from whyrec.data import open_data
 from whyrec.data.corpus import Corpus
@@ -28,10 +28,10 @@ from whyrec.data.questions import Gold, Questions, need_questions
 from whyrec.data.text import captions
 from whyrec.embed import Embedder, open_embedder
 from whyrec.errors import LeakageError
-from whyrec.llm.blocks import tokens
+from whyrec.llm.built_in.blocks import tokens
 
 if TYPE_CHECKING:
-    from rec_models.thought_fit import Pairs
+    from rec_models.thought_space.fit import Pairs
 
 GRAPH = "hotpotqa.react"
 _QA = "qa:"
@@ -69,7 +69,7 @@ def scorer(source: Source, options: Options) -> ReasonScorer:
     """The scorer that resolved options name; a space is learnt at the first call and read afterwards.
 
     Raises:
-        UsageError: as `graphs.reasons.open_scorer`, or too few rationales to learn from.
+        UsageError: as `graphs.shared.reasons.open_scorer`, or too few rationales to learn from.
     """
     if not options.space.startswith(_QA):
         return open_scorer(options.space, lambda: embedder_of(source, options))
@@ -100,8 +100,8 @@ def _paragraphs(data: Questions) -> list[str]:
 
 
 def _learn(home: Path, options: Options, embedder: Embedder, folder: Path) -> None:
-    from rec_models.thought_fit import fit_space
-    from rec_models.thought_space import ThoughtSpace
+    from rec_models.thought_space.fit import fit_space
+    from rec_models.thought_space.space import ThoughtSpace
 
     space = ThoughtSpace.over(embedder)
     report = fit_space(space, pairs(home, options))
@@ -111,7 +111,7 @@ def _learn(home: Path, options: Options, embedder: Embedder, folder: Path) -> No
 
 def pairs(home: Path, options: Options) -> Pairs:
     """The first rationale of each training question that led to the right answer, with the question's text."""
-    from rec_models.thought_fit import Pairs
+    from rec_models.thought_space.fit import Pairs
 
     data = need_questions(open_data(options.catalogue).data)
     run = open_earlier(home, options.space.removeprefix(_QA), GRAPH)

@@ -24,12 +24,12 @@ from typing_extensions import TypedDict
 
 from agents import pulse as agents
 from agents.ranker import letters
-from graphs.earlier import open_earlier, payload_of
-from graphs.gather import gather
 from graphs.pulse import refine, tree, trees
 from graphs.pulse.tree import chosen_text
 from graphs.services import JUDGE, WRITER, Services
-from graphs.users import Users, about_example
+from graphs.shared.earlier_run import open_earlier, payload_of
+from graphs.shared.gather import gather
+from graphs.shared.users import Users, about_example
 from graphs.workflow import MissingInput, Source, Workflow
 from whyrec.data.some import Drawn, in_turn
 from whyrec.errors import UsageError

@@ -17,8 +17,8 @@ from typing import Any, Literal, TypeAlias
 
 from agents import pulse as agents
 from agents.agent import AnswerError
-from graphs.gather import gather
 from graphs.pulse.tree import Thought
+from graphs.shared.gather import gather
 from whyrec.errors import UsageError
 from whyrec.llm.model import About, LanguageModel
 from whyrec.records import Event

@@ -153,7 +153,7 @@ def _means(vectors: Vectors, histories: list[npt.NDArray[np.int32]]) -> Vectors:
 
 def _sasrec(source: Source, view: SplitView) -> tuple[Vectors, Vectors]:
     """(asking, known): SASRec's states after the last event; the fit is kept in `$WHYREC_HOME` and shared."""
-    from graphs.retriever import sasrec
+    from graphs.shared.retriever import sasrec
     from rec_models.states import user_states
 
     _identity, made = sasrec(source, view, 0)

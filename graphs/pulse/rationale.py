@@ -18,10 +18,10 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import pulse as agents
-from graphs.behaviour import LEAK
 from graphs.pulse.titles import mask, names
 from graphs.services import Services
-from graphs.users import Users, about_example
+from graphs.shared.behaviour import LEAK
+from graphs.shared.users import Users, about_example
 from graphs.workflow import Source, Workflow
 from whyrec.errors import UsageError
 from whyrec.records import Example, Item

@@ -24,14 +24,14 @@ from typing_extensions import TypedDict
 
 from agents import pulse as agents
 from agents.agent import Agent, AnswerError
-from graphs.gather import gather
 from graphs.pulse import deliberate, tree
 from graphs.pulse.neighbours import Neighbours
 from graphs.pulse.tree import JUDGED, LIKELIHOOD, Thought
 from graphs.pulse.trees import Options, Task, Trees, equip, search_of
 from graphs.pulse.weigh import Weights, likelihoods, weigh
 from graphs.services import JUDGE, WRITER, Services
-from graphs.users import about_example
+from graphs.shared.gather import gather
+from graphs.shared.users import about_example
 from graphs.workflow import Workflow
 from whyrec.llm.model import Refused, Request
 from whyrec.records import Event

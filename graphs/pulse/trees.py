@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from graphs import thoughts as spaces
-from graphs.behaviour import LEAK, Told, behaviour_text
-from graphs.earlier import open_earlier, payload_of
 from graphs.pulse import deliberate, tree
 from graphs.pulse.neighbours import Shown, Similar, States, Time, neighbours
 from graphs.pulse.tree import JUDGED, LIKELIHOOD, SPACE
 from graphs.pulse.weigh import Weights
-from graphs.users import Users
+from graphs.shared import thought_spaces as spaces
+from graphs.shared.behaviour import LEAK, Told, behaviour_text
+from graphs.shared.earlier_run import open_earlier, payload_of
+from graphs.shared.users import Users
 from graphs.workflow import ADDED, Source
 from whyrec.data.split import SplitView
 from whyrec.data.text import captions

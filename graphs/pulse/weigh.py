@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from graphs.gather import gather
 from graphs.pulse import tree
 from graphs.pulse.tree import EMBEDDING, LONGEST, SPACE, Thought
+from graphs.shared.gather import gather
 from whyrec.embed import Embedder
 from whyrec.llm.model import LanguageModel, Refused, Request, Scorer
 
 if TYPE_CHECKING:
-    from rec_models.thought_space import ThoughtSpace
+    from rec_models.thought_space.space import ThoughtSpace
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
-"""rallrec.describe: the objective description of every item (RALLRec+ eq. 1); see graphs/catalogue.py."""
+"""rallrec.describe: the objective description of every item (RALLRec+ eq. 1); see graphs/shared/catalogue.py."""
 
 from __future__ import annotations
 
-from graphs.catalogue import build, describing
+from graphs.shared.catalogue import build, describing
 
 __all__ = ["NAME", "WORKFLOW", "build"]
 

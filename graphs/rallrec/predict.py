@@ -23,8 +23,6 @@ from typing_extensions import TypedDict
 
 from agents import rallrec as agents
 from agents.rallrec import ReadOut, Trace
-from graphs.earlier import open_earlier, payload_of
-from graphs.gather import gather
 from graphs.rallrec import options as shared
 from graphs.rallrec.expert import FOLDS, LogisticExpert, logistic_expert
 from graphs.rallrec.merge import Merging, Opinion, hedged, merged, plain
@@ -32,6 +30,8 @@ from graphs.rallrec.options import number
 from graphs.rallrec.retrieve import Retriever, retriever, told
 from graphs.rallrec.rows import RowInputs
 from graphs.services import EXPERT, REASONER, Services
+from graphs.shared.earlier_run import open_earlier, payload_of
+from graphs.shared.gather import gather
 from graphs.workflow import Source, Workflow
 from whyrec.data.profiles import profiles
 from whyrec.errors import UsageError

@@ -16,8 +16,8 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from graphs.catalogue import StoredDescriptions
 from graphs.rallrec.options import Options, check, number
+from graphs.shared.catalogue import StoredDescriptions
 from graphs.workflow import Source
 from whyrec.data.ctr import CtrRows, CtrView, ctr_rows
 from whyrec.data.some import at_most

@@ -3,7 +3,7 @@
     title          the caption: title, brand, categories
     description    the description of an earlier describing run, or the catalogue's own
     text           [title || description]                            eq. 3
-    collaborative  truncated SVD of the liked train rows (rec_models/collaborative.py)
+    collaborative  truncated SVD of the liked train rows (rec_models/collaborative/svd.py)
     concat         [text || collaborative], each of length 1 before   eq. 7 without its last part
 
 Content vectors read the catalogue, collaborative ones the train rows and nothing else (leakage matrix, spec 8).
@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from graphs.catalogue import StoredDescriptions
 from graphs.rallrec.options import Kind, Options
-from rec_models.collaborative import collaborative
+from graphs.shared.catalogue import StoredDescriptions
+from rec_models.collaborative.svd import collaborative
 from whyrec.data import text
 from whyrec.data.corpus import Corpus
 from whyrec.data.ctr import CtrRows

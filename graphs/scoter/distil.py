@@ -31,7 +31,7 @@ from graphs.scoter.prefixes import Prefixes
 from graphs.scoter.step_store import About, StepStore
 from graphs.scoter.templates import find
 from graphs.services import TEACHER, Services
-from graphs.users import about_example
+from graphs.shared.users import about_example
 from graphs.workflow import Source, Workflow
 from whyrec.data.some import some
 from whyrec.data.split import SplitView, prefix_digest

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 from agents import scoter as agents
 from graphs.scoter.templates import find
 from graphs.services import Services
-from graphs.users import Users, about_example
+from graphs.shared.users import Users, about_example
 from graphs.workflow import Source, Workflow
 from whyrec.errors import UsageError
 from whyrec.llm.model import About, LanguageModel

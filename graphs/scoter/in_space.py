@@ -2,9 +2,9 @@
 
     weigh(source, run, Learning(rationales="..."), embedder) -> Weighed
 
-The space is that of graphs/thoughts.py, learnt from rationales of training users by whichever workflow made them; the
-behaviour text is that of graphs/behaviour.py. A chain's text is what its steps find, without the recommendations, as a
-rationale does not name the item it is a reason for.
+The space is that of graphs/shared/thought_spaces.py, learnt from rationales of training users by whichever workflow
+made them; the behaviour text is that of graphs/shared/behaviour.py. A chain's text is what its steps find, without the
+recommendations, as a rationale does not name the item it is a reason for.
 
 What a cosine is worth is told by two comparisons: with another user's behaviour (a chain should find its own among all
 of them), and, where the run has verdicts (scoter.validate), with what the chain's recommendations hit.
@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from graphs.behaviour import behaviour_text
-from graphs.earlier import payload_of
-from graphs.thoughts import Learning, leaks_of, learnt
+from graphs.shared.behaviour import behaviour_text
+from graphs.shared.earlier_run import payload_of
+from graphs.shared.thought_spaces import Learning, leaks_of, learnt
 from graphs.workflow import Source
 from whyrec.data.split import SplitView
 from whyrec.embed import Embedder, Vectors

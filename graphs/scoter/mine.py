@@ -29,13 +29,13 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from graphs.earlier import open_earlier
 from graphs.scoter import generate, mining, validate
-from graphs.scoter.casting import Casting, cast
+from graphs.scoter.drawn_users import DrawnUsers, draw_users
 from graphs.scoter.mining import Miner
 from graphs.scoter.stages import read
 from graphs.scoter.templates import KEY, MINE, SHIPPED, TOP_K
 from graphs.services import STUDENT, WRITER, Services
+from graphs.shared.earlier_run import open_earlier
 from graphs.workflow import Source, Workflow
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
@@ -145,7 +145,7 @@ def _miner(runtime: Runtime[Services]) -> Miner:
     miner = runtime.context.part(Miner)
     if runtime.context.run is not None:
         return miner
-    return replace(miner, cast=miner.cast.rehearsal(miner.judge.view, _REHEARSAL))
+    return replace(miner, drawn=miner.drawn.rehearsal(miner.judge.view, _REHEARSAL))
 
 
 def build() -> Any:
@@ -170,8 +170,8 @@ class DataSet:
     def __init__(self, source: Source, options: Options) -> None:
         _check(options)
         run, names = _earlier(source, options)
-        casting = cast(source, SplitView(source.corpus, options.split), options, run)
-        used: dict[str, Any] = {**names, "sample": len(casting.mined), "fresh": len(casting.fresh)}
+        drawn = draw_users(source, SplitView(source.corpus, options.split), options, run)
+        used: dict[str, Any] = {**names, "sample": len(drawn.mined), "fresh": len(drawn.fresh)}
         self.options = replace(options, **used)
         self.indices: npt.NDArray[np.int64] = np.zeros(1, dtype=np.int64)
         self._data, self._has_chains = source.corpus.name, run is not None
@@ -205,8 +205,8 @@ def equip(source: Source, options: Options) -> tuple[object, ...]:
     view = SplitView(source.corpus, options.split)
     judge, paths = validate.scoring_parts(source, options, view)
     run, _ = _earlier(source, options)
-    casting: Casting = cast(source, view, options, run)
-    return (Miner(judge, paths, casting, run, samples=options.samples, cap=options.cap),)
+    drawn: DrawnUsers = draw_users(source, view, options, run)
+    return (Miner(judge, paths, drawn, run, samples=options.samples, cap=options.cap),)
 
 
 def _earlier(source: Source, options: Options) -> tuple[RunReader | None, dict[str, str]]:

@@ -17,10 +17,8 @@ import numpy as np
 from agents import scoter as agents
 from agents.agent import AnswerError
 from agents.scoter import ARROW, usable_steps
-from graphs.earlier import payload_of
-from graphs.gather import gather
 from graphs.scoter import compare
-from graphs.scoter.casting import Casting
+from graphs.scoter.drawn_users import DrawnUsers
 from graphs.scoter.generate import Chain, sample_chains
 from graphs.scoter.judge import Judge
 from graphs.scoter.paths import Cluster, Group, Scores, as_json, prune, ranked
@@ -28,7 +26,9 @@ from graphs.scoter.paths import cluster as find_clusters
 from graphs.scoter.stages import Ledger, read, stage_file, write
 from graphs.scoter.templates import MINE, SHIPPED, TOP_K
 from graphs.scoter.validate import Paths, path_text
-from graphs.users import about_example
+from graphs.shared.earlier_run import payload_of
+from graphs.shared.gather import gather
+from graphs.shared.users import about_example
 from graphs.workflow import MissingInput
 from whyrec.llm.model import About, LanguageModel, ServerFault, TimedOut
 from whyrec.records import Example
@@ -45,14 +45,14 @@ class Miner:
 
     Attributes:
         judge, paths: score chains and embed paths.
-        cast: whose chains are mined, and who is fresh.
+        drawn: whose chains are mined, and who is fresh.
         run: the run that has the chains or the scored chains; None to make them.
         samples, cap: chains per user, latest events shown.
     """
 
     judge: Judge
     paths: Paths
-    cast: Casting
+    drawn: DrawnUsers
     run: RunReader | None
     samples: int
     cap: int
@@ -72,7 +72,7 @@ async def chains(folder: Path, miner: Miner, llm: LanguageModel) -> Path:
     if file.exists():
         return file
     if miner.run is not None:
-        found = await asyncio.to_thread(lambda: [[int(u), _stored(miner, int(u))] for u in miner.cast.mined])
+        found = await asyncio.to_thread(lambda: [[int(u), _stored(miner, int(u))] for u in miner.drawn.mined])
     else:
         ledger = Ledger(folder / "chains.jsonl")
 
@@ -81,8 +81,8 @@ async def chains(folder: Path, miner: Miner, llm: LanguageModel) -> Path:
             about = about_example(example, MINE, "generate_chains")
             ledger.append(key, await _or_lost(sample_chains(llm, example, (), n=miner.samples, about=about)))
 
-        await _each([u for u in map(int, miner.cast.mined) if miner.key(u) not in ledger.lines], ask)
-        found = [[int(u), ledger.lines[miner.key(int(u))]] for u in miner.cast.mined]
+        await _each([u for u in map(int, miner.drawn.mined) if miner.key(u) not in ledger.lines], ask)
+        found = [[int(u), ledger.lines[miner.key(int(u))]] for u in miner.drawn.mined]
     write(file, found)
     return file
 
@@ -218,7 +218,7 @@ async def revalidate(folder: Path, made: Path, miner: Miner, llm: LanguageModel)
             verdict = (await asyncio.to_thread(miner.judge.verdict, user, got[0]["recommendations"])).json
         ledger.append(f"{which}/{miner.key(user)}", verdict)
 
-    wanted = [(which, int(user)) for user in miner.cast.fresh for which in tried]
+    wanted = [(which, int(user)) for user in miner.drawn.fresh for which in tried]
     await _each([w for w in wanted if f"{w[0]}/{miner.key(w[1])}" not in ledger.lines], ask)
     by_template: dict[str, dict[str, Any]] = {which: {} for which in tried}
     for which, user in wanted:

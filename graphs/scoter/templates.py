@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agents.scoter import ARROW, usable_steps
-from graphs.earlier import open_earlier
+from graphs.shared.earlier_run import open_earlier
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import list_runs, open_run
 

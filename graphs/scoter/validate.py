@@ -20,13 +20,13 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from graphs.earlier import open_earlier, payload_of
 from graphs.scoter import generate
 from graphs.scoter.generate import Chain, Task, Tasks, sample_chains
 from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
 from graphs.scoter.paths import prune
 from graphs.services import Services
-from graphs.users import about_example
+from graphs.shared.earlier_run import open_earlier, payload_of
+from graphs.shared.users import about_example
 from graphs.workflow import MissingInput, Source, Workflow
 from whyrec.data.split import SplitView
 from whyrec.embed import Embedder, open_embedder

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from agents.rallrec import Trace, click, read_out, reason, vote
-from whyrec.llm.extractive import Extractive
+from whyrec.llm.built_in.extractive import Extractive
 from whyrec.llm.model import About, Refused, Reply, TokenLogprob, Usage
 from whyrec.records import Event, Item
 

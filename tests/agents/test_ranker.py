@@ -8,8 +8,8 @@ import prompts
 from agents import ranker
 from agents.ranker import Choice, Chooser, letters
 from prompts.lines import options
-from whyrec.llm.echo import Echo
-from whyrec.llm.extractive import Extractive
+from whyrec.llm.built_in.echo import Echo
+from whyrec.llm.built_in.extractive import Extractive
 from whyrec.llm.model import About
 from whyrec.records import Item
 

@@ -10,8 +10,8 @@ import prompts
 from agents import pulse
 from agents.wording import STRIDE, Wording, check, read_edited
 from whyrec.errors import UsageError
-from whyrec.llm.cached import request_digest
 from whyrec.llm.model import About, LanguageModel, Reply, Request, TokenScores
+from whyrec.llm.wrappers.cached import request_digest
 from whyrec.records import Event, Item
 
 HISTORY = (Event(Item(1, "A", "Warm socks")), Event(Item(2, "B", "Trail map")))

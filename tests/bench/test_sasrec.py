@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench import sasrec
 from rec_models.base import Batch
-from rec_models.sasrec import SASRec
-from whyrec.data import world
+from rec_models.sequential.sasrec import SASRec
+from whyrec.data.generated import world
 from whyrec.settings import Settings
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 import prompts  # noqa: E402
-from evals.aggregate import compare  # noqa: E402
+from evals.statistics.aggregate import compare  # noqa: E402
 from graphs.run import How  # noqa: E402
 from graphs.workflow import read_options, workflow  # noqa: E402
 from whyrec.data import open_data  # noqa: E402

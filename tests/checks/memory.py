@@ -36,8 +36,8 @@ def in_use() -> int:
 def growth(users: int, home: Path) -> float:
     """Peak above start in MiB of one run in this process."""
     from graphs import run as runner
-    from graphs.job import How
-    from graphs.start import Start
+    from graphs.engine.job import How
+    from graphs.engine.start import Start
     from whyrec.data import load
     from whyrec.settings import Settings
 

@@ -37,10 +37,10 @@ from vllm_preference import serve, wait  # noqa: E402
 from agents import pulse, rallrec  # noqa: E402
 from agents.ranker import letters  # noqa: E402
 from whyrec.data import SplitView, open_data  # noqa: E402
-from whyrec.data.world import World  # noqa: E402
+from whyrec.data.generated.world import World  # noqa: E402
 from whyrec.llm.labels import read_labels  # noqa: E402
 from whyrec.llm.model import About, LanguageModel, Message, Request, Sampling  # noqa: E402
-from whyrec.llm.openai import OpenAICompatible  # noqa: E402
+from whyrec.llm.providers.openai import OpenAICompatible  # noqa: E402
 from whyrec.llm.reasoning import CLOSE, OPEN  # noqa: E402
 from whyrec.llm.registry import open_provider  # noqa: E402
 from whyrec.runs import list_runs, open_run  # noqa: E402

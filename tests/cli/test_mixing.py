@@ -47,8 +47,8 @@ def test_a_preference_of_cot_rec_stands_in_the_behaviour_text_that_pulse_compare
 
 
 def test_chains_of_scoter_are_weighed_in_the_thought_space_of_pulse():
-    from graphs.behaviour import behaviour_text
-    from graphs.thoughts import Learning, learnt, with_rationales
+    from graphs.shared.behaviour import behaviour_text
+    from graphs.shared.thought_spaces import Learning, learnt, with_rationales
     from graphs.workflow import Source
     from whyrec.data import SplitView, load
     from whyrec.data.text import captions

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from whyrec.cli import asking, build, run
-from whyrec.cli.live import span
+from whyrec.cli import build, run
+from whyrec.cli.shared import asking
+from whyrec.cli.shared.live import span
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import list_runs
 from whyrec.settings import read_settings
@@ -181,7 +182,7 @@ def test_the_question_is_asked_at_a_terminal(monkeypatch):
         def isatty(self):
             return True
 
-    from graphs.estimate import Estimate
+    from graphs.engine.estimate import Estimate
 
     expected = Estimate(10, 0, 90, 100, 0, 0, None, 1.0, "assumed", 3)
     monkeypatch.setattr(asking.sys, "stdin", Terminal())

@@ -54,7 +54,7 @@ def test_every_scheme_is_here() -> None:
 
 @pytest.fixture(scope="module")
 def world() -> Any:
-    from whyrec.data.world import make
+    from whyrec.data.generated.world import make
 
     return make(users=60, items=80)
 

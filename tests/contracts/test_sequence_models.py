@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from rec_models.base import Batch, Recommender, SequenceModel
-from rec_models.bert4rec import BERT4Rec, BERT4RecSettings
+from rec_models.collaborative.itemcf import ItemCF
+from rec_models.collaborative.popularity import Popularity
 from rec_models.fit import FitSettings, fit
-from rec_models.itemcf import ItemCF
-from rec_models.losses import LossSettings
-from rec_models.popularity import Popularity
 from rec_models.rank import places, rank
-from rec_models.sasrec import SASRec, SASRecSettings
+from rec_models.sequential.bert4rec import BERT4Rec, BERT4RecSettings
+from rec_models.sequential.losses import LossSettings
+from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
 

@@ -11,7 +11,7 @@ import pytest
 from whyrec.data import NO_TIME, load
 from whyrec.data.corpus import Corpus
 from whyrec.data.ctr import CtrView, ctr_rows
-from whyrec.data.world import make
+from whyrec.data.generated.world import make
 from whyrec.errors import LeakageError, UsageError
 
 

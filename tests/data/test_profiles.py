@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from whyrec.data import load
+from whyrec.data.generated.world import make
 from whyrec.data.profiles import Profiles, profiles
-from whyrec.data.world import make
 from whyrec.errors import UnknownNameError, UsageError
 
 

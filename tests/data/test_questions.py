@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
+from whyrec.data.generated.world import make
 from whyrec.data.questions import Gold, Paragraph, Question, Questions, Solution, describe, need_corpus, need_questions
-from whyrec.data.world import make
 from whyrec.errors import UsageError
 
 Q = Question("q", "Who?", (Paragraph("A", ("One.", "", "Two.")),), "bridge", "hard")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from whyrec.data import world
+from whyrec.data.generated import world
 from whyrec.data.some import Drawn, at_most, how_many, in_words, named, only, some
 from whyrec.data.split import SplitView
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from evals.evaluate import Place
-from evals.graph_artefacts import GraphArtefacts
+from evals.inputs.graph_artefacts import GraphArtefacts
 from evals.registry import Options
 from evals.results import Results
 from evals.session import Choice, Session
 from graphs.run import How
 from graphs.workflow import Source, workflow
-from whyrec.data.facts import make as make_facts
+from whyrec.data.generated.facts import make as make_facts
+from whyrec.data.generated.world import make
 from whyrec.data.some import Drawn, HowMany, some
 from whyrec.data.split import SplitView
-from whyrec.data.world import make
 from whyrec.errors import UsageError
 from whyrec.settings import read_settings
 

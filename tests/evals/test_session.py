@@ -13,7 +13,7 @@ from evals.evaluate import Place
 from evals.registry import EncodeAndMap, Options
 from evals.session import Choice, Session
 from whyrec.data.corpus import Corpus
-from whyrec.data.world import make
+from whyrec.data.generated.world import make
 from whyrec.errors import UnknownNameError
 from whyrec.runs import Result
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from graphs.job import How
-from whyrec.data.world import World, make
-from whyrec.llm.echo import Echo
+from graphs.engine.job import How
+from whyrec.data.generated.world import World, make
+from whyrec.llm.built_in.echo import Echo
 from whyrec.llm.model import LanguageModel, ModelError, Reply, Request
 from whyrec.settings import read_settings
 

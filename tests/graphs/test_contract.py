@@ -13,10 +13,10 @@ import pytest
 from typing_extensions import TypedDict, is_typeddict
 
 import prompts
-from graphs.draw import PAGE, page
+from graphs.engine.draw import PAGE, page
 from graphs.run import prepare, run
 from graphs.workflow import names, option_help, read_options, workflow
-from whyrec.data.facts import make as make_facts
+from whyrec.data.generated.facts import make as make_facts
 from whyrec.data.split import SplitView
 from whyrec.errors import UnknownNameError, UsageError
 
@@ -138,7 +138,7 @@ async def test_prompts_and_recursion_limits_are_known_before(name, world, how):
 
 
 def test_the_drawn_page_is_fresh():
-    assert PAGE.read_text() == page(), "run python -m graphs.draw"
+    assert PAGE.read_text() == page(), "run python -m graphs.engine.draw"
 
 
 def test_langgraph_json_lists_every_graph():

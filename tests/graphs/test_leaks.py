@@ -14,7 +14,7 @@ from graphs.run import run
 from graphs.workflow import workflow
 from whyrec.data.split import SplitView
 from whyrec.errors import LeakageError
-from whyrec.llm.echo import Echo
+from whyrec.llm.built_in.echo import Echo
 from whyrec.runs import open_run
 from whyrec.settings import read_settings
 

@@ -9,8 +9,8 @@ import pytest
 from graphs.rallrec.merge import Opinion, merged
 from graphs.run import run
 from graphs.workflow import workflow
-from whyrec.data.facts import make as make_facts
-from whyrec.data.world import make
+from whyrec.data.generated.facts import make as make_facts
+from whyrec.data.generated.world import make
 from whyrec.llm.model import Reply, Usage
 from whyrec.runs import open_run
 from whyrec.settings import read_settings

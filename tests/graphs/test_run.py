@@ -7,14 +7,14 @@ import dataclasses
 
 import pytest
 
-from graphs.job import How, Stop
+from graphs.engine.job import How, Stop
+from graphs.engine.start import GONE_AFTER
 from graphs.run import prepare, run
-from graphs.start import GONE_AFTER
 from graphs.workflow import workflow
 from whyrec.errors import LockedError, UsageError
 from whyrec.llm import Budget
-from whyrec.llm.echo import Echo
-from whyrec.llm.flaky import Faults, Flaky
+from whyrec.llm.built_in.echo import Echo
+from whyrec.llm.built_in.flaky import Faults, Flaky
 from whyrec.llm.model import Disconnected, Refused, ServerFault
 from whyrec.runs import Run, open_run
 from whyrec.settings import read_settings
@@ -254,7 +254,7 @@ async def test_progress_is_told_and_ends_complete(world, how):
 
 async def test_on_a_bad_day_the_numbers_still_add_up(world, how, counting, monkeypatch):
     """Show 7 in small: malformed answers, timeouts, 429, 500, cut answers, resets; retries without their waits."""
-    from whyrec.llm import retrying
+    from whyrec.llm.wrappers import retrying
 
     monkeypatch.setattr(retrying, "wait_random_exponential", lambda **_: lambda state: 0.0)
     inner = counting()
@@ -272,7 +272,7 @@ async def test_on_a_bad_day_the_numbers_still_add_up(world, how, counting, monke
 
 
 async def test_a_budget_holds_on_a_bad_day_with_256_in_flight(world, how, counting, monkeypatch):
-    from whyrec.llm import retrying
+    from whyrec.llm.wrappers import retrying
 
     monkeypatch.setattr(retrying, "wait_random_exponential", lambda **_: lambda state: 0.0)
     inner = counting(delay=0.001)
@@ -284,7 +284,7 @@ async def test_a_budget_holds_on_a_bad_day_with_256_in_flight(world, how, counti
 
 
 async def test_errors_of_the_server_are_failures_once_retries_are_spent(world, how, counting, monkeypatch):
-    from whyrec.llm import retrying
+    from whyrec.llm.wrappers import retrying
 
     monkeypatch.setattr(retrying, "wait_random_exponential", lambda **_: lambda state: 0.0)
     model = counting(fails=lambda request, nth: ServerFault("500") if request.about.user == "u0" else None)

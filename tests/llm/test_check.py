@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from whyrec.cli.llm import app
 from whyrec.errors import UsageError
+from whyrec.llm.built_in.echo import Echo
 from whyrec.llm.capabilities import Capabilities, keep_checked, read_checked
 from whyrec.llm.check import check_model, check_server
-from whyrec.llm.echo import Echo
-from whyrec.llm.openai import OpenAICompatible
+from whyrec.llm.providers.openai import OpenAICompatible
 from whyrec.llm.registry import open_provider
 from whyrec.settings import read_settings
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from whyrec.errors import UsageError
+from whyrec.llm.built_in.scripted import Scripted
 from whyrec.llm.labels import NoLabel, choice_format, choices_of, first_token_logprobs, label_probabilities, read_labels
 from whyrec.llm.model import (
     AnswerFormat,
@@ -20,9 +21,8 @@ from whyrec.llm.model import (
     TokenLogprob,
     TokenScores,
 )
-from whyrec.llm.openai import OpenAICompatible
+from whyrec.llm.providers.openai import OpenAICompatible
 from whyrec.llm.registry import open_provider
-from whyrec.llm.scripted import Scripted
 from whyrec.settings import read_settings
 
 ASK = Request((Message("user", "Which one? A, B or C."),))

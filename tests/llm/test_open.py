@@ -11,9 +11,6 @@ import pytest
 import whyrec.llm
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget, Limits, registry
-from whyrec.llm.budgeted import Budgeted
-from whyrec.llm.cached import Cached
-from whyrec.llm.limited import Limited
 from whyrec.llm.model import (
     About,
     BudgetSpent,
@@ -26,9 +23,12 @@ from whyrec.llm.model import (
     TokenScores,
     Usage,
 )
-from whyrec.llm.retrying import Retrying
-from whyrec.llm.stamped import Stamped
-from whyrec.llm.traced import Traced
+from whyrec.llm.wrappers.budgeted import Budgeted
+from whyrec.llm.wrappers.cached import Cached
+from whyrec.llm.wrappers.limited import Limited
+from whyrec.llm.wrappers.retrying import Retrying
+from whyrec.llm.wrappers.stamped import Stamped
+from whyrec.llm.wrappers.traced import Traced
 from whyrec.runs import Identity, Run
 from whyrec.settings import Settings
 
@@ -168,5 +168,5 @@ def test_what_can_be_wrong(opened, tmp_path: Path) -> None:
 def test_importing_runs_first_or_llm_first_makes_no_difference() -> None:
     import subprocess
 
-    for first, second in (("whyrec.runs", "whyrec.llm.cached"), ("whyrec.llm.traced", "whyrec.runs")):
+    for first, second in (("whyrec.runs", "whyrec.llm.wrappers.cached"), ("whyrec.llm.wrappers.traced", "whyrec.runs")):
         subprocess.run([sys.executable, "-c", f"import {first}, {second}"], check=True)

@@ -37,7 +37,8 @@ def test_every_opener_exists_and_its_example_has_its_scheme(name: str) -> None:
 def test_the_registry_itself_loads_no_provider() -> None:
     code = (
         "import sys, whyrec.llm.registry as r; r.openers();"
-        "print([m for m in ('torch', 'transformers', 'langchain', 'aiohttp', 'whyrec.llm.openai') if m in sys.modules])"
+        "print([m for m in ('torch', 'transformers', 'langchain', 'aiohttp', 'whyrec.llm.providers.openai') "
+        "if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from rec_models.bert4rec import BERT4Rec, BERT4RecSettings
 from rec_models.fit import FitSettings, fit
-from rec_models.losses import LossSettings
 from rec_models.rank import places
-from rec_models.sasrec import SASRec, SASRecSettings
+from rec_models.sequential.bert4rec import BERT4Rec, BERT4RecSettings
+from rec_models.sequential.losses import LossSettings
+from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from whyrec.data.split import SplitView
 from whyrec.errors import LeakageError, UsageError
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from rec_models import presets
-from rec_models.bert4rec import BERT4RecSettings
 from rec_models.fit import fit
 from rec_models.rank import places
-from rec_models.sasrec import SASRec, SASRecSettings
-from whyrec.data import world
+from rec_models.sequential.bert4rec import BERT4RecSettings
+from rec_models.sequential.sasrec import SASRec, SASRecSettings
+from whyrec.data.generated import world
 from whyrec.data.split import SplitView
 from whyrec.errors import UnknownNameError
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from rec_models.fit import FitSettings, fit
 from rec_models.progress import EpochBar
-from rec_models.sasrec import SASRec, SASRecSettings
+from rec_models.sequential.sasrec import SASRec, SASRecSettings
 
 
 def test_a_fit_draws_its_epochs(ragged):

@@ -29,7 +29,7 @@ from aiohttp import web
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from whyrec.llm.schema_fill import Content, Node, fill
+from whyrec.llm.built_in.schema_fill import Content, Node, fill
 
 WORDS = (
     *("amber", "brisk", "cedar", "dusky", "early", "fern", "gentle", "harbour", "ivory", "jolly", "kind", "lunar"),

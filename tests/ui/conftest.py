@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from graphs.run import How, run
 from whyrec.data import open_data
-from whyrec.llm.scripted import Scripted
+from whyrec.llm.built_in.scripted import Scripted
 from whyrec.settings import Settings
 from whyrec.ui.app import build
 from whyrec.ui.safety import Door

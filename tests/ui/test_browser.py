@@ -19,7 +19,7 @@ import uvicorn
 
 from graphs.run import How, run
 from whyrec.data import open_data
-from whyrec.llm.simulated import Simulated
+from whyrec.llm.built_in.simulated.model import Simulated
 from whyrec.ui.app import build
 from whyrec.ui.safety import Door
 from whyrec.ui.serving import listen

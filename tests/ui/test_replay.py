@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from whyrec.llm.scripted import Scripted
+from whyrec.llm.built_in.scripted import Scripted
 from whyrec.runs import open_run
 from whyrec.ui.site import link
 from whyrec.workbench import replay as bench

@@ -9,7 +9,7 @@ import pytest
 
 import prompts
 from agents.wording import Wording
-from graphs.run import How, Voices, prepare
+from graphs.run import How, Models, prepare
 from graphs.workflow import read_options, workflow
 from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
@@ -130,6 +130,6 @@ def test_which_arms_there_are(tmp_path: Path) -> None:
 def test_a_copy_of_a_prompt_that_is_not_used_is_refused(tmp_path: Path) -> None:
     what, how = subject("pulse.choose", 4, selector="none")
     copy = prompts.parse(Path(asking(DEEP, tmp_path / "deep.md")).read_text())
-    voices = Voices("extractive", {}, Wording({copy.name: copy}))
+    models = Models("extractive", {}, Wording({copy.name: copy}))
     with pytest.raises(UsageError, match="does not use the prompt scoter/follow"):
-        prepare(what.graph, corpus=what.data, model=voices, options=what.options, how=how)
+        prepare(what.graph, corpus=what.data, model=models, options=what.options, how=how)

@@ -10,8 +10,8 @@ import pytest
 from graphs.run import How, run
 from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.flaky import Faults, Flaky
-from whyrec.llm.simulated import Simulated
+from whyrec.llm.built_in.flaky import Faults, Flaky
+from whyrec.llm.built_in.simulated.model import Simulated
 from whyrec.runs import open_run
 from whyrec.settings import read_settings
 from whyrec.sqlite import connect

@@ -11,7 +11,7 @@ from graphs.run import How, run
 from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget
-from whyrec.llm.scripted import Scripted
+from whyrec.llm.built_in.scripted import Scripted
 from whyrec.runs import RunReader, open_run
 from whyrec.settings import read_settings
 from whyrec.workbench import replay as bench

@@ -13,8 +13,8 @@ from graphs.run import How, run
 from whyrec.cli import build
 from whyrec.data import open_data
 from whyrec.errors import UsageError
-from whyrec.llm.flaky import Faults, Flaky
-from whyrec.llm.simulated import Simulated
+from whyrec.llm.built_in.flaky import Faults, Flaky
+from whyrec.llm.built_in.simulated.model import Simulated
 from whyrec.runs import open_run
 from whyrec.settings import read_settings
 from whyrec.trace.export_otlp import Receiver, encode

@@ -31,6 +31,9 @@ _NOUNS = {
 }
 
 
+_MEASURES = ("compare", "eval", "dial", "ablate")
+
+
 def _version(value: bool) -> None:
     if value:
         typer.echo(f"whyrec {__version__}")
@@ -58,7 +61,8 @@ def build(only: str = "") -> typer.Typer:
         """Hold the options of `whyrec` itself."""
 
     for noun, kind in {only: _NOUNS[only]}.items() if only in _NOUNS else _NOUNS.items():
-        module = importlib.import_module(f"whyrec.cli.{noun}")
+        room = "whyrec.cli.measures" if noun in _MEASURES else "whyrec.cli"
+        module = importlib.import_module(f"{room}.{noun}")
         if kind == "app":
             app.add_typer(module.app, name=noun)
         else:

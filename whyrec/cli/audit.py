@@ -11,8 +11,8 @@ from whyrec.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from whyrec.workbench.audit import Report
-    from whyrec.workbench.audit_findings import Finding
+    from whyrec.workbench.audit.findings import Finding
+    from whyrec.workbench.audit.run import Report
 
 _FORMATS = ("table", "json")
 
@@ -31,10 +31,10 @@ def command(
 
     from rich.console import Console
 
-    from whyrec.cli.progress import bar
+    from whyrec.cli.shared.progress import bar
     from whyrec.settings import read_settings
     from whyrec.trace.address import find_run
-    from whyrec.workbench.audit import audit
+    from whyrec.workbench.audit.run import audit
 
     if output not in _FORMATS:
         raise UsageError(f"--format {output!r} is none of {', '.join(_FORMATS)}.")

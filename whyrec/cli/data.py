@@ -80,8 +80,8 @@ def get(
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-    from whyrec.data import get as getting
-    from whyrec.data.registry import SOURCES
+    from whyrec.data.download import datasets
+    from whyrec.data.download.catalogue import SOURCES
     from whyrec.settings import read_settings
 
     console = Console(soft_wrap=True)
@@ -89,7 +89,7 @@ def get(
         for source in SOURCES.values():
             console.print(source.name if source.files else f"{source.name} (by hand; `whyrec data get` says how)")
         return
-    wanted = getting.source(name)
+    wanted = datasets.source(name)
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(name, total=None)
@@ -100,7 +100,7 @@ def get(
         def progress(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)
 
-        getting.get(wanted, settings=read_settings(), say=say, progress=progress, again=again)
+        datasets.get(wanted, settings=read_settings(), say=say, progress=progress, again=again)
 
 
 def _table(found: dict[str, Any]) -> Table:

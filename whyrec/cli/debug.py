@@ -15,7 +15,7 @@ _OF_OLD = ("show", "fork", "change")
 _CALLED = {"fork": "from", "change": "set"}
 
 if TYPE_CHECKING:
-    from graphs.debug import Moment
+    from graphs.engine.debug import Moment
     from whyrec.workbench.sessions import Debugging
 
 
@@ -114,9 +114,9 @@ def _subject(given: dict[str, Any]) -> Any:
         raise UsageError(f"A new session needs {missing}: whyrec debug cot_rec.preference --data world --user u17.")
     flow = workflow(given["what"])
     options = options_of(flow, given["option"], given["split"])
-    settings, voices = asked_by(given["llm"], given["prompt"], given["seed"])
-    roles = {role: str(model) for role, model in voices.roles.items()}
-    edited = {prompt.name: prompt.text for prompt in voices.wording.prompts.values()}
+    settings, models = asked_by(given["llm"], given["prompt"], given["seed"])
+    roles = {role: str(model) for role, model in models.roles.items()}
+    edited = {prompt.name: prompt.text for prompt in models.wording.prompts.values()}
     told = identity_of(options)
     return Subject(flow.name, given["data"], given["user"], settings.llm, told, roles, edited, given["seed"])
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evals.graph_artefacts import GraphArtefacts
+    from evals.inputs.graph_artefacts import GraphArtefacts
     from evals.session import Session
     from graphs.run import RunReport
     from whyrec.data import Corpus
@@ -64,7 +64,7 @@ def command() -> None:
 
 def _whole_way(console: Console, settings: Settings, data: str) -> tuple[int, int]:
     """One data set through everything; returns (answers asked for, results that were there already)."""
-    from evals.table import terminal
+    from evals.output.table import terminal
 
     corpus, session, reports = _open(settings, data)
     console.rule(f"[bold]{data}", align="left")
@@ -91,7 +91,7 @@ def _whole_way(console: Console, settings: Settings, data: str) -> tuple[int, in
 def _open(settings: Settings, data: str) -> tuple[Corpus, Session, list[RunReport]]:
     """The data, the table's session, and a list that fills with the reports of the graphs it runs."""
     from evals.evaluate import Place
-    from evals.graph_artefacts import GraphArtefacts
+    from evals.inputs.graph_artefacts import GraphArtefacts
     from evals.registry import Options
     from evals.session import Choice, Session
     from graphs.run import How

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whyrec.cli.options import FIRST, LLM, USERS
 from whyrec.cli.run import asked_by, expectation, options_of
+from whyrec.cli.shared.options import FIRST, LLM, USERS
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from graphs.estimate import Estimate
-    from graphs.job import Job
+    from graphs.engine.estimate import Estimate
+    from graphs.engine.job import Job
 
 
 def command(
@@ -45,7 +45,7 @@ def command(
 
     from rich.console import Console
 
-    from graphs.job import How
+    from graphs.engine.job import How
     from graphs.run import prepare
     from graphs.workflow import workflow
     from whyrec.data import open_data
@@ -54,12 +54,12 @@ def command(
 
     flow = workflow(graph)
     options = options_of(flow, option, split)
-    settings, voices = asked_by(llm, prompt, seed, concurrency)
+    settings, models = asked_by(llm, prompt, seed, concurrency)
     opened = open_data(data, settings=settings)
     limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
     how = How(settings=settings, new=new, limits=limits, world=opened.world, asks=False)
     some = how_many(users, drawn=drawn)
-    job = prepare(flow.name, corpus=opened.data, model=voices, options=options, users=some, how=how)
+    job = prepare(flow.name, corpus=opened.data, model=models, options=options, users=some, how=how)
     expected = asyncio.run(_estimated(job))
     if json:
         typer.echo(_as_json(expected))
@@ -71,7 +71,7 @@ def command(
 
 
 async def _estimated(job: Job) -> Estimate:
-    from graphs.estimate import estimate
+    from graphs.engine.estimate import estimate
 
     try:
         return await estimate(job)

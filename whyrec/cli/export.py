@@ -10,7 +10,7 @@ import typer
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
-    from whyrec.cli.progress import Tell
+    from whyrec.cli.shared.progress import Tell
     from whyrec.runs import RunReader
 
 _BATCH = 200
@@ -29,7 +29,7 @@ def command(
 
     Sending a span twice changes nothing, and --after goes on where an export ended.
     """
-    from whyrec.cli.progress import bar
+    from whyrec.cli.shared.progress import bar
     from whyrec.settings import read_settings
     from whyrec.trace.address import find_run
     from whyrec.trace.export_otlp import Receiver

@@ -62,7 +62,7 @@ def check(
     console.print(table)
     if found is not None:
         from whyrec.llm.capabilities import keep_checked
-        from whyrec.llm.openai import OpenAICompatible
+        from whyrec.llm.providers.openai import OpenAICompatible
 
         assert isinstance(opened, OpenAICompatible)
         path = keep_checked(settings.home, opened.address.url, opened.address.model, found)
@@ -71,7 +71,7 @@ def check(
 
 async def _check(model: LanguageModel) -> tuple[Capabilities | None, list[Finding]]:
     from whyrec.llm.check import check_model, check_server
-    from whyrec.llm.openai import OpenAICompatible
+    from whyrec.llm.providers.openai import OpenAICompatible
 
     try:
         if isinstance(model, OpenAICompatible):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from whyrec.cli.options import FIRST, LLM, USERS
+from whyrec.cli.shared.options import FIRST, LLM, USERS
 
 app = typer.Typer(help="OpenAI's Batch files: half the price, within a day.", no_args_is_help=True)
 
@@ -32,11 +32,11 @@ def export(
     """
     import asyncio
 
-    from graphs.job import How
+    from graphs.engine.job import How
+    from graphs.engine.models import read_models
     from graphs.run import prepare
-    from graphs.voices import read_models
     from graphs.workflow import workflow
-    from whyrec.cli.run import options_of, voices_of
+    from whyrec.cli.run import models_of, options_of
     from whyrec.data import open_data
     from whyrec.data.some import how_many
     from whyrec.llm.batch import write
@@ -49,7 +49,7 @@ def export(
     job = prepare(
         flow.name,
         corpus=opened.data,
-        model=voices_of(settings.llm, roles, prompt, seed),
+        model=models_of(settings.llm, roles, prompt, seed),
         options=options_of(flow, option, split),
         users=how_many(users, drawn=drawn),
         how=How(settings=settings, world=opened.world, asks=False),

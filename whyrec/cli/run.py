@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from whyrec.cli.asking import agreed
-from whyrec.cli.options import FIRST, LLM, USERS
+from whyrec.cli.shared.asking import agreed
+from whyrec.cli.shared.options import FIRST, LLM, USERS
 from whyrec.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from graphs.estimate import Estimate
-    from graphs.job import Job, RunReport
-    from graphs.voices import Voices
+    from graphs.engine.estimate import Estimate
+    from graphs.engine.job import Job, RunReport
+    from graphs.engine.models import Models
     from graphs.workflow import Workflow
     from whyrec.data.some import HowMany
     from whyrec.settings import Settings
@@ -54,14 +54,14 @@ def command(
     if not graph or not data:
         missing = "a graph (whyrec run --list)" if not graph else "--data (whyrec data ls)"
         raise UsageError(f"whyrec run needs {missing}, as in: whyrec run cot_rec.preference --data world --users 100.")
-    from graphs.job import How
+    from graphs.engine.job import How
     from graphs.workflow import workflow
     from whyrec.data.some import how_many
     from whyrec.llm import Budget, Limits
 
     flow = workflow(graph)
     options = options_of(flow, option, split)
-    settings, voices = asked_by(llm, prompt, seed, concurrency)
+    settings, models = asked_by(llm, prompt, seed, concurrency)
     how = How(
         settings=settings,
         new=new,
@@ -70,7 +70,7 @@ def command(
         limits=Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency)),
         command=" ".join(["whyrec", *sys.argv[1:]]),
     )
-    _go(Asked(flow, options, data, how_many(users, drawn=drawn), voices), how, yes=yes, quiet=quiet)
+    _go(Asked(flow, options, data, how_many(users, drawn=drawn), models), how, yes=yes, quiet=quiet)
 
 
 @dataclass(frozen=True)
@@ -81,33 +81,33 @@ class Asked:
     options: Any
     data: str
     users: HowMany
-    voices: Voices
+    models: Models
 
 
-def asked_by(llm: list[str], prompt: list[Path], seed: int, concurrency: int | None = None) -> tuple[Settings, Voices]:
-    """Settings and voices from `--llm`, `--prompt`, `--seed` and `--concurrency`; errors as `voices_of`."""
-    from graphs.voices import read_models
+def asked_by(llm: list[str], prompt: list[Path], seed: int, concurrency: int | None = None) -> tuple[Settings, Models]:
+    """Settings and models from `--llm`, `--prompt`, `--seed` and `--concurrency`; errors as `models_of`."""
+    from graphs.engine.models import read_models
     from whyrec.settings import read_settings
 
     plain, roles = read_models(llm, "")
     settings = read_settings(llm=plain or None, concurrency=concurrency)
-    return settings, voices_of(settings.llm, roles, prompt, seed)
+    return settings, models_of(settings.llm, roles, prompt, seed)
 
 
-def voices_of(llm: str, roles: dict[str, str], prompt: list[Path], seed: int) -> Voices:
+def models_of(llm: str, roles: dict[str, str], prompt: list[Path], seed: int) -> Models:
     """Who is asked, in whose words.
 
     Raises:
         UsageError: two edited copies are of one prompt, or one is not usable.
     """
     from agents.wording import Wording, read_edited
-    from graphs.voices import Voices
+    from graphs.engine.models import Models
 
     edited = [read_edited(path) for path in prompt]
     found = {one.name: one for one in edited}
     if len(found) < len(edited):
         raise UsageError("Two files of --prompt are copies of the same prompt; a run uses one of them.")
-    return Voices(llm, roles, Wording(found, seed))
+    return Models(llm, roles, Wording(found, seed))
 
 
 def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
@@ -117,9 +117,9 @@ def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
 
     from rich.console import Console
 
-    from graphs.estimate import estimate
+    from graphs.engine.estimate import estimate
     from graphs.run import execute, prepare
-    from whyrec.cli.live import Live
+    from whyrec.cli.shared.live import Live
     from whyrec.data import open_data
 
     console = Console(highlight=False)
@@ -129,7 +129,7 @@ def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
         job = prepare(
             asked.flow.name,
             corpus=opened.data,
-            model=asked.voices,
+            model=asked.models,
             options=asked.options,
             users=asked.users,
             how=how,
@@ -194,7 +194,7 @@ def options_of(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
 
 def expectation(job: Job, expected: Estimate) -> str:
     """The estimate in a paragraph."""
-    from whyrec.cli.live import span
+    from whyrec.cli.shared.live import span
 
     what = f"{job.flow.name} over {job.identity.data}"
     if not expected.examples:
@@ -258,7 +258,7 @@ def _loop_factory() -> Any:
 
 def _outcome(report: RunReport) -> list[str]:
     """What came of it, in numbers that add up, and how to go on."""
-    from whyrec.cli.live import money, span
+    from whyrec.cli.shared.live import money, span
 
     calls, now = report.now.calls, report.now
     lines = [

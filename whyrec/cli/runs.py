@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whyrec.cli.asking import agreed
+from whyrec.cli.shared.asking import agreed
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:

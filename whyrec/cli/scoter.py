@@ -74,7 +74,7 @@ def index(
     """Put the steps of a run's chains into Chroma, in a collection named after the run."""
     from rich.console import Console
 
-    from graphs.said import said
+    from graphs.shared.texts_of_runs import texts_of
     from whyrec.data import load
     from whyrec.data.text import captions
     from whyrec.embed import open_embedder
@@ -88,7 +88,7 @@ def index(
         corpus = load(data, settings=settings)
         if stored.info()["data_digest"] != corpus.digest:
             raise UsageError(f"Run {stored.id} was made from other data than {corpus.name}. Name the data it is of.")
-        found = said(stored)
+        found = texts_of(stored)
     finally:
         stored.close()
     fit_on = captions(corpus)
@@ -114,14 +114,14 @@ def steps(
     """Show the step matrix of a prefix: its shape, each step's header and text, and the nearest steps elsewhere."""
     from rich.console import Console
 
-    from graphs.earlier import open_earlier
-    from graphs.scoter.look import look
+    from graphs.scoter.show_steps import show_steps
+    from graphs.shared.earlier_run import open_earlier
     from whyrec.settings import read_settings
 
     console = Console(highlight=False)
     stored = open_earlier(read_settings().home, run, "scoter.distil")
     try:
-        lines = look(stored, key, nearest=k)
+        lines = show_steps(stored, key, nearest=k)
     finally:
         stored.close()
     for line in lines:
@@ -140,9 +140,9 @@ def weigh(
     import json
     from dataclasses import asdict
 
-    from graphs.earlier import open_earlier
     from graphs.scoter.in_space import weigh as weigh_chains
-    from graphs.thoughts import Learning, with_rationales
+    from graphs.shared.earlier_run import open_earlier
+    from graphs.shared.thought_spaces import Learning, with_rationales
     from graphs.workflow import Source
     from whyrec.data import load
     from whyrec.data.text import captions
@@ -169,7 +169,7 @@ def _weighed(found: Weighed, rationales: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from evals.aggregate import compare, summarise
+    from evals.statistics.aggregate import compare, summarise
 
     console = Console(highlight=False)
     for leak in found.leaks:
@@ -197,7 +197,7 @@ def _distilled(settings: Settings, run: str) -> tuple[RunReader, dict[str, Any]]
     """The run and its options."""
     import json
 
-    from graphs.earlier import open_earlier
+    from graphs.shared.earlier_run import open_earlier
 
     stored = open_earlier(settings.home, run, "scoter.distil")
     options: dict[str, Any] = json.loads(stored.info()["settings"])["options"]

@@ -94,7 +94,7 @@ def _wanted(corpus: Corpus, kind: str, run: str, settings: Settings) -> dict[str
         UnknownNameError: there is no such kind of text.
         UsageError: no run has any, or the run's texts are of another kind or about other data.
     """
-    from graphs.said import kinds
+    from graphs.shared.texts_of_runs import kinds
 
     if kind and kind not in (*CORPUS_KINDS, *kinds()):
         raise UnknownNameError("kind of text", kind, [*CORPUS_KINDS, *kinds()])
@@ -123,12 +123,12 @@ def _users(corpus: Corpus) -> Texts:
 
 
 def _of_run(corpus: Corpus, kind: str, run: str, settings: Settings) -> dict[str, Texts]:
-    from graphs.said import said
+    from graphs.shared.texts_of_runs import texts_of
     from whyrec.runs import open_run
 
     stored = open_run(settings.home, run)
     try:
-        info, found = stored.info(), said(stored)
+        info, found = stored.info(), texts_of(stored)
         if info["data_digest"] != corpus.digest:
             raise UsageError(
                 f"Run {stored.id} is about {info['data']}, not about {corpus.name}: give --data of the run."
@@ -143,7 +143,7 @@ def _of_run(corpus: Corpus, kind: str, run: str, settings: Settings) -> dict[str
 
 def _latest(corpus: Corpus, kind: str, settings: Settings) -> str:
     """The latest run over this data with texts of a kind."""
-    from graphs.said import kinds
+    from graphs.shared.texts_of_runs import kinds
     from whyrec.runs import list_runs
 
     graphs = kinds()[kind]

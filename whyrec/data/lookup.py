@@ -2,8 +2,8 @@
 
 A name is looked up in the data folders first (`Settings.data_folders`, first hit wins), then taken as a path. What
 follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, `users=500` (the first 500), and those of the format
-(`year=2019` for Yelp, column names for a table). `world` and `world:...` are generated (whyrec/data/world.py), and so
-are `facts` and `facts:...` (whyrec/data/facts.py).
+(`year=2019` for Yelp, column names for a table). `world` and `world:...` are generated
+(whyrec/data/generated/world.py), and so are `facts` and `facts:...` (whyrec/data/generated/facts.py).
 
 Most data sets are interactions, some are questions. `open_data` opens either, with what generated it where that is
 known; `load` is for whoever needs interactions.
@@ -26,8 +26,8 @@ from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from whyrec.data.facts import FactWorld
-    from whyrec.data.world import World
+    from whyrec.data.generated.facts import FactWorld
+    from whyrec.data.generated.world import World
 
 _TABLE = Reader(table.NAME, table.recognise, table.read, table.OPTIONS)
 _PIPELINE = ("dedup", "kcore", "users")
@@ -89,11 +89,11 @@ def _open(name: str, base: str, options: dict[str, str], settings: Settings | No
         if options:
             raise UsageError(f"{name!r}: generated data takes its options after the colon, as in world:users=500.")
         if kind == "facts":
-            from whyrec.data import facts
+            from whyrec.data.generated import facts
 
             known = facts.load(base)
             return Opened(known.questions, known)
-        from whyrec.data import world
+        from whyrec.data.generated import world
 
         made = world.load(base)
         return Opened(made.corpus, made)

@@ -9,19 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from whyrec.llm.budgeted import Budget
-    from whyrec.llm.limited import Limits
     from whyrec.llm.opening import Around, open, wrap  # noqa: A004
     from whyrec.llm.registry import open_provider
-    from whyrec.llm.stamped import Stamped
+    from whyrec.llm.wrappers.budgeted import Budget
+    from whyrec.llm.wrappers.limited import Limits
+    from whyrec.llm.wrappers.stamped import Stamped
 
 __all__ = ["Around", "Budget", "Limits", "Stamped", "open", "open_provider", "wrap"]
 
 _MODULES = {
     "Around": "opening",
-    "Budget": "budgeted",
-    "Limits": "limited",
-    "Stamped": "stamped",
+    "Budget": "wrappers.budgeted",
+    "Limits": "wrappers.limited",
+    "Stamped": "wrappers.stamped",
     "open": "opening",
     "open_provider": "registry",
     "wrap": "opening",

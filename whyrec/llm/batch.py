@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from whyrec.errors import UsageError
-from whyrec.llm.cache_file import FILE_NAME, CacheFile
-from whyrec.llm.cached import Cached, stored_text
 from whyrec.llm.model import ModelError, Refused, Reply, Request
-from whyrec.llm.openai import OpenAICompatible
-from whyrec.llm.openai_wire import RequestWriter, Told, read_chat
-from whyrec.llm.wrapper import Wrapper
+from whyrec.llm.providers.openai import OpenAICompatible
+from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat
+from whyrec.llm.wrappers.cache_file import FILE_NAME, CacheFile
+from whyrec.llm.wrappers.cached import Cached, stored_text
+from whyrec.llm.wrappers.wrapper import Wrapper
 from whyrec.sqlite import make_folder
 
 MOST = 50_000  # lines that OpenAI takes in one file

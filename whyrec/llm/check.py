@@ -31,8 +31,8 @@ from whyrec.llm.model import (
     Sampling,
     Scorer,
 )
-from whyrec.llm.openai import OpenAICompatible
-from whyrec.llm.openai_wire import dumps, strict_schema
+from whyrec.llm.providers.openai import OpenAICompatible
+from whyrec.llm.providers.openai_wire import dumps, strict_schema
 
 Outcome: TypeAlias = Literal["yes", "no", "ignored", "refused", "unknown"]
 _POEM = "Write one short line of poetry about rain. No JSON, no lists."

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, TypedDict
 
 from typing_extensions import Unpack
 
-from whyrec.llm.budgeted import Budget, Budgeted, pay_again
-from whyrec.llm.limited import Limited, Limits
 from whyrec.llm.model import LanguageModel
 from whyrec.llm.prices import price_of
 from whyrec.llm.registry import open_provider
-from whyrec.llm.retrying import Retrying
-from whyrec.llm.stamped import Stamped
+from whyrec.llm.wrappers.budgeted import Budget, Budgeted, pay_again
+from whyrec.llm.wrappers.limited import Limited, Limits
+from whyrec.llm.wrappers.retrying import Retrying
+from whyrec.llm.wrappers.stamped import Stamped
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
-    from whyrec.data.facts import FactWorld
-    from whyrec.data.world import World
+    from whyrec.data.generated.facts import FactWorld
+    from whyrec.data.generated.world import World
     from whyrec.runs import Run
 
 
@@ -50,9 +50,9 @@ def wrap(model: LanguageModel, *, settings: Settings, **around: Unpack[Around]) 
     Raises:
         UsageError: the budget's price or the cache file is wrong.
     """
-    from whyrec.llm.cache_file import FILE_NAME, CacheFile
-    from whyrec.llm.cached import Cached, Digests
-    from whyrec.llm.traced import Traced
+    from whyrec.llm.wrappers.cache_file import FILE_NAME, CacheFile
+    from whyrec.llm.wrappers.cached import Cached, Digests
+    from whyrec.llm.wrappers.traced import Traced
 
     budget, price, digests = around.get("budget") or Budget(), price_of(model.name, home=settings.home), Digests()
     sent = Retrying(Limited(model, around.get("limits")), before_retry=pay_again(budget, price))

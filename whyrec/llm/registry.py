@@ -17,8 +17,8 @@ from whyrec.llm.model import LanguageModel
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
-    from whyrec.data.facts import FactWorld
-    from whyrec.data.world import World
+    from whyrec.data.generated.facts import FactWorld
+    from whyrec.data.generated.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +55,32 @@ class Opener(Protocol):
 
 _SCHEMES: dict[str, Scheme] = {
     "openai": Scheme(
-        "whyrec.llm.openai", "open_openai", "OpenAI, or any compatible server by its URL", "openai:gpt-4o-mini"
+        "whyrec.llm.providers.openai",
+        "open_openai",
+        "OpenAI, or any compatible server by its URL",
+        "openai:gpt-4o-mini",
     ),
     "vllm": Scheme(
-        "whyrec.llm.openai",
+        "whyrec.llm.providers.openai",
         "open_vllm",
         "a vllm serve (127.0.0.1:8000 if no URL is given)",
         "vllm:Qwen/Qwen3-8B@http://127.0.0.1:8000/v1",
     ),
-    "ollama": Scheme("whyrec.llm.openai", "open_ollama", "an Ollama server (127.0.0.1:11434)", "ollama:qwen3:8b"),
+    "ollama": Scheme(
+        "whyrec.llm.providers.openai", "open_ollama", "an Ollama server (127.0.0.1:11434)", "ollama:qwen3:8b"
+    ),
     "lmstudio": Scheme(
-        "whyrec.llm.openai", "open_lmstudio", "an LM Studio server (127.0.0.1:1234)", "lmstudio:qwen3-8b"
+        "whyrec.llm.providers.openai", "open_lmstudio", "an LM Studio server (127.0.0.1:1234)", "lmstudio:qwen3-8b"
     ),
     "langchain": Scheme(
-        "whyrec.llm.langchain",
+        "whyrec.llm.providers.langchain",
         "open_langchain",
         "any init_chat_model string of LangChain",
         "langchain:anthropic:claude-sonnet-4-5",
         ("langchain",),
     ),
     "transformers": Scheme(
-        "whyrec.llm.transformers",
+        "whyrec.llm.providers.transformers",
         "open_transformers",
         "local weights: a folder or a hub name",
         "transformers:./my-model",
@@ -83,19 +88,24 @@ _SCHEMES: dict[str, Scheme] = {
         "hf",
     ),
     "extractive": Scheme(
-        "whyrec.llm.extractive", "open_", "no weights, no network: picks its answer out of the prompt", "extractive"
+        "whyrec.llm.built_in.extractive",
+        "open_",
+        "no weights, no network: picks its answer out of the prompt",
+        "extractive",
     ),
     "simulated": Scheme(
-        "whyrec.llm.simulated_facts",
+        "whyrec.llm.built_in.simulated.facts",
         "open_either",
         "answers on `world` and `facts` from the truth, with a quality from 0 to 1",
         "simulated:0.8",
     ),
-    "scripted": Scheme("whyrec.llm.scripted", "open_scripted", "answers from a JSON file", "scripted:answers.json"),
-    "replay": Scheme("whyrec.llm.replay", "open_replay", "answers from a recorded run", "replay:RUN"),
-    "echo": Scheme("whyrec.llm.echo", "open_echo", "repeats every title it saw: for leak tests", "echo"),
+    "scripted": Scheme(
+        "whyrec.llm.built_in.scripted", "open_scripted", "answers from a JSON file", "scripted:answers.json"
+    ),
+    "replay": Scheme("whyrec.llm.built_in.replay", "open_replay", "answers from a recorded run", "replay:RUN"),
+    "echo": Scheme("whyrec.llm.built_in.echo", "open_echo", "repeats every title it saw: for leak tests", "echo"),
     "flaky": Scheme(
-        "whyrec.llm.flaky",
+        "whyrec.llm.built_in.flaky",
         "open_flaky",
         "another model with faults on demand",
         "flaky:json=0.2,timeout=0.05:extractive",

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whyrec.errors import UsageError
+from whyrec.runs.reading import RunReader
 from whyrec.sqlite import is_full, make_folder, no_space
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from whyrec.runs.reading import RunReader
 
 _FIXED = ("key", "user", "split", "status", "reason", "generation")
 _ROWS = 250  # read at a time: the sink holds a few dozen of such pieces

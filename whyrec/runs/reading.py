@@ -150,7 +150,7 @@ class RunReader:
         return None if row is None else (row[0], row[1])
 
     def reply_for(self, request_digest: bytes, *, example: str = "") -> Reply | None:
-        """The first answer recorded for a request and sample (`whyrec.llm.cached.request_digest`), or None.
+        """The first answer recorded for a request and sample (`whyrec.llm.wrappers.cached.request_digest`), or None.
 
         Of several the one that this example got is preferred (the simulated model knows more of a user than the
         request shows). Model and URL are no part of that digest, so another model may replay the run's answers. Its
@@ -176,7 +176,7 @@ class RunReader:
         )
 
     def scores_for(self, score_digest: bytes) -> list[TokenScores] | None:
-        """The first scores recorded for a request and its continuations (`whyrec.llm.cached.score_digest`)."""
+        """The first scores recorded for a request and its continuations (`whyrec.llm.wrappers.cached.score_digest`)."""
         self._settle()
         row = self._read.execute(
             "SELECT answer FROM call WHERE request=? AND kind='score' AND error_kind='' ORDER BY id LIMIT 1",
@@ -185,16 +185,6 @@ class RunReader:
         if row is None:
             return None
         return [TokenScores(text, tuple(logprobs)) for text, logprobs in json.loads(self.text(row[0]))]
-
-    def export(self, path: Path) -> int:
-        """Write all results to a Parquet file, one column per field of the payloads; returns how many rows.
-
-        Raises:
-            UsageError: the path cannot be written or there is no space.
-        """
-        from whyrec.runs.export import write_parquet
-
-        return write_parquet(self, path)
 
     def close(self) -> None:
         """Close the file. Idempotent."""

@@ -13,8 +13,8 @@ from starlette.responses import RedirectResponse, Response
 
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget
-from whyrec.llm.budgeted import worst_cost
 from whyrec.llm.prices import Price, price_of
+from whyrec.llm.wrappers.budgeted import worst_cost
 from whyrec.runs import RunReader
 from whyrec.runs.reading import read_logprobs
 from whyrec.trace.words import Piece, compare

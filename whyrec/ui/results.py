@@ -42,8 +42,8 @@ def table(request: Request) -> Response:
     """One table."""
     site, slug = site_of(request), request.path_params["slug"]
     from evals import results as tables
-    from evals.table import footing, grid
-    from evals.verdicts import summary_of_claim
+    from evals.output.table import footing, grid
+    from evals.statistics.verdicts import summary_of_claim
 
     found = _tables(site)
     if slug not in found:

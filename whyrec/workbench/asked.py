@@ -13,8 +13,8 @@ from typing import Any
 
 from prompts import render_recorded
 from whyrec.errors import UsageError
-from whyrec.llm.cached import request_digest, score_digest
 from whyrec.llm.model import About, AnswerFormat, Message, Request, Sampling
+from whyrec.llm.wrappers.cached import request_digest, score_digest
 from whyrec.runs import RunReader
 
 

@@ -11,13 +11,13 @@ import asyncio
 from dataclasses import dataclass
 
 from agents.agent import AnswerError
-from graphs.job import Job
+from graphs.engine.job import Job
 from graphs.services import Services
 from graphs.workflow import MissingInput
 from whyrec.llm import Stamped
 from whyrec.llm.batch import Collecting, Question, collecting
-from whyrec.llm.cached import Cached
 from whyrec.llm.model import ModelError
+from whyrec.llm.wrappers.cached import Cached
 from whyrec.runs import open_run
 from whyrec.runs.folders import run_ids
 

@@ -1,8 +1,9 @@
 """The same examples through several models, prompts or samples, held against each other example by example.
 
 Each arm is an ordinary run: it goes on where it stopped, asks nothing that is in the call cache, and every call of it
-can be looked at. What the results are worth is read by the functions that the experiments use (`evals.worth`); every
-difference is tested by example: a sign-flip permutation test and a bootstrap interval (`evals.aggregate`).
+can be looked at. What the results are worth is read by the functions that the experiments use (`evals.inputs.worth`);
+every difference is tested by example: a sign-flip permutation test and a bootstrap interval
+(`evals.statistics.aggregate`).
 
 An example that failed on either side has no difference: it is left out of that test and counted in `unscored`. How
 many examples are done is a row of its own, so a model cannot win by failing where it would lose.
@@ -20,10 +21,11 @@ import numpy as np
 
 import prompts
 from agents.wording import Wording, read_edited
-from evals.aggregate import Paired, Summary, compare, holm, summarise
-from evals.workflow_runs import brought_to_its_end
-from evals.worth import Judged, Worth, worth
-from graphs.run import How, Job, RunReport, Voices, prepare
+from evals.inputs.workflow_runs import brought_to_its_end
+from evals.inputs.worth import Judged, Worth, worth
+from evals.statistics.aggregate import compare, holm, summarise
+from evals.summary import Paired, Summary
+from graphs.run import How, Job, Models, RunReport, prepare
 from graphs.workflow import identity_of
 from prompts import Prompt
 from whyrec.data.corpus import Corpus
@@ -205,7 +207,7 @@ def prepared(subject: Subject, arm: Arm, how: How) -> Job:
     return prepare(
         subject.graph,
         corpus=subject.data,
-        model=Voices(arm.llm, subject.roles, wording),
+        model=Models(arm.llm, subject.roles, wording),
         options=subject.options,
         users=subject.users,
         how=how,

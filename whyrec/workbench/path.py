@@ -17,17 +17,17 @@ from typing import Any
 import prompts
 from agents.agent import AnswerError
 from agents.wording import Wording, check
-from graphs.run import How, Job, Voices, prepare
+from graphs.engine.steps import Step, steps
+from graphs.run import How, Job, Models, prepare
 from graphs.services import Services
-from graphs.steps import Step, steps
 from graphs.workflow import MissingInput, recorded_options, workflow
 from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Stamped
-from whyrec.llm.cached import request_digest, score_digest
+from whyrec.llm.built_in.replay import Replay
 from whyrec.llm.model import LanguageModel, ModelError, Reply, Request, TokenScores
-from whyrec.llm.replay import Replay
-from whyrec.llm.wrapper import Wrapper
+from whyrec.llm.wrappers.cached import request_digest, score_digest
+from whyrec.llm.wrappers.wrapper import Wrapper
 from whyrec.runs import Result, RunReader
 from whyrec.runs.identity import canonical
 from whyrec.settings import Settings
@@ -94,7 +94,7 @@ class Workplace:
         self.job: Job = prepare(
             flow.name,
             corpus=opened.data,
-            model=Voices(Replay(run), wording=recorded_wording(run)),
+            model=Models(Replay(run), wording=recorded_wording(run)),
             options=options,
             how=How(settings=settings, world=opened.world),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from evals.worth import Judged, Worth, worth
+from evals.inputs.worth import Judged, Worth, worth
 from graphs.workflow import recorded_options, workflow
 from whyrec.data import open_data
 from whyrec.errors import UsageError

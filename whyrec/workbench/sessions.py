@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.wording import Wording
-from graphs.debug import Moment, Session
+from graphs.engine.debug import Moment, Session
+from graphs.engine.models import Models
 from graphs.run import How, prepare
 from graphs.services import Services
-from graphs.voices import Voices
 from graphs.workflow import recorded_options, workflow
 from prompts import parse
 from whyrec.data import open_data
@@ -52,10 +52,10 @@ class Subject:
     seed: int = 0
 
     @property
-    def voices(self) -> Voices:
+    def models(self) -> Models:
         """Who is asked, in whose words."""
         edited = {name: parse(text, where=f"the session's {name}") for name, text in self.prompts.items()}
-        return Voices(self.llm, self.roles, Wording(edited, self.seed))
+        return Models(self.llm, self.roles, Wording(edited, self.seed))
 
 
 class Debugging:
@@ -75,7 +75,7 @@ class Debugging:
         flow = workflow(subject.graph)
         options = recorded_options(flow, subject.options)
         how = How(settings=settings, world=opened.world)
-        self._job = prepare(flow.name, corpus=opened.data, model=subject.voices, options=options, how=how)
+        self._job = prepare(flow.name, corpus=opened.data, model=subject.models, options=options, how=how)
 
     @classmethod
     def new(cls, subject: Subject, settings: Settings, budget: Budget | None = None) -> Debugging:
@@ -118,7 +118,7 @@ class Debugging:
         shutil.rmtree(self._file.parent)
 
     def go(self, number: int, *, change: Mapping[str, Any] | None = None, before: Sequence[str] = ()) -> list[Moment]:
-        """Go on from a state, changed or not; errors as `graphs.debug.Session.go`."""
+        """Go on from a state, changed or not; errors as `graphs.engine.debug.Session.go`."""
         return self._do(lambda session: session.go(number, change=change, before=before))
 
     def moments(self) -> list[Moment]:

@@ -1,0 +1,57 @@
+"""docs/results.md, written from docs/results/*.json and nothing else.
+
+Nothing is trained and nothing is drawn at random here: the same files give the same page, so a page that differs from
+what `whyrec eval --render` writes is stale, and a test says so.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evals import results as tables
+from evals.output.table import markdown
+from whyrec.errors import UsageError
+
+_HEAD = """# Results
+
+Written by `whyrec eval --render` from `docs/results/*.json`; do not edit.
+
+How to read: every number is measured on the test split by the protocol under its table, with a 95 % interval.
+Published numbers stand beside ours with the data set and the protocol they were measured by; where those differ from
+ours, the columns may be compared in their *order*, not in their values. A claim is *supported* when the paired
+difference is positive, its p-value over users (permutation test, Holm-adjusted for all pairs of the claim) is below
+.05 and no seed says the opposite; *contradicted* when the same holds of the opposite sign; otherwise *not supported*.
+A comparison that cannot speak for or against its claim is *uninformative*, and the reason stands with it.
+Examples without an outcome are counted as unscored and enter no mean.
+"""
+
+
+def results_page(folder: Path) -> str:
+    """The page of all tables in this folder, in the order of their names."""
+    found = tables.read_folder(tables.Results, folder, mark="experiment")
+    if not found:
+        return f"{_HEAD}\nNo table has been computed yet.\n"
+    return "\n".join([_HEAD, *(markdown(table) + _pictures(table, folder.parent) for table in found.values())])
+
+
+def _pictures(table: tables.Results, docs: Path) -> str:
+    """The pictures of a table that are kept beside the page: img/TABLE.*.png."""
+    found = sorted((docs / "img").glob(f"{table.slug}.*.png"))
+    return "".join(f"\n![{table.title}, {table.data.name}](img/{path.name})\n" for path in found)
+
+
+def render_results(folder: Path = Path("docs/results"), page: Path = Path("docs/results.md")) -> Path:
+    """Write the page.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UsageError: there is no such folder, or a file in it is no table.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder} with tables in it, so {page} was left as it is.")
+    text = results_page(folder)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+    return page

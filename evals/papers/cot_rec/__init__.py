@@ -1,0 +1,1 @@
+"""CoT-Rec's tables."""

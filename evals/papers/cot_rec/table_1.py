@@ -1,0 +1,246 @@
+"""CoT-Rec's tables (Liu et al., "Improving LLM-powered Recommendations with Personalized Information", 2025).
+
+`table_1` is CRM-as-Retriever: where the recommender's item table and its user token start. The paper shows 7 of the 9
+cells of user {None, Random, Preference} x item {Random, Caption, Description}; here are all 9, and what the paper lacks
+to make its point: random rows of the text rows' norms, popularity and item-CF, SASRec with the loss the field usually
+prints, the data set's own descriptions where it has them, other batch sizes of the fold, and several language models
+side by side (on `world`, models of known quality: do better reasons give better recommendations?).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from evals.artefacts import Source, has_descriptions
+from evals.experiment import Cell, Claim, Experiment, Range
+from evals.inputs.training import (
+    Backbone,
+    NetworkSettings,
+    Start,
+    Training,
+    item_cf,
+    popularity,
+    trained,
+)
+from evals.output.published import Published, published
+from evals.registry import Options
+from rec_models import presets
+from rec_models.fit import FitSettings
+from whyrec.data.corpus import Corpus
+
+NAME = "cot_rec.table_1"
+METRICS = ("recall@10", "ndcg@10")
+BACKBONES: tuple[Backbone, ...] = ("SASRec", "BERT4Rec")
+
+TEXT, DESCRIPTION, PREFERENCE = "text beats random", "description beats caption", "preference helps"
+LENGTH, ITEM_CF = "not just the norm", "the backbone is no straw man"
+REASONS, FOLD = "better reasons help", "smaller batches help"
+
+SAYS = {
+    TEXT: "paper 5.2.1: items started from text rank better than items started at random",
+    DESCRIPTION: "paper 5.2.1: a description tells more than a caption",
+    PREFERENCE: "paper 5.2.1: users started from their preference beat no user and a random one",
+    LENGTH: "control: what text brings is not the length of its rows",
+    ITEM_CF: "control: the backbone beats item-CF",
+    REASONS: "ours: preferences and descriptions of a better model rank better",
+    FOLD: "ours: a fold of smaller batches makes better preferences",
+}
+
+_USERS: tuple[Start, ...] = ("none", "random")
+_SAME_DATA = {
+    "amazon14_beauty": "Beauty",
+    "amazon14_sports": "Sports",
+    "yelp_s3rec": "Yelp",
+    "amazon18_instruments_lcrec": "Instruments",
+}
+
+
+def table_1(corpus: Corpus, options: Options = Options()) -> Experiment:
+    """CoT-Rec Table 1 on this data."""
+    claims = tuple(claim for backbone in BACKBONES for claim in _claims(backbone, options))
+    return Experiment(
+        name=NAME,
+        title="CoT-Rec Table 1, CRM-as-Retriever",
+        protocol=_protocol(options),
+        cells=(*_anchors(options), *(cell for backbone in BACKBONES for cell in _grid(corpus, backbone, options))),
+        metrics=METRICS,
+        claims=claims,
+        says={name: says for name, says in SAYS.items() if any(c.name == name for c in claims)},
+        columns=_columns(corpus),
+        ranges=_ranges(corpus, options),
+    )
+
+
+def name_of(backbone: Backbone, user: Start, item: Start, *, loss: str = "") -> str:
+    """Name of a cell: "SASRec user=Preference,item=Description @extractive"."""
+    models = sorted({s.llm for s in (user, item) if isinstance(s, Source) and s.llm})
+    name = f"{backbone} user={label(user)},item={label(item)}"
+    return " ".join([name, *([f"loss={loss}"] if loss else []), *(f"@{llm}" for llm in models)])
+
+
+def label(start: Start) -> str:
+    """What the paper calls this start of a table ("Preference"), or what we do ("Random(norm-matched)")."""
+    if isinstance(start, Source):
+        fold = f" {start.batch}/{start.overlap}" if start.what == "preference" and not _first_fold(start) else ""
+        return {"upstream": "Upstream description"}.get(start.what, start.what.capitalize()) + fold
+    return "Random(norm-matched)" if start == "matched" else start.capitalize()
+
+
+def _anchors(options: Options) -> Iterator[Cell]:
+    settings = {"mask_seen": options.mask_seen}
+    cells = {"popularity": popularity(mask_seen=options.mask_seen), "item-CF": item_cf(mask_seen=options.mask_seen)}
+    for name, function in cells.items():
+        yield Cell(name, function, settings={"model": name, **settings}, anchor=True, seeded=False)
+
+
+def _grid(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell]:
+    """Cells without a language model, those of each model, and the controls."""
+    cell, caption = partial(_cell, corpus, backbone, options), Source("caption")
+    given: list[Start] = ["random", caption, *([Source("upstream")] if has_descriptions(corpus) else [])]
+    for user in _USERS:
+        for item in given:
+            yield cell(user, item)
+    for llm in options.llms:
+        description = Source("description", llm)
+        first, *others = _preferences(llm, options)
+        for user in _USERS:
+            yield cell(user, description)
+        for item in (*given, description):
+            yield cell(first, item)
+        for fold in others:
+            yield cell(fold, description)
+        yield cell("matched", description)
+    yield cell("none", "matched")
+    yield cell("matched", caption)
+    if backbone == "SASRec":
+        yield cell("none", "random", loss="bce")
+
+
+def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, item: Start, *, loss: str = "") -> Cell:
+    network, fitting = preset(backbone, corpus, options, loss=loss)
+    training = Training(backbone, network, fitting, item, user, options.how, options.mask_seen)
+    models = {s.llm for s in (user, item) if isinstance(s, Source) and s.llm}
+    axes = {"backbone": backbone, "user": label(user), "item": label(item), "llm": " ".join(models), "loss": loss}
+    return Cell(
+        name_of(backbone, user, item, loss=loss),
+        trained(training, cache=options.cache),
+        axes={axis: value for axis, value in axes.items() if value},
+        settings=training.settings,
+        needs=training.needs,
+        base="" if (user, item, loss) == ("none", "random", "") else name_of(backbone, "none", "random"),
+        published=_printed(corpus, backbone, f"user={label(user)},item={label(item)}", loss=loss),
+    )
+
+
+def _claims(backbone: Backbone, options: Options) -> Iterator[Claim]:
+    """The paper's three claims, our controls, and what several models or folds allow to ask."""
+    name, caption = partial(name_of, backbone), Source("caption")
+    base = name("none", "random")
+    yield Claim(TEXT, name("none", caption), base)
+    yield Claim(LENGTH, name("none", caption), name("none", "matched"))
+    if backbone == "SASRec":
+        yield Claim(ITEM_CF, base, "item-CF")
+    for llm in options.llms:
+        description = Source("description", llm)
+        first, *others = _preferences(llm, options)
+        yield Claim(TEXT, name("none", description), base)
+        for user in (*_USERS, first):
+            yield Claim(DESCRIPTION, name(user, description), name(user, caption))
+        for item in (caption, description):
+            yield Claim(PREFERENCE, name(first, item), name("none", item))
+            yield Claim(PREFERENCE, name(first, item), name("random", item))
+            yield Claim(LENGTH, name(first, item), name("matched", item))
+        for fold in others:
+            smaller, larger = sorted((fold, first), key=lambda source: source.batch)
+            yield Claim(FOLD, name(smaller, description), name(larger, description))
+    for worse, better in pairwise(options.llms):
+        pairs = [(Source("description", llm), _preferences(llm, options)[0]) for llm in (better, worse)]
+        yield Claim(REASONS, *(name("none", described) for described, _preferred in pairs))
+        yield Claim(REASONS, *(name(preferred, caption) for _described, preferred in pairs))
+        yield Claim(REASONS, *(name(preferred, described) for described, preferred in pairs))
+
+
+def preset(
+    backbone: Backbone, corpus: Corpus, options: Options, *, loss: str = ""
+) -> tuple[NetworkSettings, FitSettings]:
+    """Settings chosen on validation, the same in all cells of a backbone."""
+    network, fitting = presets.settings(f"{backbone} {loss}".strip(), corpus)
+    epochs = fitting.epochs if options.epochs is None else min(options.epochs, fitting.epochs)
+    return network, replace(fitting, epochs=epochs, mask_seen=options.mask_seen)
+
+
+def _preferences(llm: str, options: Options) -> list[Source]:
+    return [Source("preference", llm, batch=batch, overlap=overlap) for batch, overlap in options.folds]
+
+
+def _first_fold(source: Source) -> bool:
+    """Whether it is read with the batches of spec 2.a, which names leave out."""
+    return (source.batch, source.overlap) == (Source("preference").batch, Source("preference").overlap)
+
+
+def _printed(corpus: Corpus, backbone: Backbone, method: str, *, loss: str = "") -> dict[str, dict[str, float]]:
+    """What was printed for this cell: CoT-Rec's value on each of its data sets (its loss is full cross-entropy), and
+    SCoTER's of the plain backbone on our data set (whose loss is not stated).
+    """
+    experiment = "CoT-Rec.T1" if backbone == "SASRec" else "CoT-Rec.README.T1"
+    rows = [(_column(row), row) for row in published(experiment=experiment) if row.method == method and not loss]
+    ours = _SAME_DATA.get(_base_name(corpus), "")
+    if ours and method == "user=None,item=Random":
+        same = published(experiment="SCoTER.T1", dataset=ours)
+        rows += [(_column(row), row) for row in same if row.method.lower() == backbone.lower()]
+    found: dict[str, dict[str, float]] = {}
+    for column, row in rows:
+        if row.value is not None:
+            found.setdefault(column, {})[row.our_metric] = row.value
+    return found
+
+
+def _columns(corpus: Corpus) -> dict[str, str]:
+    """Published columns and what each is."""
+    first = {_column(row): row for row in published(experiment="CoT-Rec.T1")}
+    columns = {
+        column: f"{row.where}; BERT4Rec rows from the README of the paper's repository" for column, row in first.items()
+    }
+    ours = _SAME_DATA.get(_base_name(corpus), "")
+    if ours:
+        row = published(experiment="SCoTER.T1", dataset=ours)[0]
+        same = "of the data set without the options here" if "?" in corpus.name else "the same interactions as here"
+        columns[_column(row)] = f"{row.where}; {same}, its masking is not stated"
+    return columns
+
+
+def _column(row: Published) -> str:
+    return f"{'CoT-Rec' if row.paper == 'cotrec' else 'SCoTER'} {row.dataset}"
+
+
+def _base_name(corpus: Corpus) -> str:
+    """The data set's folder name, without path and options."""
+    return Path(corpus.name.partition("?")[0]).name
+
+
+def _protocol(options: Options) -> str:
+    seen = "items of the history shown are left out" if options.mask_seen else "seen items stay in the ranking"
+    capped = f" Training was cut at {options.epochs} epochs, so the numbers are no result." if options.epochs else ""
+    return (
+        "leave-two-out (last event test, the one before validation), every item of the catalogue ranked, "
+        f"{seen}, equal scores in expected order; settings chosen and training stopped on validation NDCG@10; "
+        f"preferences are made from s[:-2] only.{capped}"
+    )
+
+
+def _ranges(corpus: Corpus, options: Options) -> tuple[Range, ...]:
+    """Spec 9.5, for the data it speaks of."""
+    if (_base_name(corpus), corpus.n_users) != ("amazon14_beauty", 22_363) or options.epochs or not options.mask_seen:
+        return ()
+    full, one = name_of("SASRec", "none", "random"), name_of("SASRec", "none", "random", loss="bce")
+    strong = "LETTER issue #20 and the eSASRec repository"
+    return (
+        Range(full, "recall@10", 0.075, 0.100, strong),
+        Range(full, "ndcg@10", 0.036, 0.058, strong),
+        Range(one, "recall@10", 0.055, 0.075, "published rows of the S3-Rec family"),
+        Range(one, "ndcg@10", 0.028, 0.042, "published rows of the S3-Rec family"),
+    )

@@ -1,0 +1,1 @@
+"""PULSE's tables and its figure 3."""

@@ -1,0 +1,306 @@
+"""PULSE's tables: does the reason chosen in thought space find the next item, and how much of that is a leak?
+
+`table_4` holds everything fixed but the rule that picks a reason out of one pool (ablation A), and adds what the paper
+lacks to make its point: no reason, the base reason, a random and the longest one, and another user's as a placebo.
+`leaks` is the grid of spec 9.2, PUL-LEAK: what the paper's scores may owe to knowing the target, cell by cell; every
+cell that leaks is called so. Our model is not tuned, the paper's is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from evals.artefacts import Asked
+from evals.experiment import Cell, CellFunction, Claim, Context, Experiment, Told
+from evals.metrics import sample_bias
+from evals.output.published import Published, published
+from evals.registry import Options
+from evals.statistics.aggregate import summarise
+from rec_models.base import Recommender
+from rec_models.collaborative.itemcf import ItemCF
+from rec_models.collaborative.popularity import Popularity
+from rec_models.rank import rank
+from whyrec.data.candidates import sample
+from whyrec.data.corpus import Corpus
+from whyrec.data.some import HowMany, in_words, named, only, some
+from whyrec.data.split import SplitView
+from whyrec.records import Failure, Outcome, Ranking
+from whyrec.runs import Result
+
+TABLE, LEAKS = "pulse.table_4", "pulse.leaks"
+METRICS = ("hr@1", "mrr@10")
+BIAS = "MAPB"
+CANDIDATES = 10
+LEARNERS = 5000  # users whose rationales a thought space is learnt from
+
+NO_REASON, PLACEBO = "no reason", "another user's reason"
+SELECTORS = {
+    "base reason": "base",
+    "random": "random",
+    "longest": "longest",
+    "likelihood": "likelihood",
+    "embedding cosine": "embedding",
+    "thought space": "space",
+}
+_ROTATED = (NO_REASON, "base reason", "thought space")  # rows asked about in all ten rotations
+_PRINTED = {"SBERT cosine": "embedding cosine", "Thought Space": "thought space"}
+_ABLATION_B = {"1 no reasons": NO_REASON, "2 base reason": "base reason", "3 ToT+LL": "likelihood"}
+
+SPACE, TREE, REASON, CONTROL, MODELS = (
+    "thought space chooses better",
+    "a tree beats a single reason",
+    "a reason helps",
+    "not just any reason",
+    "better models choose better",
+)
+SAYS = {
+    SPACE: "paper 5.5 A: reasons chosen in thought space serve better than by plain cosine; ours: than blindly",
+    TREE: "paper 5.5 B: the chosen leaf serves better than the base reason",
+    REASON: "paper 5.5 B: history with a reason serves better than history alone",
+    CONTROL: "control: the user's own reason serves better than another user's",
+    MODELS: "ours: of two models the better one chooses better with its own reasons",
+}
+
+
+def table_4(corpus: Corpus, options: Options = Options()) -> Experiment:
+    """PULSE Table 4 (and the rows of Table 5 that need no tuning) on this data."""
+    claims = tuple(_claims(options))
+    names = {claim.name for claim in claims}
+    cells = [cell for llm in options.llms for cell in _rows(llm, options)]
+    return Experiment(
+        name=TABLE,
+        title="PULSE Table 4, which scoring space picks the reason",
+        protocol=_protocol(options),
+        cells=(*_anchors(options), *cells),
+        metrics=METRICS,
+        claims=claims,
+        says={name: says for name, says in SAYS.items() if name in names},
+        columns={
+            _column(row): f"{row.where}; rows without a scoring space: Table 5"
+            for row in published(experiment="PULSE.T4")
+        },
+        measures=(BIAS,),
+    )
+
+
+def leaks(corpus: Corpus, options: Options = Options()) -> Experiment:
+    """What knowing the target is worth: the grid of spec 9.2."""
+    cells = [cell for llm in options.llms for cell in _grid(llm, options)]
+    return Experiment(
+        name=LEAKS,
+        title="PULSE, the leak grid",
+        protocol=(
+            f"{_protocol(options)} Rows called LEAKS show the target somewhere on the way, which nobody could at test "
+            "time: behaviour texts of test users that name it, rationales made from it, or similar users' later items."
+        ),
+        cells=(*_anchors(options), *cells),
+        metrics=METRICS,
+    )
+
+
+def name_of(row: str, llm: str) -> str:
+    """Name of a cell of table_4."""
+    return f"{row} @{llm}"
+
+
+def rationales(llm: str, target: str = "train") -> Asked:
+    """The run that a thought space is learnt from; honest ones first by name, since the default is not written."""
+    chosen = () if target == "train" else (("target", target),)
+    return Asked("pulse.rationale", llm, chosen, LEARNERS)
+
+
+def reasons(llm: str, options: Options) -> Asked:
+    """The run whose pool serves every row."""
+    embedder = () if options.how.embedder == "lsa" else (("embedder", options.how.embedder),)
+    return Asked("pulse.refine", llm, (("rationales", rationales(llm)), *embedder), options.users)
+
+
+def chosen(row: str, llm: str, options: Options) -> Asked:
+    """The run that chooses among the candidates."""
+    placements = (("placements", str(CANDIDATES)),) if row in _ROTATED else ()
+    if row == NO_REASON:
+        return Asked("pulse.choose", llm, (("selector", "none"), *placements), options.users)
+    selector = "space" if row == PLACEBO else SELECTORS[row]
+    whose = (("whose", "another"),) if row == PLACEBO else ()
+    asked = (("reasons", reasons(llm, options)), ("selector", selector), *whose, *placements)
+    return Asked("pulse.choose", llm, asked, options.users)
+
+
+def _rows(llm: str, options: Options) -> Iterator[Cell]:
+    for row in (NO_REASON, *SELECTORS, PLACEBO):
+        asked = chosen(row, llm, options)
+        yield Cell(
+            name_of(row, llm),
+            choosing(asked),
+            axes={"reason": row, "llm": llm},
+            settings={"graph": str(asked)},
+            needs=(asked,),
+            base="" if row == NO_REASON else name_of(NO_REASON, llm),
+            anchor=row == PLACEBO,
+            seeded=False,
+            published=_printed(row),
+        )
+
+
+def _anchors(options: Options) -> Iterator[Cell]:
+    """Chance, popularity and item-CF among the very same candidates."""
+    for name, function in (
+        ("chance", _chance(options.users)),
+        ("popularity", _ranked(Popularity, options.users)),
+        ("item-CF", _ranked(ItemCF, options.users)),
+    ):
+        yield Cell(name, function, settings={"model": name, "users": named(options.users)}, anchor=True, seeded=False)
+
+
+def _claims(options: Options) -> Iterator[Claim]:
+    for llm in options.llms:
+        ours = name_of("thought space", llm)
+        for other in ("embedding cosine", "random", "longest", "likelihood"):
+            yield Claim(SPACE, ours, name_of(other, llm), "hr@1")
+        yield Claim(TREE, ours, name_of("base reason", llm), "hr@1")
+        yield Claim(REASON, ours, name_of(NO_REASON, llm), "hr@1")
+        yield Claim(CONTROL, ours, name_of(PLACEBO, llm), "hr@1")
+    for worse, better in pairwise(options.llms):
+        yield Claim(MODELS, name_of("thought space", better), name_of("thought space", worse), "hr@1")
+
+
+def _grid(llm: str, options: Options) -> Iterator[Cell]:
+    """behaviour x rationales x similar users x selector; without rationales there is no training to show targets in."""
+    for behaviour in ("never", "train_only", "all-i-know-this-leaks"):
+        for phase_1 in ("none", "train", "test-i-know-this-leaks"):
+            if (behaviour, phase_1) == ("train_only", "none"):
+                continue
+            for similar in ("train", "all-i-know-this-leaks"):
+                told: tuple[tuple[str, str | Asked], ...] = (
+                    ("rationales", "none" if phase_1 == "none" else rationales(llm, phase_1)),
+                    ("behaviour", behaviour),
+                    ("neighbours", similar),
+                    ("selectors", "space,embedding"),
+                )
+                tree = Asked("pulse.refine", llm, told, options.users)
+                for selector in ("space", "embedding"):
+                    asked = Asked("pulse.choose", llm, (("reasons", tree), ("selector", selector)), options.users)
+                    axes = {"behaviour": behaviour, "rationales": phase_1, "similar": similar, "selector": selector}
+                    yield _leak_cell(axes, llm, asked)
+
+
+def _leak_cell(axes: dict[str, str], llm: str, asked: Asked) -> Cell:
+    def name(values: dict[str, str]) -> str:
+        leaky = any("leaks" in value for value in values.values())
+        said = ", ".join(f"{axis} {value.removesuffix('-i-know-this-leaks')}" for axis, value in values.items())
+        return f"{'LEAKS: ' if leaky else ''}{said} @{llm}"
+
+    honest = {"behaviour": "never", "rationales": "train", "similar": "train", "selector": axes["selector"]}
+    return Cell(
+        name(axes),
+        choosing(asked),
+        axes={**axes, "llm": llm},
+        settings={"graph": str(asked)},
+        needs=(asked,),
+        base="" if axes == honest else name(honest),
+        seeded=False,
+    )
+
+
+def choosing(asked: Asked) -> CellFunction:
+    """The cell of a pulse.choose run: one ranking of ten per user, and position bias where all rotations were asked."""
+
+    def cell(context: Context, _seed: int) -> Told:
+        view = SplitView(context.corpus, "test")
+        found = context.artefacts.results(asked)
+        rows = [outcome(view, result) for result in found]
+        done = [result.payload for result in found if result.payload is not None]
+        about: dict[str, Any] = {"letters read by": ", ".join(sorted({str(p["way"]) for p in done}))}
+        if told := sorted({leak for payload in done for leak in payload["leaks"]}):
+            about["LEAKS"] = "; ".join(told)
+        rotated = [p for p in done if len(p["probabilities"]) == len(p["shown"])]
+        measures = {}
+        if rotated:
+            places = [_places(view, context.corpus, payload) for payload in rotated]
+            measures[BIAS] = summarise(sample_bias(places), unscored=len(found) - len(rotated))
+        return Told(rows, about=about, measures=measures)
+
+    return cell
+
+
+def outcome(view: SplitView, result: Result) -> Outcome:
+    """Where the target came among the candidates in the first order shown."""
+    user = int(view.corpus.user_index[result.user])
+    if result.payload is None:
+        return Failure(user, result.reason)
+    shown, told = result.payload["shown"], result.payload["probabilities"][0]
+    better, ties = _above(told, shown.index(view.target(user)))
+    return Ranking(user, better, ties, len(shown))
+
+
+def _places(view: SplitView, corpus: Corpus, payload: Any) -> list[float]:
+    """The target's rank when it stood at each place: rotation r shows it r places earlier (spec 1.5)."""
+    shown = payload["shown"]
+    first = shown.index(view.target(int(corpus.user_index[payload["user"]])))
+    found = {}
+    for turn, told in enumerate(payload["probabilities"]):
+        at = (first - turn) % len(shown)
+        better, ties = _above(told, at)
+        found[at] = better + ties / 2 + 1
+    return [found[at] for at in range(len(shown))]
+
+
+def _above(probabilities: Sequence[float], at: int) -> tuple[int, int]:
+    """(options likelier than this one, others equally likely)."""
+    ours = probabilities[at]
+    return sum(p > ours for p in probabilities), sum(p == ours for p in probabilities) - 1
+
+
+def _chance(users: HowMany) -> CellFunction:
+    def cell(context: Context, _seed: int) -> Told:
+        asked = some(SplitView(context.corpus, "test").users, users)
+        return Told([Ranking(int(user), 0, CANDIDATES - 1, CANDIDATES) for user in asked])
+
+    return cell
+
+
+def _ranked(kind: type[Popularity] | type[ItemCF], users: HowMany) -> CellFunction:
+    """A recommender fitted on s[:-2], over the frozen candidates that the graph shows."""
+
+    def cell(context: Context, _seed: int) -> Told:
+        view = SplitView(context.corpus, "test")
+        model: Recommender = kind(SplitView(context.corpus, "valid"))
+        drawn = sample(view, CANDIDATES - 1, 0)
+        assert np.array_equal(drawn.users, view.users)
+        return Told(only(rank(model, view, candidates=drawn, top=0), view.users, users))
+
+    return cell
+
+
+def _printed(row: str) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for printed in _published_rows():
+        if {**_PRINTED, **_ABLATION_B}.get(printed.method) == row and printed.value is not None:
+            found.setdefault(_column(printed), {})[printed.our_metric] = printed.value
+    return found
+
+
+def _published_rows() -> list[Published]:
+    """Table 4, and the rows of Table 5 that Table 4 does not have."""
+    return [
+        *published(experiment="PULSE.T4"),
+        *(r for r in published(experiment="PULSE.T5") if r.method in _ABLATION_B),
+    ]
+
+
+def _column(row: Published) -> str:
+    return f"PULSE {row.dataset}"
+
+
+def _protocol(options: Options) -> str:
+    return (
+        "leave-two-out, test targets; the target among 9 items the user never met, drawn uniformly and frozen, ranked "
+        "by the probabilities of their letters, equals in expected order; chance is .1; the model is not tuned (the "
+        "paper's is, on its own data sets); rationales are made from s[:-3] -> s[-3], reasons from s[:-1]; one pool of "
+        f"leaves serves every selector; {BIAS} over ten rotations (0: places are ignored, 2.33: random, 2.5: only "
+        f"letters are read); {in_words(options.users, 'users')} of the split"
+    )

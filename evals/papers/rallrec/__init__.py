@@ -1,0 +1,1 @@
+"""RALLRec+'s tables and figures."""

@@ -1,0 +1,1 @@
+"""From outcomes by example to means, intervals, tests and verdicts."""

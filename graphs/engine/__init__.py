@@ -1,0 +1,1 @@
+"""What `graphs.run` is made of: how a run starts, is estimated, followed, stepped through and drawn."""

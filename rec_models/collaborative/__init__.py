@@ -1,0 +1,1 @@
+"""Recommenders from co-occurrence alone, and the baselines every table shows."""

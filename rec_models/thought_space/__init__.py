@@ -1,0 +1,1 @@
+"""PULSE's thought space: the model, and how it is learnt."""

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from evals.evaluate import evaluate, plan
+from evals.experiment import Claim, Context, Told
+from evals.results import Difference
+from evals.statistics.verdicts import summary_of_claim, verdict
+from evals.summary import Paired
+from whyrec.records import Ranking
+
+Build = Callable[..., Any]
+
+
+def found(difference: float, seeds: tuple[float, ...], metric: str = "ndcg@10") -> Difference:
+    users = Paired(difference, difference - 0.001, difference + 0.001, 0.001, 1000, 10, 5)
+    return Difference(better="a", worse="b", metric=metric, users=users, seeds=seeds, sign_p=0.25, digests=("x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("difference", "seeds", "p", "metric", "kind"),
+    [
+        (0.01, (0.01, 0.02, 0.005), 0.01, "ndcg@10", "supported"),
+        (0.01, (0.01, 0.03, -0.01), 0.01, "ndcg@10", "not supported"),
+        (0.01, (0.01, 0.02, 0.005), 0.06, "ndcg@10", "not supported"),
+        (-0.01, (-0.01, -0.02, -0.005), 0.01, "ndcg@10", "contradicted"),
+        (-0.01, (-0.04, -0.02, 0.005), 0.01, "ndcg@10", "not supported"),
+        (-0.01, (-0.01,), 0.01, "ndcg@10", "contradicted"),
+        (-0.01, (-0.01,), 0.01, "log_loss", "supported"),
+        (0.0, (0.0,), 1.0, "ndcg@10", "not supported"),
+    ],
+)
+def test_the_three_verdicts(difference: float, seeds: tuple[float, ...], p: float, metric: str, kind: str) -> None:
+    judged = verdict("a beats b", found(difference, seeds, metric), p)
+    assert judged.verdict == kind and judged.sentence.endswith(f"{kind}.")
+
+
+def test_a_sentence_says_what_one_seed_cannot_say() -> None:
+    assert "noise of training is not in it" in verdict("c", found(0.01, (0.01,)), 0.01).sentence
+    assert "2 of 3 seeds agree" in verdict("c", found(0.01, (0.01, 0.02, -0.01)), 0.01).sentence
+
+
+def test_claims_of_a_table_fall_either_way(bench: Build) -> None:
+    b = bench()
+    table = evaluate(b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1, 2, 3)))
+    by_claim = {v.claim: v for v in table.verdicts}
+    assert by_claim["strong wins"].verdict == "supported"
+    assert by_claim["plain wins"].verdict == "contradicted"
+    assert by_claim["a hair helps"].verdict == "not supported"
+    assert by_claim["anything beats popularity"].verdict == "supported", "an unseeded row stands beside every seed"
+    assert len(by_claim["anything beats popularity"].difference.seeds) == 3
+    assert by_claim["a hair helps"].difference.users.n == 397, "paired over the users scored in both"
+    strong, plain = by_claim["strong wins"].difference, by_claim["plain wins"].difference
+    assert strong.users.difference == pytest.approx(-plain.users.difference)
+    assert by_claim["strong wins"].p == strong.users.p, "the only pair of its claim"
+
+
+def test_pairs_of_one_claim_are_adjusted_together(bench: Build) -> None:
+    b = bench()
+    claims = (Claim("twice", "strong", "plain"), Claim("twice", "same", "plain"), Claim("alone", "written", "plain"))
+    experiment = replace(b.experiment, claims=claims, says={"twice": "", "alone": ""})
+    table = evaluate(experiment, b.context, b.place, jobs=plan(experiment, b.context, b.place, seeds=(1,)))
+    p = {v.difference.better: (v.p, v.difference.users.p) for v in table.verdicts}
+    assert p["strong"][0] == pytest.approx(2 * p["strong"][1], rel=1e-3)
+    assert p["same"][0] == p["same"][1] and p["written"][0] == p["written"][1]
+
+
+def test_the_difference_is_that_of_the_table(bench: Build) -> None:
+    b = bench()
+    table = evaluate(b.experiment, b.context, b.place, jobs=plan(b.experiment, b.context, b.place, seeds=(1, 2)))
+    strong, plain = table.rows["strong"], table.rows["plain"]
+    delta = strong.delta["recall@10"].users.difference
+    assert delta == pytest.approx(strong.users["recall@10"].mean - plain.users["recall@10"].mean, abs=1e-6)
+    per_seed = [
+        s.test["recall@10"].mean - p.test["recall@10"].mean for s, p in zip(strong.runs, plain.runs, strict=True)
+    ]
+    assert strong.delta["recall@10"].seeds == pytest.approx(per_seed, abs=1e-6)
+
+
+def test_a_table_filled_in_parts_keeps_earlier_verdicts(bench: Build) -> None:
+    b = bench()
+    evaluate(
+        b.experiment,
+        b.context,
+        b.place,
+        jobs=plan(b.experiment, b.context, b.place, seeds=(1,), cells=b.experiment.select("plain;strong")),
+    )
+    table = evaluate(
+        b.experiment,
+        b.context,
+        b.place,
+        jobs=plan(b.experiment, b.context, b.place, seeds=(1,), cells=b.experiment.select("popularity")),
+    )
+    assert {v.claim for v in table.verdicts} == {"strong wins", "plain wins", "anything beats popularity"}
+
+
+def test_a_pair_that_can_say_nothing_is_not_judged_and_costs_the_others_nothing(bench: Build) -> None:
+    b = bench()
+    pairs = [("strong", "plain"), ("same", "plain")]
+    claims = (Claim("twice", *pairs[0]), Claim("twice", *pairs[1], uninformative="both are the same model"))
+    experiment = replace(b.experiment, claims=claims, says={"twice": ""})
+    table = evaluate(experiment, b.context, b.place, jobs=plan(experiment, b.context, b.place, seeds=(1,)))
+    strong, same = table.verdicts
+    assert (strong.verdict, same.verdict, same.why) == ("supported", "uninformative", "both are the same model")
+    assert strong.p == strong.difference.users.p, "the only pair tested"
+    assert same.sentence.endswith(": uninformative, both are the same model.") and "permutation" not in same.sentence
+    assert summary_of_claim([same]) == "Uninformative."
+    assert summary_of_claim([strong, same]) == "Mixed: of 2 comparisons 1 supported, 1 uninformative."
+    again = evaluate(replace(experiment, claims=(), says={}), b.context, b.place, jobs=[])
+    assert again.verdicts == table.verdicts, "kept where only another part of the table is computed"
+
+
+def test_two_rows_without_any_difference_between_examples_say_nothing(bench: Build) -> None:
+    """As where no target was retrieved by either."""
+    b = bench()
+
+    def nothing(_context: Context, _seed: int) -> Told:
+        return Told([Ranking(user, 50, 0, 100) for user in range(40)])
+
+    cells = tuple(replace(c, function=nothing) if c.name in ("strong", "plain") else c for c in b.experiment.cells)
+    experiment = replace(b.experiment, cells=cells, claims=(Claim("wins", "strong", "plain"),), says={"wins": ""})
+    table = evaluate(experiment, b.context, b.place, jobs=plan(experiment, b.context, b.place, seeds=(1,)))
+    (said,) = table.verdicts
+    assert (said.verdict, said.why) == ("uninformative", "all examples of both came to 0")
+
+
+def test_what_was_not_trained_has_no_noise_of_training() -> None:
+    words = verdict("c", found(0.01, (0.01,)), 0.01, trained=False).sentence
+    assert "training" not in words and words.endswith("users: supported.")
+
+
+def test_one_sentence_for_several_pairs() -> None:
+    good, bad = verdict("c", found(0.01, (0.01,)), 0.01), verdict("c", found(-0.01, (-0.01,)), 0.01)
+    open_ = verdict("c", found(0.01, (0.01,)), 0.5)
+    assert summary_of_claim([good, good]) == "Supported in all 2 comparisons."
+    assert summary_of_claim([bad]) == "Contradicted."
+    assert summary_of_claim([open_]) == "Not supported."
+    assert summary_of_claim([good, bad, open_]) == "Mixed: of 3 comparisons 1 supported, 1 contradicted, 1 undecided."

@@ -1,0 +1,170 @@
+"""`whyrec compare GRAPH`: the same examples through several models, prompts or samples, and whether they differ."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from whyrec.cli.shared.options import DRAWN, USERS
+from whyrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from graphs.engine.job import How
+    from whyrec.workbench.compare import Arm, Comparison, Subject
+
+
+def command(
+    graph: str = typer.Argument(help="The graph, e.g. pulse.choose; whyrec run --list shows them all."),
+    data: str = typer.Option("", "--data", help="The data set: a name, a path, world or facts."),
+    llm: list[str] = typer.Option(
+        [], "--llm", help="A model to compare, repeatable; or that of one role in all arms: --llm judge=MODEL."
+    ),
+    prompt: list[str] = typer.Option(
+        [], "--prompt", help="A version of the prompts, repeatable: house, or FILE[,FILE] of edited copies."
+    ),
+    seed: list[int] = typer.Option([], "--seed", help="Samples to draw, repeatable; one model with two seeds."),
+    users: int | None = USERS,
+    drawn: bool = DRAWN,
+    split: str = typer.Option("", "--split", help="Whose target is to be predicted: test (default) or valid."),
+    option: list[str] = typer.Option([], "--option", "-o", help="An option of the graph, as key=value; repeatable."),
+    concurrency: int | None = typer.Option(None, min=1, max=4096, help="Examples at once."),
+    budget_calls: int | None = typer.Option(None, min=0, help="Stop before more calls than this, over all arms."),
+    budget_tokens: int | None = typer.Option(None, min=0, help="Stop before more tokens than this, over all arms."),
+    budget_usd: float | None = typer.Option(None, min=0.0, help="Stop before more dollars than this, over all arms."),
+    most: int = typer.Option(5, min=0, help="Examples that changed most, for each arm but the first."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Answer the question before a large job with yes."),
+    json: bool = typer.Option(False, "--json", help="Print the comparison as JSON."),
+) -> None:
+    """Put the same examples through every model, prompt version and seed, and test the differences by example.
+
+    Each arm is an ordinary run, which goes on where it stopped; all arms are held against the first.
+    """
+    given = dict(locals())
+    if not data:
+        raise UsageError(
+            "whyrec compare needs --data, as in: whyrec compare pulse.choose --data world --llm A --llm B."
+        )
+    _compare(given)
+
+
+def _compare(given: dict[str, Any]) -> None:
+    from dataclasses import replace
+    from json import dumps
+
+    from rich.console import Console
+
+    from graphs.engine.job import How
+    from graphs.engine.models import split_models
+    from graphs.workflow import workflow
+    from whyrec.cli.run import options_of
+    from whyrec.cli.shared.live import Live
+    from whyrec.data import open_data
+    from whyrec.data.some import how_many
+    from whyrec.llm import Budget, Limits
+    from whyrec.settings import read_settings
+    from whyrec.workbench.compare import Subject, arms, as_json, held_against, run_arm
+
+    settings = read_settings(concurrency=given["concurrency"])
+    plain, roles = split_models(given["llm"])
+    compared = arms(plain or [settings.llm], given["prompt"], given["seed"])
+    flow = workflow(given["graph"])
+    options = options_of(flow, given["option"], given["split"])
+    opened = open_data(given["data"], settings=settings)
+    subject = Subject(flow.name, options, opened.data, how_many(given["users"], drawn=given["drawn"]), roles)
+    how = How(
+        settings=settings,
+        budget=Budget(calls=given["budget_calls"], tokens=given["budget_tokens"], dollars=given["budget_usd"]),
+        limits=Limits(concurrency=max(256, settings.concurrency)),
+        world=opened.world,
+        command=" ".join(["whyrec", *sys.argv[1:]]),
+    )
+    console = Console(highlight=False)
+    _expect(subject, compared, how, yes=given["yes"])
+    ran = []
+    with Live(Console(stderr=True, highlight=False), quiet=given["json"]) as live:
+        live.begin()
+        for arm in compared:
+            try:
+                one, _ = run_arm(subject, arm, replace(how, progress=live.show, say=live.say))
+            except KeyboardInterrupt:
+                live.say("Stopped. What is finished is kept; the same command goes on from there.")
+                raise typer.Exit(130) from None
+            ran.append(one)
+    found = held_against(ran, most=given["most"])
+    if given["json"]:
+        typer.echo(dumps(as_json(found, subject), indent=1, ensure_ascii=False))
+        return
+    _print(console, found, subject)
+
+
+def _expect(subject: Subject, compared: list[Arm], how: How, *, yes: bool) -> None:
+    """Ask before large jobs; what they may take is counted, not asked of anybody."""
+    import asyncio
+
+    from evals.inputs.worth import check
+    from whyrec.cli.run import ask
+    from whyrec.llm.prices import price_of
+    from whyrec.workbench.compare import prepared
+
+    check(subject.graph)
+    most = 0
+    for arm in compared:
+        job = prepared(subject, arm, how)
+        most += job.inputs.calls()
+        asyncio.run(job.models.close())
+        for model in job.models.all:
+            if how.budget is not None:
+                how.budget.check(model.name, price_of(model.name, home=how.settings.home))
+    ask(most, how.settings.ask_above, yes=yes)
+
+
+def _print(console: Console, found: Comparison, subject: Subject) -> None:
+    from rich.text import Text
+
+    for number, one in enumerate(found.arms):
+        words = "".join(f", {p.name} {p.digest[:8]}" for p in one.arm.prompts)
+        cached = f", {one.cached:.0%} of its calls from the cache" if one.cached else ""
+        console.print(Text(f"{_letter(number)}  {one.arm.name}: run {one.run}{words}{cached}"), soft_wrap=True)
+    console.print(_table(found))
+    console.print(
+        Text(
+            "Differences are paired by example: mean, 95 % bootstrap interval, two-sided p of a sign-flip permutation "
+            "test" + (" (Holm over the arms)" if len(found.arms) > 2 else "") + ". Seconds, tokens and dollars are of "
+            "calls that a model answered, not the cache."
+        ),
+        style="dim",
+        soft_wrap=True,
+    )
+    if found.changed:
+        console.print(Text(f"Changed most in {found.rows[0].name}:"), style="bold")
+    for case in found.changed:
+        told = f"  {_letter(case.arm)}  {case.key}  {case.old:.4g} -> {case.new:.4g}   {found.diff(case)}"
+        console.print(Text(told), soft_wrap=True)
+
+
+def _table(found: Comparison) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("", *(_letter(number) for number in range(len(found.arms))), box=None, pad_edge=False)
+    for number in range(1, len(found.arms)):
+        for title in (f"{_letter(number)} - A", "p", "n"):
+            table.add_column(title)
+    for column in table.columns[1:]:
+        column.justify, column.no_wrap = "right", True
+    for row in found.rows:
+        cells = [row.mean(number) for number in range(len(found.arms))]
+        for number in range(1, len(found.arms)):
+            cells += row.tested(number)
+        name = f"{row.name}{' ↓' if row.better == 'lower' and row.outcome else ''}"
+        table.add_row(Text(name, style="bold" if row.outcome and row.better else ""), *map(Text, cells))
+    return table
+
+
+def _letter(number: int) -> str:
+    return "ABCDEFGHIJKL"[number]

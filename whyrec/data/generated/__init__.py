@@ -1,0 +1,1 @@
+"""Data sets that are made here, whose truth is known: `world` and `facts`."""

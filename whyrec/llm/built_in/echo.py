@@ -1,0 +1,139 @@
+"""A model that says what it saw: every string of its answer holds the titles found in the prompt's blocks.
+
+It is made for leak tests: give the events that must stay hidden a title of their own, run any graph with `echo`, and
+look for that title in what comes out. Answers keep every bound of the requested schema, so any agent accepts them.
+
+Unusual: where a string's bound is too short for all titles, each keeps an equal share of it, its beginning first, so a
+marker at the beginning of a title survives; and a list of objects with an integer `id` gets one entry per number that
+the blocks mark with square brackets.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from whyrec.errors import UsageError
+from whyrec.llm.built_in.schema_fill import Content, Node, fill
+from whyrec.llm.labels import choices_of
+from whyrec.llm.model import Message, Reply, Request, TokenLogprob, Usage
+from whyrec.settings import Settings
+
+if TYPE_CHECKING:
+    from whyrec.data.generated.world import World
+
+_BLOCK = re.compile(r"^<(\w+)>\n(.*?)\n</\1>$", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(r"^(?:\d+\.|\[(\d+)\])\s+")
+_AND = "; "
+
+
+class Echo:
+    """Repeats the titles of a request. Deterministic; every sample says the same."""
+
+    name, revision = "echo", "2"
+
+    async def complete(self, request: Request) -> list[Reply]:
+        """The same valid answer for every sample index."""
+        text = echo(request)
+        prompt = sum(len(message.content.split()) for message in request.messages)
+        shown = _logprobs(choices_of(request.format)) if request.top_logprobs else ()
+        return [
+            Reply(
+                text, sample=sample, usage=Usage(0 if i else prompt, len(text.split())), logprobs=shown, model=self.name
+            )
+            for i, sample in enumerate(request.samples)
+        ]
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+def echo(request: Request) -> str:
+    """The text of the answer."""
+    if choices := choices_of(request.format):
+        return choices[0]
+    shape = request.format
+    seen = _Seen(request.messages)
+    if shape.kind == "text":
+        return _AND.join(seen.titles)
+    answer = fill(json.loads(shape.schema), seen)
+    if shape.kind == "json":
+        return json.dumps(answer, ensure_ascii=False)
+    said = {name: "\n".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in answer.items()}
+    if shape.kind == "tags":
+        return "\n".join(f"<{name}>{text}</{name}>" for name, text in said.items())
+    return "\n".join(f"## {name}\n{text}" for name, text in said.items())
+
+
+def _logprobs(choices: Sequence[str]) -> tuple[TokenLogprob, ...]:
+    """One token, each choice half as likely as the one before it; () without choices."""
+    halved = [2.0**-place for place in range(len(choices))]
+    top = tuple((text, math.log(share / sum(halved))) for text, share in zip(choices, halved, strict=True))
+    return (TokenLogprob(*top[0], top),) if top else ()
+
+
+class _Seen(Content):
+    """The titles and marked numbers in the blocks of the user's messages, in order, each once."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        titles: dict[str, None] = {}
+        self.ids: list[int] = []
+        for message in messages:
+            if message.role != "user":
+                continue
+            for _, block in _BLOCK.findall(message.content):
+                for line in block.splitlines():
+                    if (mark := _MARK.match(line)) and mark[1]:
+                        self.ids.append(int(mark[1]))
+                    bare = _MARK.sub("", line).removeprefix("keywords: ").split(" | ")[0]
+                    titles |= dict.fromkeys(t for part in bare.split(_AND) if (t := part.strip()))
+        self.titles = list(titles) or ["nothing"]
+
+    def text(self, path: str, node: Node) -> str:
+        """All titles within the bound."""
+        limit = node.get("maxLength", 1_000_000)
+        if len(whole := _AND.join(self.titles)) <= limit:
+            return whole
+        shown = self.titles[: max(1, limit // (8 + len(_AND)))]
+        share = max(1, (limit + len(_AND)) // len(shown) - len(_AND))
+        return _AND.join(title[:share] for title in shown)
+
+    def texts(self, path: str, node: Node) -> Sequence[str]:
+        """One title per entry; where the list is too short for all, entries hold several."""
+        room = max(1, node.get("maxItems", len(self.titles)))
+        each = -(-len(self.titles) // room)
+        groups = [self.titles[i : i + each] for i in range(0, len(self.titles), each)]
+        limit = node.get("items", {}).get("maxLength", 1_000_000)
+        share = max(1, (limit + len(_AND)) // each - len(_AND))
+        return [_AND.join(title[:share] for title in group) for group in groups]
+
+    def count(self, path: str, node: Node) -> int:
+        """One entry per marked number, else one."""
+        return len(self.ids) or 1
+
+    def number(self, path: str, low: float, high: float) -> float:
+        """The marked number where the field is an entry's id, else the middle."""
+        *_, place, field = ["", "0", *path.split(".")][-2:]
+        if field == "id" and place.isdigit() and int(place) < len(self.ids):
+            return self.ids[int(place)]
+        if field == "id" and self.ids:
+            return self.ids[0]
+        return (low + high) / 2
+
+    def choose(self, path: str, options: Sequence[Any]) -> Any:
+        """The first."""
+        return options[0]
+
+
+def open_echo(rest: str, *, settings: Settings, world: World | None) -> Echo:
+    """`echo`.
+
+    Raises:
+        UsageError: something stands behind the name.
+    """
+    if rest:
+        raise UsageError(f"The model 'echo' takes no options, so not 'echo:{rest}'.")
+    return Echo()

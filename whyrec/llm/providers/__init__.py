@@ -1,0 +1,1 @@
+"""Models behind a server or in local weights: one module a way to reach them."""

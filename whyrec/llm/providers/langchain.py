@@ -1,0 +1,211 @@
+"""Any provider that LangChain knows, by its `init_chat_model` string: `langchain:anthropic:claude-sonnet-4-5`.
+
+The road for providers without an OpenAI-compatible URL; it costs 3 to 6 ms of CPU a call, the thin client 0.2 (design
+section 5). A JSON answer is asked for through `with_structured_output`, and what the model really said is kept, so
+validation and repair are the same as everywhere. n samples are one call only where the chat model has a field `n`;
+otherwise one call each. Options behind a question mark are arguments of `init_chat_model`, as
+`langchain:openai:gpt-4o?base_url=http://...`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from langchain.chat_models import init_chat_model
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.runnables import Runnable
+
+from whyrec.errors import UsageError
+from whyrec.llm.address import read_options
+from whyrec.llm.model import (
+    Disconnected,
+    FinishReason,
+    ModelError,
+    Overloaded,
+    Refused,
+    Reply,
+    Request,
+    Sampling,
+    ServerFault,
+    TimedOut,
+    Usage,
+)
+from whyrec.llm.providers.openai_errors import retry_after
+from whyrec.llm.reasoning import split_reasoning
+from whyrec.llm.wrappers.together import together
+from whyrec.runs.redact import redact
+from whyrec.settings import Settings
+
+if TYPE_CHECKING:
+    from whyrec.data.generated.world import World
+
+_ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+_CUT = ("length", "max_tokens", "MAX_TOKENS")
+_FILTERED = ("content_filter", "refusal", "SAFETY", "safety")
+_LOST = ("Connect", "Connection", "Disconnect", "Protocol", "Reset")
+
+
+class LangChainModel:
+    """A LangChain chat model as a `LanguageModel`.
+
+    Args:
+        model: any chat model; give it `max_retries=0`, since retries are ours.
+        name: the string that opens it again.
+    """
+
+    def __init__(self, model: BaseChatModel, *, name: str) -> None:
+        self.name, self.revision = name, ""
+        self._model = model
+        self._several = "n" in type(model).model_fields
+        self._fields = set(type(model).model_fields)
+
+    async def complete(self, request: Request) -> list[Reply]:
+        """One reply per sample index.
+
+        Raises:
+            ModelError: as the provider's own exception means; Refused for a prefix or log-probabilities.
+        """
+        if request.prefix or request.top_logprobs:
+            raise Refused(
+                f"{self.name}: through LangChain no answer can be begun and no log-probabilities are read; use an "
+                f"OpenAI-compatible URL of the provider (openai:MODEL@URL) or local weights."
+            )
+        start = time.perf_counter()
+        try:
+            answers = await self._answers(request)
+        except (TypeError, AttributeError, LookupError, AssertionError):
+            raise  # a bug, ours or theirs, and no answer of a server
+        except Exception as error:
+            raise self._error(error) from None
+        seconds = time.perf_counter() - start
+        replies = [_reply(m, sample) for m, sample in zip(answers, request.samples, strict=True)]
+        return [
+            replace(reply, service_s=seconds, model=reply.model or redact(self.name), cost=None) for reply in replies
+        ]
+
+    async def _answers(self, request: Request) -> list[AIMessage]:
+        messages = [_ROLES[message.role](message.content) for message in request.messages]
+        options = self._options(request.sampling)
+        if request.format.kind == "json":
+            return await self._alone(self._structured(request.format.name, request.format.schema), request, messages)
+        if len(request.samples) > 1 and self._several:
+            result = await self._model.agenerate([messages], **options, n=len(request.samples))
+            found = [cast(AIMessage, cast(Any, generation).message) for generation in result.generations[0]]
+            if len(found) == len(request.samples):
+                usage = (result.llm_output or {}).get("token_usage") or {}
+                return [found[0], *found[1:]] if not usage else _share(found, usage)
+        return await self._alone(self._model, request, messages)
+
+    async def _alone(self, asked: Runnable[Any, Any], request: Request, messages: list[BaseMessage]) -> list[AIMessage]:
+        calls = [
+            asked.ainvoke(messages, **self._options(request.sampling, offset=sample)) for sample in request.samples
+        ]
+        found = await together(calls)
+        return [answer["raw"] if isinstance(answer, dict) else answer for answer in found]
+
+    def _structured(self, name: str, schema: str) -> Runnable[Any, Any]:
+        shape = {"title": name or "answer", "description": "The answer.", **json.loads(schema)}
+        return self._model.with_structured_output(shape, include_raw=True)
+
+    def _options(self, sampling: Sampling, *, offset: int = 0) -> dict[str, Any]:
+        """Sampling as this model's arguments; what it has no field for is left to the provider."""
+        options: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
+        if sampling.top_p != 1.0:
+            options["top_p"] = sampling.top_p
+        if sampling.stop:
+            options["stop"] = list(sampling.stop)
+        if sampling.seed is not None and "seed" in self._fields:
+            options["seed"] = sampling.seed + offset
+        return options
+
+    def _error(self, error: Exception) -> ModelError:
+        """Providers raise their own classes; status, name and headers tell what they mean."""
+        status = getattr(error, "status_code", None) or getattr(error, "code", None)
+        said = f"{self.name} failed ({type(error).__name__}): {str(error)[:300].rstrip('.')}."
+        names = [kind.__name__ for kind in type(error).__mro__]
+        if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
+            return TimedOut(said)
+        if status == 429:
+            headers = getattr(getattr(error, "response", None), "headers", None) or {}
+            return Overloaded(said, retry_after({str(k).lower(): str(v) for k, v in headers.items()}))
+        if isinstance(status, int):
+            return ServerFault(said) if status >= 500 else Refused(said)
+        if isinstance(error, ConnectionError) or any(mark in name for name in names for mark in _LOST):
+            return Disconnected(said)
+        return ServerFault(said) if isinstance(error, json.JSONDecodeError) else Refused(said)
+
+    async def close(self) -> None:
+        """LangChain keeps its own connections; nothing to give back."""
+
+
+def _share(found: Sequence[AIMessage], usage: dict[str, Any]) -> list[AIMessage]:
+    """The request's tokens on its first message: a call with n samples reports one sum."""
+    total = {"input_tokens": usage.get("prompt_tokens", 0), "output_tokens": usage.get("completion_tokens", 0)}
+    nothing = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    counts = [{**total, "total_tokens": sum(total.values())}, *[nothing] * (len(found) - 1)]
+    return [m.model_copy(update={"usage_metadata": count}) for m, count in zip(found, counts, strict=True)]
+
+
+def _reply(message: AIMessage, sample: int) -> Reply:
+    said, thought = _texts(message)
+    reasoning, text = split_reasoning(said)
+    metadata = message.response_metadata
+    usage: dict[str, Any] = dict(message.usage_metadata or {})
+    reason = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")
+    finish: FinishReason = "length" if reason in _CUT else "filtered" if reason in _FILTERED else "stop"
+    cached = (usage.get("input_token_details") or {}).get("cache_read") or 0
+    return Reply(
+        text=text,
+        reasoning="\n".join(filter(None, (thought, reasoning))),
+        sample=sample,
+        usage=Usage(usage.get("input_tokens", 0), usage.get("output_tokens", 0), cached),
+        finish_reason=finish,
+        model=str(metadata.get("model_name") or metadata.get("model") or ""),
+    )
+
+
+def _texts(message: AIMessage | AIMessageChunk) -> tuple[str, str]:
+    """(answer, reasoning). A structured answer may be the arguments of a tool call; content may come in blocks."""
+    if message.tool_calls:
+        return json.dumps(message.tool_calls[0]["args"], ensure_ascii=False), ""
+    thought = str(message.additional_kwargs.get("reasoning_content") or "")
+    if isinstance(message.content, str):
+        return message.content, thought
+    blocks = [block for block in message.content if isinstance(block, dict)]
+    thoughts = [str(b.get("thinking") or b.get("reasoning") or "") for b in blocks]
+    texts = [str(b.get("text") or "") for b in blocks] + [b for b in message.content if isinstance(b, str)]
+    return "".join(texts), "\n".join(filter(None, [thought, *thoughts]))
+
+
+def _value(text: str) -> Any:
+    """An option as LangChain wants it: a number, a truth value, JSON, or else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def open_langchain(rest: str, *, settings: Settings, world: World | None) -> LangChainModel:
+    """`langchain:PROVIDER:MODEL?argument=value&...`.
+
+    Raises:
+        UsageError: the provider's package or key is missing, or LangChain does not know the string.
+    """
+    string, _, query = rest.partition("?")
+    options = {name: _value(value) for name, value in read_options(query, "&").items()}
+    if ":" not in string:
+        raise UsageError(
+            f"langchain:{rest} must name a provider and a model, as langchain:anthropic:claude-sonnet-4-5."
+        )
+    try:
+        model = init_chat_model(string, max_retries=0, **cast(Any, options))
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"LangChain cannot open {string!r}: {str(error).strip().rstrip('.')}.") from None
+    except Exception as error:  # each provider has its own error for a missing key
+        raise UsageError(f"LangChain cannot open {string!r} ({type(error).__name__}): {str(error)[:300]}") from None
+    return LangChainModel(model, name=f"langchain:{rest}")

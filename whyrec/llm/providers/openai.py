@@ -1,0 +1,289 @@
+"""Any server that speaks OpenAI's protocol: OpenAI itself, `vllm serve`, Ollama, LM Studio, llama.cpp, a proxy.
+
+A thin client over one aiohttp session per event loop, because CPU time per call decides how many graphs one process
+can drive (design section 5: the openai package costs 1.1-2.0 ms a call, this about a tenth). Names:
+`openai:MODEL`, `vllm:MODEL@URL`, `ollama:MODEL`, `lmstudio:MODEL`, and options behind a question mark (see
+`whyrec.llm.address`). What the server can do comes from `whyrec llm check`, else from what its scheme promises.
+
+Unusual: samples are asked in runs of consecutive indices, because a server gives its i-th choice the seed plus i; a
+server that silently returns fewer choices than `n` is asked again for the missing ones, one by one. A reply's text
+never includes the prefix it continues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import time
+import urllib.request
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from yarl import URL
+
+from whyrec.errors import UsageError
+from whyrec.llm.address import Address, parse, read_key
+from whyrec.llm.capabilities import Capabilities, read_checked
+from whyrec.llm.model import Disconnected, Overloaded, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
+from whyrec.llm.providers.openai_errors import error_for, error_in
+from whyrec.llm.providers.openai_score import score
+from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat, read_json, refused_prefix
+from whyrec.llm.wrappers.together import together
+from whyrec.settings import Settings
+
+if TYPE_CHECKING:
+    from whyrec.data.generated.world import World
+
+_CONNECTIONS = 1_024  # per event loop; how many calls are in flight is the limiter's business
+_LARGE = 1 << 20
+_CONTEXT_KEYS = ("max_model_len", "context_length", "max_context_length")
+
+
+class OpenAICompatible:
+    """One model behind one URL. A `LanguageModel` and a `Scorer`.
+
+    Args:
+        address: the parsed name.
+        capabilities: what the server can do.
+        key: API key, "" for none. It is sent to this server only and appears in no message.
+        key_variable: where the key came from, for the sentence when it is refused.
+        needs_key: whether the server answers nobody without one.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        capabilities: Capabilities | None = None,
+        key: str = "",
+        key_variable: str = "",
+        needs_key: bool = False,
+    ) -> None:
+        self.name, self.revision = address.name, ""
+        self.address = address
+        self.can = capabilities or address.capabilities(Capabilities())
+        self._key, self._key_variable, self._needs_key = key, key_variable, needs_key
+        self._writer = RequestWriter(address, self.can)
+        self._chat = URL(f"{address.url}/chat/completions")
+        self._timeout = aiohttp.ClientTimeout(total=address.timeout_s, sock_connect=min(10.0, address.timeout_s))
+        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._proxy = _proxy(address.url)
+        self._cost = 0.0 if address.local else None
+
+    def check_key(self) -> None:
+        """Before anything is asked.
+
+        Raises:
+            UsageError: the server needs a key and there is none.
+        """
+        if self._needs_key and not self._key:
+            raise UsageError(
+                f"{self.name} needs an API key: set the environment variable {self._key_variable or 'OPENAI_API_KEY'} "
+                f"(or name another one with ?key=VARIABLE)."
+            )
+
+    async def complete(self, request: Request) -> list[Reply]:
+        """One reply per sample index, in the order asked; see `LanguageModel.complete`."""
+        if request.prefix and self.can.prefix == "none":
+            raise refused_prefix(self.name)
+        if request.top_logprobs and not self.can.logprobs:
+            raise Refused(f"{self.name} gives no log-probabilities; use a server that does (vLLM, llama.cpp).")
+        several = self.can.n and request.sampling.temperature > 0.0  # vLLM refuses n > 1 where nothing is drawn
+        runs = _runs(request, together=several)
+        if len(runs) == 1:
+            return await self._ask(request, runs[0])
+        answers = await together([self._ask(request, run) for run in runs])
+        return [reply for replies in answers for reply in replies]
+
+    async def _ask(self, request: Request, samples: tuple[int, ...]) -> list[Reply]:
+        body = self._writer.chat(request, n=len(samples), first=samples[0])
+        start = time.perf_counter()
+        raw = await self._post(self._chat, body)
+        told = Told(self.name, time.perf_counter() - start, self._cost)
+        replies = read_chat(read_json(raw, self.name), request, samples, told)
+        if missing := samples[len(replies) :]:
+            alone = await together([self._ask(request, (sample,)) for sample in missing])
+            replies += [reply for answers in alone for reply in answers]
+        return replies
+
+    async def score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
+        """Log-likelihood of each continuation; see `Scorer.score`.
+
+        Raises:
+            UsageError: the server cannot score given texts.
+        """
+        return await score(self, request, continuations)
+
+    async def post(self, path: str, body: bytes) -> dict[str, Any]:
+        """POST a JSON body to `path` below the base URL ("/embeddings"), or below its root if it begins with "//".
+
+        Raises:
+            ModelError: as `complete` does.
+        """
+        base = self.address.url.removesuffix("/v1") if path.startswith("//") else self.address.url
+        return read_json(await self._post(URL(base + path.replace("//", "/", 1)), body), self.name)
+
+    async def models(self) -> list[str]:
+        """Names of the models that the server offers."""
+        return sorted(await self._offered())
+
+    async def ping(self) -> None:
+        """Find out whether the server is there; whatever it says, it is.
+
+        Raises:
+            ModelError: nothing answers.
+        """
+        with contextlib.suppress(Refused, ServerFault, Overloaded):
+            await self._offered()
+
+    async def context_length(self) -> int | None:
+        """Longest prompt plus answer in tokens as /models tells it (vLLM, OpenRouter, LM Studio), None if it does not.
+
+        Raises:
+            ModelError: the server did not answer; one without /models counts as not telling.
+        """
+        try:
+            entry = (await self._offered()).get(self.address.model, {})
+        except (Refused, ServerFault):
+            return None
+        found = next((entry[key] for key in _CONTEXT_KEYS if isinstance(entry.get(key), int)), None)
+        return found
+
+    async def _offered(self) -> dict[str, dict[str, Any]]:
+        raw = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
+        entries = read_json(raw, self.name).get("data") or []
+        return {str(entry["id"]): entry for entry in entries if isinstance(entry, dict) and "id" in entry}
+
+    async def _post(self, url: URL, body: bytes) -> bytes:
+        return await self._exchange("POST", url, body if len(body) < _LARGE else io.BytesIO(body))
+
+    async def _exchange(self, method: str, url: URL, body: bytes | io.BytesIO | None) -> bytes:
+        loop = asyncio.get_running_loop()
+        session = self._sessions.get(loop) or self._open_session(loop)
+        where = self.address.where
+        try:
+            # not `async with`: reading to the end gives the connection back, and this is the hot path
+            response = await session.request(
+                method, url, data=body, proxy=self._proxy, allow_redirects=False, timeout=self._timeout
+            )
+            raw = await response.read()
+        except TimeoutError:
+            raise TimedOut(f"{where} did not answer within {self.address.timeout_s:g} seconds.") from None
+        except aiohttp.ClientConnectorError as error:
+            raise Disconnected(
+                f"Nothing answers at {self.address.url} ({error.os_error.strerror or error}): start the server of "
+                f"{self.name}, or name another one as {self.name.partition('@')[0]}@URL."
+            ) from None
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise Disconnected(f"{where} dropped the connection ({type(error).__name__}).") from None
+        if response.status == 200 and not raw.startswith(b'{"error"'):
+            return raw
+        raise await self._complaint(method, response, raw)
+
+    async def _complaint(self, method: str, response: aiohttp.ClientResponse, raw: bytes) -> Exception:
+        if self._key:
+            raw = raw.replace(self._key.encode(), b"***")
+        error = error_for(response.status, response.headers, raw, self.address, key_variable=self._key_variable)
+        if response.status == 404 and method == "POST":
+            try:
+                offered = await self.models()
+            except Exception:  # the first error is the one to show
+                return error
+            if offered and self.address.model not in offered:
+                return Refused(
+                    f"{self.address.url} has no model {self.address.model!r}; it offers {', '.join(offered[:20])}."
+                )
+            return Refused(f"{self.address.where} knows no such request: {error_in(raw)[0]}.")
+        return error
+
+    def _open_session(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        session = self._sessions[loop] = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=30.0, ttl_dns_cache=300),
+            headers=headers,
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return session
+
+    async def close(self) -> None:
+        """Close the connections of this event loop. Idempotent; a later call opens new ones."""
+        if session := self._sessions.pop(asyncio.get_running_loop(), None):
+            await session.close()
+
+
+def _runs(request: Request, *, together: bool) -> list[tuple[int, ...]]:
+    """Sample indices grouped into requests: consecutive ones share one, all of them where no seed ties them down."""
+    samples = request.samples
+    if len(samples) == 1:
+        return [samples]
+    if not together:
+        return [(sample,) for sample in samples]
+    if request.sampling.seed is None:
+        return [samples]
+    runs: list[list[int]] = []
+    for sample in samples:
+        if runs and sample == runs[-1][-1] + 1:
+            runs[-1].append(sample)
+        else:
+            runs.append([sample])
+    return [tuple(run) for run in runs]
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for this URL, looked up once and not on every call."""
+    parts = URL(url)
+    if urllib.request.proxy_bypass(parts.host or ""):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
+
+
+_VLLM = Capabilities(prefix="continue", score="tokens", choice=True)
+_SINGLE = Capabilities(n=False, prefix="prefill")
+
+
+def open_openai(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
+    """`openai:MODEL` at OpenAI (or $OPENAI_BASE_URL), `openai:MODEL@URL` at any compatible server."""
+    import os
+
+    given = os.environ.get("OPENAI_BASE_URL", "").strip()
+    if given and "@http" not in rest:
+        model, mark, query = rest.partition("?")
+        rest = f"{model}@{given}{mark}{query}"
+    address = parse("openai", rest, "https://api.openai.com/v1")
+    official = address.host == "api.openai.com"
+    base = Capabilities(schema="strict", max_tokens="max_completion_tokens") if official else Capabilities()
+    own = "OPENAI_API_KEY" if official or given else ""
+    return _open(address, base, own, settings=settings)
+
+
+def open_vllm(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
+    """`vllm:MODEL`: a `vllm serve` on this machine or behind a URL."""
+    return _open(parse("vllm", rest, "http://127.0.0.1:8000/v1"), _VLLM, "VLLM_API_KEY", settings=settings)
+
+
+def open_ollama(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
+    """`ollama:MODEL`: an Ollama server, which draws one answer per request."""
+    return _open(parse("ollama", rest, "http://127.0.0.1:11434/v1"), _SINGLE, "", settings=settings)
+
+
+def open_lmstudio(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
+    """`lmstudio:MODEL`: an LM Studio server, which draws one answer per request."""
+    return _open(parse("lmstudio", rest, "http://127.0.0.1:1234/v1"), _SINGLE, "", settings=settings)
+
+
+def _open(address: Address, base: Capabilities, scheme_key: str, *, settings: Settings) -> OpenAICompatible:
+    variable = address.key_variable(scheme_key)
+    needed = bool(address.options.get("key")) or (bool(variable) and not address.local and variable != "VLLM_API_KEY")
+    checked = read_checked(settings.home, address.url, address.model)
+    return OpenAICompatible(
+        address,
+        capabilities=address.capabilities(checked or base),
+        key=read_key(variable),
+        key_variable=variable,
+        needs_key=needed,
+    )

@@ -1,0 +1,1 @@
+"""A model around a model: retries, limits, a budget, the cache, the trace."""
