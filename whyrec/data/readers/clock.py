@@ -80,8 +80,9 @@ def read(column: pl.Series, *, where: Where, form: str = "") -> Moments:
         return _texts(column.cast(pl.String), where, form)
     if kind == pl.Null:
         return Moments(column.cast(pl.Int64))
+    name = str(kind.base_type()).lower()
     raise UsageError(
-        f"{where(0)}: time is a column of {str(kind.base_type()).lower()}, which says no moment. A time is unix seconds, an ISO date or "
+        f"{where(0)}: time is a column of {name}, which says no moment. A time is unix seconds, an ISO date or "
         "datetime, or a column of dates or timestamps."
     )
 

@@ -76,13 +76,12 @@ class Record:
         if not isinstance(value, list):
             self.complain(f"{name} is {shown(value)}, where a list is expected")
         flat: dict[str, None] = {}
-        for text in _leaves(value):
-            if text is None:
-                continue
-            if not isinstance(text, str):
-                self.complain(f"{name} holds {shown(text)}, where text is expected")
-            if text.strip():
-                flat[text.strip()] = None
+        for entry in value:
+            for text in _leaves(entry) if isinstance(entry, list) else (entry,):
+                if text is not None and not isinstance(text, str):
+                    self.complain(f"{name} holds {shown(text)}, where text is expected")
+                if text and (bare := text.strip()):
+                    flat[bare] = None
         return list(flat)
 
     def complain(self, what: str) -> NoReturn:
@@ -143,7 +142,7 @@ def record(path: Path, number: int, fields: Any, mended: Mended | None = None, *
 
 def may_have_halves(raw: bytes) -> bool:
     """Whether JSON text may hold half characters: looks at escapes only, which pairs have, too."""
-    return _MAYBE_HALF.search(raw) is not None
+    return (b"\\u" in raw or b"\xed" in raw) and _MAYBE_HALF.search(raw) is not None
 
 
 def whole_characters(value: Any, mended: Mended, depth: int = 0) -> Any:
@@ -174,12 +173,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _leaves(value: Any, depth: int = 0) -> Iterator[Any]:
-    if isinstance(value, list) and depth < _DEEP:
-        for entry in value:
-            yield from _leaves(entry, depth + 1)
-    else:
-        yield value
+def _leaves(values: list[Any], depth: int = 1) -> list[Any]:
+    """What nested lists hold; what is nested too deep stays a list, which is no text."""
+    if depth > _DEEP or list not in map(type, values):
+        return values
+    return [leaf for v in values for leaf in (_leaves(v, depth + 1) if isinstance(v, list) else (v,))]
 
 
 def _why(error: Exception) -> str:
