@@ -71,7 +71,7 @@ def prepare(
     """Everything before the first call; arguments and errors as in `run`."""
     how = how or How()
     flow = workflow(name)
-    source = Source(corpus, how.settings.home, users)
+    source = Source(corpus, how.settings.home, users, how.settings.precision)
     inputs = flow.inputs(source, flow.options() if options is None else options)
     asked = model if isinstance(model, Models) else Models(model)
     opener = partial(open_provider, settings=how.settings, world=how.world, asks=how.asks)

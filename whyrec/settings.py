@@ -10,6 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from whyrec.errors import UsageError
+from whyrec.precision import Precision
 
 _PREFIX: Final = "WHYREC_"
 _FILE: Final = Path("whyrec.toml")
@@ -25,6 +26,7 @@ class Settings(BaseModel):
         llm: the model used where none is named.
         ask_above: a job that may make more model calls than this asks before it starts (`--yes` answers).
         concurrency: examples in flight at once.
+        precision: of what is trained and of local models: the fastest here ("auto"), or one by name.
     """
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
@@ -34,6 +36,7 @@ class Settings(BaseModel):
     llm: str = "extractive"
     ask_above: int = Field(default=10_000, ge=0)
     concurrency: int = Field(default=64, ge=1, le=4096)
+    precision: Precision = "auto"
 
     @field_validator("data", mode="before")
     @classmethod

@@ -198,6 +198,8 @@ class Start:
         )
         if self._job.how.progress is not None:
             self._job.how.progress(now)
+        for model, precision in self._job.source.trained.items():
+            run.metric("trained", 1, model=model, precision=precision)
         write_parquet(run, report.results)
         complete = "failed" if report.failed else "done"
         run.finish({"done": complete, "interrupted": "interrupted"}.get(self._ending, "stopped"))  # type: ignore[arg-type]

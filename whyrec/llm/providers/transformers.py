@@ -34,6 +34,7 @@ from whyrec.llm.address import read_options
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import FinishReason, ModelError, Refused, Reply, Request, TokenLogprob, TokenScores, Usage
 from whyrec.llm.reasoning import begun, split_reasoning
+from whyrec.precision import choose
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -312,7 +313,7 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
         if option not in _OPTIONS:
             raise UnknownNameError("option of local models", option, _OPTIONS)
     device = options.get("device", "cuda" if torch.cuda.is_available() else "cpu")
-    dtype = options.get("dtype", "float32" if device == "cpu" else "bfloat16")
+    dtype = options.get("dtype") or _precision(settings, device)
     if dtype not in _DTYPES:
         raise UnknownNameError("dtype", dtype, _DTYPES)
     if not options.get("batch", "16").isdigit():
@@ -333,10 +334,17 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
         model,
         tokenizer,
         name=f"transformers:{rest}",
-        revision=_revision(where, model.config),
+        # weights in another precision answer otherwise, so they are another revision
+        revision=_revision(where, model.config) + ("" if dtype == "float32" else f"-{dtype}"),
         batch=max(1, int(options.get("batch", "16"))),
         template_options=template_options,
     )
+
+
+def _precision(settings: Settings, device: str) -> str:
+    """The dtype of the weights: what is fastest on this device, unless the settings say."""
+    chosen = choose(settings.precision, device).kind
+    return "float32" if chosen == "tf32" else chosen
 
 
 def _revision(where: str, config: Any) -> str:
