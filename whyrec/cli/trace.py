@@ -126,6 +126,7 @@ def replay(
     """Send a call again, changed, and show old and new side by side. It is kept beside the run, not in it."""
     import asyncio
 
+    import prompts
     from whyrec.cli.trace_text import of_replay
     from whyrec.llm import Budget
     from whyrec.settings import read_settings
@@ -134,7 +135,7 @@ def replay(
     from whyrec.workbench.asked import asked
 
     settings, console = read_settings(), _console()
-    text = _text_of(prompt) if prompt else ""
+    text = prompts.read_file(prompt) if prompt else ""
     change = bench.read_change(setting, llm=llm, prompt=text, replaced=tuple(map(_pair, replaced)), times=times)
     run, number = find_call(settings.home, call)
     try:
@@ -152,13 +153,6 @@ def _pair(text: str) -> tuple[str, str]:
     if not arrow:
         raise UsageError(f"--replace {text!r} is not of the form OLD=>NEW.")
     return old, new
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The prompt file {path} cannot be read ({error}).") from None
 
 
 def _ls(given: dict[str, Any]) -> None:

@@ -108,8 +108,8 @@ def find(home: Path, given: str, *, name: str = "") -> Version:
         UsageError: a file that is no prompt; a run without that prompt, or with several where none is named.
         UnknownNameError: nothing is called that.
     """
-    if Path(given).is_file():
-        return Version(prompts.parse(_read(Path(given)), where=given), given)
+    if _is_file(given):
+        return Version(prompts.parse(prompts.read_file(Path(given)), where=given), given)
     if given in prompts.names():
         return Version(prompts.load(given), f"prompts/{given}.md")
     if _DIGEST.match(given) and (found := _by_digest(home, given)):
@@ -277,8 +277,8 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _read(path: Path) -> str:
+def _is_file(given: str) -> bool:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The prompt file {path} cannot be read ({error}).") from None
+        return Path(given).is_file()
+    except OSError:  # a name too long for a file system is none
+        return False
