@@ -99,7 +99,7 @@ class TextIndex:
         index = connect(self._path, read_only=True)
         try:
             return last - _upto(index)
-        except sqlite3.OperationalError:  # its tables are just being made
+        except UsageError:  # its tables are just being made, or it is damaged and is made again
             return last
         finally:
             index.close()
