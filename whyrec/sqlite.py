@@ -15,7 +15,6 @@ on a medium that cannot be written is read all the same.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import sqlite3
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from whyrec.errors import UsageError
+from whyrec.sqlite_errors import BUSY_SECONDS, CLOSED, code_of, gone, is_full, no_space, readable, unread
 
 Row: TypeAlias = tuple[Any, ...]
 Migration: TypeAlias = Callable[[sqlite3.Connection], None]
@@ -35,67 +35,6 @@ T = TypeVar("T")
 
 BATCH_ROWS = 64
 BATCH_SECONDS = 0.08  # with the commit itself a row is on disk within 100 ms
-_BUSY_SECONDS = 30.0
-_DAMAGED = (
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_FORMAT,
-    sqlite3.SQLITE_TOOBIG,
-    sqlite3.SQLITE_MISMATCH,
-)
-_CLOSED = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
-_FULL_ERRNO = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-
-
-def no_space(path: Path, error: BaseException) -> UsageError:
-    """The sentence for a full disk, a file size limit or a failing disk."""
-    return UsageError(
-        f"There is no space left to write {path} ({error}). Nothing already done is lost: free space (or raise the "
-        f"limit on file sizes) and run the same command again."
-    )
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error of the operating system or of SQLite means that the file cannot grow."""
-    if isinstance(error, sqlite3.Error):
-        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-    return isinstance(error, OSError) and error.errno in _FULL_ERRNO
-
-
-def is_damaged(error: BaseException) -> bool:
-    """Whether an error of SQLite means that the file is not what was written: another file, or a changed byte."""
-    text = str(error)  # a text that is no UTF-8 has no code
-    return (_code(error) in _DAMAGED and isinstance(error, sqlite3.Error)) or text.startswith("Could not decode")
-
-
-def gone(path: Path) -> UsageError:
-    """The sentence for a file that vanished under its writer."""
-    return UsageError(
-        f"{path} is gone: something removed or replaced it while it was being written. What it held is lost. Run the "
-        f"same command again: what is in the call cache is not asked twice."
-    )
-
-
-def _code(error: BaseException) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def readable(path: Path, error: Exception) -> Exception:
-    """The same error as a sentence where a person can do something about it, else unchanged."""
-    if is_full(error):
-        return no_space(path, error)
-    code = _code(error)
-    if is_damaged(error):
-        return UsageError(f"{path} is not a readable SQLite file ({error}). Move it away and run the command again.")
-    if code in _CLOSED:
-        return UsageError(f"{path} cannot be written ({error}). Check its owner and permissions, or set WHYREC_HOME.")
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return UsageError(
-            f"{path} has been locked by another process for {_BUSY_SECONDS:.0f} s ({error}). End that process and "
-            f"run the command again."
-        )
-    return error
 
 
 def make_folder(folder: Path) -> None:
@@ -136,7 +75,7 @@ class _Cursor(sqlite3.Cursor):
         try:
             return read(*given)
         except sqlite3.Error as error:
-            raise _unread(self.connection.path, error) from None
+            raise unread(self.connection.path, error) from None
 
 
 class Reading(sqlite3.Connection):
@@ -159,7 +98,7 @@ class Reading(sqlite3.Connection):
         try:
             return cls._open(path, path, "")
         except sqlite3.OperationalError as error:
-            if _code(error) not in _CLOSED or not os.access(path, os.R_OK):
+            if code_of(error) not in CLOSED or not os.access(path, os.R_OK):
                 raise
         log = Path(f"{path}-wal")
         if not log.exists() or not log.stat().st_size:
@@ -175,7 +114,7 @@ class Reading(sqlite3.Connection):
     def _open(cls, path: Path, file: Path, more: str) -> Reading:
         uri = f"{file.absolute().as_uri()}?mode=ro{more}"
         made = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=cls
+            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=cls
         )
         made.path = path
         try:
@@ -195,17 +134,6 @@ class Reading(sqlite3.Connection):
         if self._copy is not None:
             self._copy.cleanup()
             self._copy = None
-
-
-def _unread(path: Path, error: sqlite3.Error) -> Exception:
-    """A failed read as a sentence, else unchanged."""
-    strange = str(error).startswith("no such") and not str(error).startswith("no such function")
-    if is_damaged(error) or _code(error) == sqlite3.SQLITE_IOERR or strange:
-        return UsageError(
-            f"{path} is damaged, or is no file of whyrec's ({error}). Something changed it after it was written: take "
-            f"it from a copy, or move its folder away."
-        )
-    return readable(path, error)
 
 
 def connect(path: Path, *, read_only: bool = False, create: bool = True) -> sqlite3.Connection:
@@ -232,9 +160,7 @@ def connect(path: Path, *, read_only: bool = False, create: bool = True) -> sqli
         if read_only:
             return Reading.of(path)
         uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         _use_wal(connection)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA user_version").fetchone()
@@ -249,7 +175,7 @@ def connect(path: Path, *, read_only: bool = False, create: bool = True) -> sqli
 
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch to WAL; the switch ignores the busy timeout, so two processes that create one file try by turns."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL").fetchone()

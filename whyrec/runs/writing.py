@@ -22,7 +22,8 @@ from whyrec.runs.reading import FILE_NAME, RunReader
 from whyrec.runs.redact import redact
 from whyrec.runs.rows import CallRecord, Counts, Result, pack
 from whyrec.runs.schema import MIGRATIONS, Batch, call_row, write_batches
-from whyrec.sqlite import BatchedWriter, Row, connect, is_full, make_folder, migrate, no_space, readable
+from whyrec.sqlite import BatchedWriter, Row, connect, make_folder, migrate
+from whyrec.sqlite_errors import is_full, no_space, readable
 
 if TYPE_CHECKING:
     from filelock import FileLock

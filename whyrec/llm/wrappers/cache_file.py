@@ -19,11 +19,10 @@ from whyrec.sqlite import (
     connect,
     deflate,
     insert_rows,
-    is_damaged,
     make_folder,
     migrate,
-    readable,
 )
+from whyrec.sqlite_errors import is_damaged, readable
 
 FILE_NAME = "cache.sqlite"
 
