@@ -72,7 +72,9 @@ def test_03_a_budget_is_refused_where_nothing_caps_an_answer(whyrec: Callable[..
 
 
 @pytest.mark.parametrize("counts", ["none", "absurd"])
-def test_04_unknown_usage_is_shown_as_unknown(whyrec: Callable[..., Any], spending: Any, counts: str) -> None:
+def test_04_unknown_usage_is_shown_as_unknown(
+    whyrec: Callable[..., Any], spending: Any, tmp_path: Path, counts: str
+) -> None:
     spending.counts = counts
     spending.text = '{"summary": "calm tea", "long_term_interests": ["tea"], "recent_interests": ["tea"]}'
     done = whyrec("run", "cot_rec.preference", "--data", "world", "--users", "2", "--llm", f"openai:m@{spending.url}")
@@ -87,6 +89,9 @@ def test_04_unknown_usage_is_shown_as_unknown(whyrec: Callable[..., Any], spendi
     assert "unknown" in listed and "0→0" not in listed, listed
     shown = whyrec("runs", "show", "latest").said
     assert "tokens unknown" in shown and "cost unknown" in shown, shown
+    assert whyrec("export", "latest", "--jsonl", "spans").code == 0
+    spans = (tmp_path / "spans").read_text()
+    assert "LLM" in spans and "llm.token_count" not in spans and "llm.cost" not in spans, "left out is OTLP's unknown"
 
 
 def test_06_an_answer_from_the_cache_is_not_cheaper(whyrec: Callable[..., Any]) -> None:

@@ -137,7 +137,11 @@ class OpenAICompatible:
         Raises:
             UsageError: the server cannot score given texts.
         """
-        return await score(self, request, continuations)
+        try:
+            return await score(self, request, continuations)
+        except ServerFault as error:
+            error.paid = True  # of its several requests some were answered
+            raise
 
     async def post(self, path: str, body: bytes) -> dict[str, Any]:
         """POST a JSON body to `path` below the base URL ("/embeddings"), or below its root if it begins with "//".
