@@ -59,20 +59,20 @@ def allow_unknown(connection: sqlite3.Connection) -> None:
     A model that answered without one token in or out had its tokens counted by nobody: those become NULL. What older
     cached answers took was not written down and stays NULL.
     """
-    (made,) = connection.execute("SELECT sql FROM sqlite_schema WHERE type='table' AND name='call'").fetchone()
+    for column in ("unreadable TEXT NOT NULL DEFAULT ''", "made_in INTEGER", "made_out INTEGER", "made_cost REAL",
+                   "made_s REAL"):  # fmt: skip
+        connection.execute(f"ALTER TABLE call ADD COLUMN {column}")
+    # taking a NOT NULL away changes nothing that is stored, and so needs no copy of a million calls: the way that
+    # SQLite's documentation of ALTER TABLE gives for it
+    version = connection.execute("PRAGMA schema_version").fetchone()[0]
+    connection.execute("PRAGMA writable_schema=ON")
     for column in ("tokens_in", "tokens_out", "tokens_cached"):
-        made = made.replace(f"{column} INTEGER NOT NULL", f"{column} INTEGER")
-    added = "unreadable TEXT NOT NULL DEFAULT '', made_in INTEGER, made_out INTEGER, made_cost REAL, made_s REAL"
-    indexes = connection.execute(
-        "SELECT sql FROM sqlite_schema WHERE type='index' AND tbl_name='call' AND sql IS NOT NULL"
-    ).fetchall()
-    columns = ",".join(row[1] for row in connection.execute("PRAGMA table_info(call)"))
-    connection.execute("ALTER TABLE call RENAME TO call_before")
-    connection.execute(f"{made.rstrip().removesuffix(')')}, {added})")
-    connection.execute(f"INSERT INTO call({columns}) SELECT {columns} FROM call_before")
-    connection.execute("DROP TABLE call_before")
-    for (index,) in indexes:
-        connection.execute(index)
+        connection.execute(
+            "UPDATE sqlite_schema SET sql=replace(sql, ?, ?) WHERE type='table' AND name='call'",
+            (f"{column} INTEGER NOT NULL", f"{column} INTEGER"),
+        )
+    connection.execute(f"PRAGMA schema_version={version + 1}")
+    connection.execute("PRAGMA writable_schema=RESET")
     connection.execute(
         "UPDATE call SET tokens_in=NULL, tokens_out=NULL, tokens_cached=NULL"
         " WHERE cache='miss' AND error_kind='' AND tokens_in=0 AND tokens_out=0"
