@@ -115,7 +115,7 @@ async def execute(job: Job) -> RunReport:
     try:
         for model in job.models.all:
             if how.budget is not None:
-                how.budget.check(model.name, price_of(model.name, home=how.settings.home))
+                how.budget.check(model, price_of(model.name, home=how.settings.home))
             await probe(model)
         await asyncio.to_thread(lambda: job.parts)
         run = Run.open(how.settings.home, job.identity, new=how.new, command=how.command)

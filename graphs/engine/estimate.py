@@ -66,6 +66,7 @@ class Estimate:
         basis: what the seconds rest on.
         sampled: examples of the dry run.
         compared: settled examples by which calls and tokens were scaled to what the model takes; 0 where none were.
+        metered: whether the model's tokens were counted for those; where not, only calls were scaled.
         nodes: the same calls and tokens by node, in the order first asked.
     """
 
@@ -80,6 +81,7 @@ class Estimate:
     basis: str
     sampled: int
     compared: int = 0
+    metered: bool = True
     nodes: tuple[Node, ...] = ()
 
     @property
@@ -124,6 +126,7 @@ async def estimate(job: Job) -> Estimate:
         basis=basis,
         sampled=len(dry.per_example),
         compared=scale.examples,
+        metered=scale.metered,
         nodes=nodes,
     )
 

@@ -81,3 +81,11 @@ def otlp_receiver() -> Iterator[Any]:
     receiver = _module("otlp_receiver").Receiver()
     yield receiver
     receiver.stop()
+
+
+@pytest.fixture
+def spending() -> Iterator[Any]:
+    """A running `Spending` (tests/servers/spending.py): takes all it is allowed, and keeps the account."""
+    server = _module("spending").Spending()
+    yield server
+    server.close()

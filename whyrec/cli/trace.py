@@ -32,7 +32,7 @@ def ls(
     prompt: str = typer.Option("", help="With which prompt."),
     version: str = typer.Option("", help="In which version of the prompt: the beginning of its digest."),
     model: str = typer.Option("", help="Asked of which model."),
-    status: str = typer.Option("", help="ok or error."),
+    status: str = typer.Option("", help="ok, unreadable (answered, but of no use) or error."),
     repaired: bool | None = typer.Option(None, "--repairs/--no-repairs", help="Only repairs, or none of them."),
     cached: bool | None = typer.Option(None, "--cached/--not-cached", help="Only answers from the cache, or none."),
     slower: float | None = typer.Option(None, min=0.0, help="At least so many seconds on the wire."),
@@ -161,14 +161,14 @@ def _ls(given: dict[str, Any]) -> None:
 
     from whyrec.cli.trace_text import as_csv, as_json, as_table
     from whyrec.settings import read_settings
-    from whyrec.trace import Calls, Wanted
+    from whyrec.trace import STATUSES, Calls, Wanted
     from whyrec.trace.address import find_run
 
     output, offset, status = given["output"], given["offset"], given["status"]
     if output not in _FORMATS:
         raise UsageError(f"--format {output!r} is none of {', '.join(_FORMATS)}.")
-    if status not in ("", "ok", "error"):
-        raise UsageError(f"--status {status!r} is neither ok nor error.")
+    if status and status not in STATUSES:
+        raise UsageError(f"--status {status!r} is none of {', '.join(STATUSES)}.")
     wanted = Wanted(**{name: given[name] for name in Wanted.__slots__})
     order = {"order": given["sort"], "descending": given["descending"], "limit": given["limit"], "offset": offset}
     console, found = _console(), find_run(read_settings().home, given["run"])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from whyrec.errors import UsageError
 from whyrec.runs.reading import RunReader
-from whyrec.sqlite import is_full, make_folder, no_space
+from whyrec.sqlite import make_folder
+from whyrec.sqlite_errors import is_full, no_space
 
 if TYPE_CHECKING:
     import polars as pl

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -159,15 +160,11 @@ def history(
     known: set[str] = set(prompts.names())
     for run_id in run_ids(settings.home):
         try:
-            run = open_run(settings.home, run_id)
+            with closing(open_run(settings.home, run_id)) as run:
+                known |= set(_names(run))
+                found += _uses(run, settings, name, outcomes)
         except UsageError as error:
             unreadable(run_id, str(error))
-            continue
-        try:
-            known |= set(_names(run))
-            found += _uses(run, settings, name, outcomes)
-        finally:
-            run.close()
     if not found and name not in known:
         raise UnknownNameError("prompt", name, known)
     return sorted(found, key=lambda use: use.at, reverse=True)
@@ -221,14 +218,11 @@ def _by_digest(home: Path, beginning: str) -> dict[str, Version]:
     }
     for run_id in run_ids(home):
         try:
-            open_run(home, run_id).close()
+            with closing(open_run(home, run_id)) as run, closing(connect(run.path, read_only=True)) as reading:
+                sql = "SELECT digest,text FROM prompt WHERE digest GLOB ?"
+                rows = reading.execute(sql, (f"{beginning}*",)).fetchall()
         except UsageError:
             continue  # the list of runs says what is wrong with it
-        reading = connect(home / "runs" / run_id / "run.sqlite", read_only=True)
-        try:
-            rows = reading.execute("SELECT digest,text FROM prompt WHERE digest GLOB ?", (f"{beginning}*",)).fetchall()
-        finally:
-            reading.close()
         for digest, text in rows:
             if digest not in found:
                 found[digest] = Version(prompts.parse(text, where=run_id), run_id)

@@ -51,13 +51,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer of a replay, or why there is none. Seconds on the wire, US dollars (None: price not known)."""
+    """One answer of a replay, or why there is none. Seconds on the wire; tokens and US dollars, None where unknown."""
 
     text: str
     reasoning: str = ""
     finish: str = ""
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: int | None = 0
+    tokens_out: int | None = 0
     seconds: float = 0.0
     cost: float | None = 0.0
     error: str = ""

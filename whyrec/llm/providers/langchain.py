@@ -34,9 +34,11 @@ from whyrec.llm.model import (
     ServerFault,
     TimedOut,
     Usage,
+    read_count,
 )
 from whyrec.llm.providers.openai_errors import retry_after
 from whyrec.llm.reasoning import split_reasoning
+from whyrec.llm.sent import Sent, copies, longest
 from whyrec.llm.wrappers.together import together
 from whyrec.runs.redact import redact
 from whyrec.settings import Settings
@@ -63,6 +65,17 @@ class LangChainModel:
         self._model = model
         self._several = "n" in type(model).model_fields
         self._fields = set(type(model).model_fields)
+        given = {name: getattr(model, name, None) or {} for name in ("model_kwargs", "extra_body")}
+        self._longest = longest(given)
+        self._copies = max(copies(fields) for fields in ({"n": getattr(model, "n", 1)}, *given.values()))
+        self._added = len(json.dumps(given, default=str))
+
+    def as_sent(self, request: Request) -> Sent:
+        """What bounds the answers: `max_tokens` where the chat model has that field, else nobody knows."""
+        if "max_tokens" not in self._fields:
+            kind = type(self._model).__name__
+            return Sent(None, advice=f"LangChain's {kind} has no field max_tokens; use the provider's own URL.")
+        return Sent(max(request.sampling.max_tokens, self._longest), self._copies, self._added)
 
     async def complete(self, request: Request) -> list[Reply]:
         """One reply per sample index.
@@ -81,7 +94,9 @@ class LangChainModel:
         except (TypeError, AttributeError, LookupError, AssertionError):
             raise  # a bug, ours or theirs, and no answer of a server
         except Exception as error:
-            raise self._error(error) from None
+            failed = self._error(error)
+            failed.paid = failed.paid or len(request.samples) > 1  # others of them may have been answered
+            raise failed from None
         seconds = time.perf_counter() - start
         replies = [_reply(m, sample) for m, sample in zip(answers, request.samples, strict=True)]
         return [
@@ -145,9 +160,9 @@ class LangChainModel:
 
 def _share(found: Sequence[AIMessage], usage: dict[str, Any]) -> list[AIMessage]:
     """The request's tokens on its first message: a call with n samples reports one sum."""
-    total = {"input_tokens": usage.get("prompt_tokens", 0), "output_tokens": usage.get("completion_tokens", 0)}
-    nothing = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
-    counts = [{**total, "total_tokens": sum(total.values())}, *[nothing] * (len(found) - 1)]
+    total = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
+    nothing = dict.fromkeys(total, 0 if None not in total.values() else None)
+    counts = [total, *[nothing] * (len(found) - 1)]
     return [m.model_copy(update={"usage_metadata": count}) for m, count in zip(found, counts, strict=True)]
 
 
@@ -158,12 +173,12 @@ def _reply(message: AIMessage, sample: int) -> Reply:
     usage: dict[str, Any] = dict(message.usage_metadata or {})
     reason = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")
     finish: FinishReason = "length" if reason in _CUT else "filtered" if reason in _FILTERED else "stop"
-    cached = (usage.get("input_token_details") or {}).get("cache_read") or 0
+    cached = (usage.get("input_token_details") or {}).get("cache_read")
     return Reply(
         text=text,
         reasoning="\n".join(filter(None, (thought, reasoning))),
         sample=sample,
-        usage=Usage(usage.get("input_tokens", 0), usage.get("output_tokens", 0), cached),
+        usage=Usage(read_count(usage.get("input_tokens")), read_count(usage.get("output_tokens")), read_count(cached)),
         finish_reason=finish,
         model=str(metadata.get("model_name") or metadata.get("model") or ""),
     )

@@ -26,10 +26,21 @@ from yarl import URL
 from whyrec.errors import UsageError
 from whyrec.llm.address import Address, parse, read_key
 from whyrec.llm.capabilities import Capabilities, read_checked
-from whyrec.llm.model import Disconnected, Overloaded, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
+from whyrec.llm.model import (
+    Disconnected,
+    ModelError,
+    Overloaded,
+    Refused,
+    Reply,
+    Request,
+    ServerFault,
+    TimedOut,
+    TokenScores,
+)
 from whyrec.llm.providers.openai_errors import error_for, error_in
 from whyrec.llm.providers.openai_score import score
 from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat, read_json, refused_prefix
+from whyrec.llm.sent import Sent
 from whyrec.llm.wrappers.together import together
 from whyrec.settings import Settings
 
@@ -94,18 +105,30 @@ class OpenAICompatible:
         runs = _runs(request, together=several)
         if len(runs) == 1:
             return await self._ask(request, runs[0])
-        answers = await together([self._ask(request, run) for run in runs])
+        try:
+            answers = await together([self._ask(request, run) for run in runs])
+        except ModelError as error:
+            error.paid = True  # others of them may have been answered
+            raise
         return [reply for replies in answers for reply in replies]
+
+    def as_sent(self, request: Request) -> Sent:
+        """What bounds the answers to a request, options of the name included."""
+        return self._writer.sent(request)
 
     async def _ask(self, request: Request, samples: tuple[int, ...]) -> list[Reply]:
         body = self._writer.chat(request, n=len(samples), first=samples[0])
         start = time.perf_counter()
         raw = await self._post(self._chat, body)
         told = Told(self.name, time.perf_counter() - start, self._cost)
-        replies = read_chat(read_json(raw, self.name), request, samples, told)
-        if missing := samples[len(replies) :]:
-            alone = await together([self._ask(request, (sample,)) for sample in missing])
-            replies += [reply for answers in alone for reply in answers]
+        try:
+            replies = read_chat(read_json(raw, self.name), request, samples, told)
+            if missing := samples[len(replies) :]:
+                alone = await together([self._ask(request, (sample,)) for sample in missing])
+                replies += [reply for answers in alone for reply in answers]
+        except ModelError as error:
+            error.paid = True  # it was answered, and so charged, whatever became of the answer
+            raise
         return replies
 
     async def score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
@@ -114,7 +137,11 @@ class OpenAICompatible:
         Raises:
             UsageError: the server cannot score given texts.
         """
-        return await score(self, request, continuations)
+        try:
+            return await score(self, request, continuations)
+        except ServerFault as error:
+            error.paid = True  # of its several requests some were answered
+            raise
 
     async def post(self, path: str, body: bytes) -> dict[str, Any]:
         """POST a JSON body to `path` below the base URL ("/embeddings"), or below its root if it begins with "//".
@@ -180,9 +207,11 @@ class OpenAICompatible:
             raise Disconnected(f"{where} dropped the connection ({type(error).__name__}).") from None
         if response.status == 200 and not raw.startswith(b'{"error"'):
             return raw
-        raise await self._complaint(method, response, raw)
+        complaint = await self._complaint(method, response, raw)
+        complaint.paid = response.status == 200  # an error in an answer may have been charged
+        raise complaint
 
-    async def _complaint(self, method: str, response: aiohttp.ClientResponse, raw: bytes) -> Exception:
+    async def _complaint(self, method: str, response: aiohttp.ClientResponse, raw: bytes) -> ModelError:
         if self._key:
             raw = raw.replace(self._key.encode(), b"***")
         error = error_for(response.status, response.headers, raw, self.address, key_variable=self._key_variable)

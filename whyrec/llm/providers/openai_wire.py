@@ -16,8 +16,20 @@ import orjson
 from whyrec.llm.address import Address
 from whyrec.llm.capabilities import Capabilities
 from whyrec.llm.labels import choices_of
-from whyrec.llm.model import FinishReason, Message, Refused, Reply, Request, ServerFault, TokenLogprob, Usage
+from whyrec.llm.model import (
+    UNKNOWN,
+    FinishReason,
+    Message,
+    Refused,
+    Reply,
+    Request,
+    ServerFault,
+    TokenLogprob,
+    Usage,
+    read_count,
+)
 from whyrec.llm.reasoning import split_reasoning
+from whyrec.llm.sent import CAPS, Sent, copies, longest, whole
 
 _FINISH: dict[str | None, FinishReason] = {
     "stop": "stop",
@@ -73,6 +85,35 @@ class RequestWriter:
         self._can = capabilities
         self._extra, self._drop = address.extra, address.drop
         self._tails: dict[tuple[Any, ...], bytes] = {}
+        self._bounds()
+
+    def _bounds(self) -> None:
+        """What options of the name make of the limit on an answer, once: `sent` is asked for every request."""
+        own = object()
+        asked = {self._can.max_tokens: own, **self._extra}
+        fields = {name: value for name, value in asked.items() if name not in self._drop}
+        caps = [value for name in CAPS if (value := fields.get(name)) is not None]
+        self._own_cap = own in caps
+        fixed = [whole(value) or 0 for value in caps if value is not own]
+        self._capped = bool(caps) and min(fixed, default=1) > 0
+        given = {name: value for name, value in self._extra.items() if name not in self._drop}
+        self._longest, self._copies = longest(given), copies(given)
+        self._added = len(dumps(given)) if given else 0
+
+    def sent(self, request: Request) -> Sent:
+        """What bounds the answers to a request in the body that asks for it."""
+        if not self._capped:
+            return Sent(None, self._copies, self._added, self._uncapped())
+        own = request.sampling.max_tokens if self._own_cap else 0
+        return Sent(max(own, self._longest), self._copies, self._added)
+
+    def _uncapped(self) -> str:
+        if self._can.max_tokens in self._drop:
+            return (
+                f"?drop={self._can.max_tokens} leaves the limit out: where the server refuses that field, name the one "
+                f"it takes instead, with ?max_tokens={next(cap for cap in CAPS if cap != self._can.max_tokens)}."
+            )
+        return f"?extra= sets {self._can.max_tokens} to something that is no limit: leave it out of extra."
 
     def chat(self, request: Request, *, n: int, first: int) -> bytes:
         """The body that asks for `n` samples starting at sample index `first`.
@@ -205,10 +246,10 @@ def _token(entry: Mapping[str, Any]) -> TokenLogprob:
 
 def _usages(usage: Mapping[str, Any], choices: list[Any]) -> list[Usage]:
     """Tokens per reply. A server gives one sum: it is divided by the texts' lengths, and the parts add up to it."""
-    prompt, total = usage.get("prompt_tokens") or 0, usage.get("completion_tokens") or 0
-    cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
-    if len(choices) == 1:
-        return [Usage(prompt, total, cached)]
+    prompt, total = read_count(usage.get("prompt_tokens")), read_count(usage.get("completion_tokens"))
+    cached = read_count((usage.get("prompt_tokens_details") or {}).get("cached_tokens"))
+    if len(choices) == 1 or prompt is None or total is None:
+        return [Usage(prompt, total, cached)] if len(choices) == 1 else [UNKNOWN] * len(choices)
     lengths = [1 + len(str((choice.get("message") or {}).get("content") or "")) for choice in choices]
     ends = [round(total * sum(lengths[: i + 1]) / sum(lengths)) for i in range(len(lengths))]
     parts = [end - start for start, end in zip([0, *ends], ends, strict=False)]
