@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from whyrec import __version__
 from whyrec.errors import LockedError, UsageError
+from whyrec.redaction import redact
 from whyrec.runs.identity import Identity, canonical
 from whyrec.runs.reading import FILE_NAME, RunReader
-from whyrec.runs.redact import redact
 from whyrec.runs.rows import CallRecord, Counts, Result, pack
 from whyrec.runs.schema import MIGRATIONS, Batch, call_row, write_batches
 from whyrec.sqlite import BatchedWriter, Row, connect, is_full, make_folder, migrate, no_space

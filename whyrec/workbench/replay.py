@@ -19,8 +19,8 @@ from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget, open_provider, wrap
 from whyrec.llm.model import LanguageModel, Message, ModelError, Request, Sampling
+from whyrec.redaction import redact
 from whyrec.runs import RunReader
-from whyrec.runs.redact import redact
 from whyrec.settings import Settings
 from whyrec.sqlite import Migration, connect, migrate
 from whyrec.workbench.asked import Asked, asked

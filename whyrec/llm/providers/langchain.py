@@ -21,7 +21,6 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.runnables import Runnable
 
 from whyrec.errors import UsageError
-from whyrec.llm.address import read_options
 from whyrec.llm.model import (
     Disconnected,
     FinishReason,
@@ -35,10 +34,11 @@ from whyrec.llm.model import (
     TimedOut,
     Usage,
 )
+from whyrec.llm.naming.address import read_options
 from whyrec.llm.providers.openai_errors import retry_after
 from whyrec.llm.reasoning import split_reasoning
 from whyrec.llm.wrappers.together import together
-from whyrec.runs.redact import redact
+from whyrec.redaction import redact
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from whyrec.llm.address import Address
 from whyrec.llm.capabilities import Capabilities
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import FinishReason, Message, Refused, Reply, Request, ServerFault, TokenLogprob, Usage
+from whyrec.llm.naming.address import Address
 from whyrec.llm.reasoning import split_reasoning
 
 _FINISH: dict[str | None, FinishReason] = {

@@ -30,9 +30,9 @@ import torch
 import transformers
 
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.address import read_options
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import FinishReason, ModelError, Refused, Reply, Request, TokenLogprob, TokenScores, Usage
+from whyrec.llm.naming.address import read_options
 from whyrec.llm.reasoning import begun, split_reasoning
 from whyrec.settings import Settings
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from whyrec.redaction import KNOWN
 from whyrec.runs.rows import unpack
 from whyrec.sqlite import BatchedWriter, Migration, Row, connect, deflate, insert_rows, make_folder, migrate, readable
 
@@ -57,6 +58,7 @@ class CacheFile:
 
     def put(self, key: bytes, model: str, text: str) -> None:
         """Keep a text; the first one of a key stays."""
+        text = KNOWN.cut(text)
         self._pending[key] = text
         raw = text.encode("utf-8", "surrogatepass")
         packed = deflate(raw)
