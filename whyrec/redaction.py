@@ -13,9 +13,12 @@ passed the set to would be the one through which a key leaves.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MARK = "[secret]"
@@ -26,6 +29,7 @@ _NAMED = re.compile(r"(?i)(?:^|[_-])(?:api_?key|token|secret|password|passwd|acc
 _KEYS = re.compile(r"(?i)_key$")  # such variables count where their value looks like a key
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{1,16}")
 _MASKED = re.compile(r"[*.•…]{2,}[\w-]{0,12}|…[\w-]{0,12}")
+_ADDRESS = re.compile(r"(?i)[a-z][a-z0-9+.-]{0,15}://")
 _LOGIN = re.compile(r"(?i)\b[a-z][a-z0-9+.-]{0,15}://([^/\s@?#\"']{1,500})@(?=[^\s@/?#])")
 _OPTION = re.compile(r"(?i)[?&]key=([^&\s\"']+)")
 _ASSIGNED = re.compile(
@@ -84,7 +88,7 @@ class Redaction:
         for name, value in (os.environ if environment is None else environment).items():
             if _NAMED.search(name) or (_KEYS.search(name) and _looks_like_a_key(value)):
                 self.learn(value, f"the value of {name}")
-            elif "://" in value:
+            elif _ADDRESS.match(value):
                 self.learn_text(value, f"the password in {name}")
 
     def learn_text(self, text: str, what: str = "a key in a command") -> None:
@@ -98,6 +102,13 @@ class Redaction:
                 self.learn(found[1], what)
         for found in (*_ASSIGNED.finditer(text), *_BEARER.finditer(text)):
             self.learn(found[3], what)
+
+    def learn_arguments(self, arguments: Sequence[str]) -> None:
+        """What stands in a command line where a key stands, also as the word after `--api-key`."""
+        for before, argument in zip(("", *arguments), arguments, strict=False):
+            self.learn_text(argument)
+            if before.startswith("-") and is_secret_name(before.lstrip("-").replace("-", "_")):
+                self.learn(argument, "a key in a command")
 
     def forget(self) -> None:
         """Nothing is secret any more (between tests)."""
@@ -171,6 +182,45 @@ def cut(text: str) -> str:
 def redact(text: str) -> str:
     """`Redaction.redact` of what this process knows."""
     return KNOWN.redact(text)
+
+
+class _Guarded(io.TextIOWrapper):
+    """A stream that shows no keys."""
+
+    def write(self, text: str, /) -> int:
+        super().write(KNOWN.cut(text))
+        return len(text)
+
+
+@contextlib.contextmanager
+def guarded() -> Iterator[None]:
+    """Standard output and error show no keys meanwhile, and escape what they cannot show."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (_wrapped(stream) for stream in before)
+    try:
+        yield
+    finally:
+        ours = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = before
+        for stream in ours:
+            if isinstance(stream, _Guarded):
+                with contextlib.suppress(OSError, ValueError):  # whoever read along has gone
+                    stream.flush()
+                with contextlib.suppress(OSError, ValueError):
+                    stream.detach()
+
+
+def _wrapped(stream: Any) -> Any:
+    if not isinstance(stream, io.TextIOWrapper):
+        return stream
+    stream.flush()
+    return _Guarded(
+        stream.buffer,
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def is_variable(text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from whyrec.errors import UsageError
 from whyrec.llm.model import FinishReason, Reply, TokenLogprob, TokenScores, Usage
+from whyrec.redaction import cut
 from whyrec.runs.rows import Counts, Metric, Result, Status, unpack
 from whyrec.sqlite import connect
 
@@ -96,7 +97,7 @@ class RunReader:
                 f"{self.path} has lost a text (digest {digest}) that calls of the run refer to: something else changed "
                 f"the file. Its other calls and all results can still be read."
             )
-        return unpack(*row)
+        return cut(unpack(*row))
 
     def calls(self, *, example: str = "", user: str = "", item: str = "", node: str = "") -> Iterator[dict[str, Any]]:
         """Calls in the order they were answered, by column, of one example, user, item or node where given.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -66,6 +67,11 @@ def read_url(url: str, of: str) -> Place:
     if parts.username is not None or parts.password is not None:
         login = unquote(parts.username or ""), unquote(parts.password or "")
     return Place(origin + parts.path.rstrip("/"), host, origin, login)
+
+
+def basic(user: str, password: str) -> str:
+    """A login as an Authorization header."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def _port(parts: SplitResult) -> int:

@@ -28,6 +28,7 @@ from whyrec.llm.capabilities import Capabilities, read_checked
 from whyrec.llm.model import Disconnected, Overloaded, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
 from whyrec.llm.naming.address import Address, parse, with_base_url
 from whyrec.llm.naming.keys import Key, key_for
+from whyrec.llm.naming.urls import basic
 from whyrec.llm.providers.openai_errors import error_for, error_in
 from whyrec.llm.providers.openai_score import score
 from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat, read_json, refused_prefix
@@ -199,7 +200,7 @@ class OpenAICompatible:
         if self._key.value:
             headers["Authorization"] = f"Bearer {self._key.value}"
         elif self.address.place.login is not None:
-            headers["Authorization"] = aiohttp.encode_basic_auth(*self.address.place.login)
+            headers["Authorization"] = basic(*self.address.place.login)
         session = self._sessions[loop] = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=30.0, ttl_dns_cache=300),
             headers=headers,
