@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from langsmith import tracing_context
+
 import prompts
 from graphs.engine.job import How, Job, RunReport
 from graphs.engine.models import Models
@@ -29,6 +31,7 @@ from whyrec.llm import open_provider, wrap
 from whyrec.llm.model import LanguageModel, ModelError
 from whyrec.llm.prices import price_of
 from whyrec.runs import Identity, Run
+from whyrec.telemetry import langsmith_asked
 
 __all__ = ["How", "Job", "Models", "RunReport", "execute", "prepare", "probe", "run"]
 
@@ -110,7 +113,12 @@ def _versions(graph: str, names: Sequence[str], edited: Mapping[str, prompts.Pro
 
 
 async def execute(job: Job) -> RunReport:
-    """Run a prepared job, then close its models."""
+    """Run a prepared job, then close its models. LangSmith is told nothing unless somebody asked for it."""
+    with tracing_context(enabled=None if langsmith_asked() else False):
+        return await _execute(job)
+
+
+async def _execute(job: Job) -> RunReport:
     how = job.how
     try:
         for model in job.models.all:

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from whyrec.errors import UsageError
+from whyrec.redaction import KNOWN
 from whyrec.sqlite_errors import BUSY_SECONDS, CLOSED, code_of, gone, is_full, no_space, readable, unread
 
 Row: TypeAlias = tuple[Any, ...]
@@ -225,7 +226,7 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 
 def insert_rows(connection: sqlite3.Connection, head: str, rows: Sequence[Row], *, tail: str = "") -> None:
-    """Insert many rows with few statements.
+    """Insert many rows with few statements, keys cut out of every text in them.
 
     Args:
         connection: in a transaction.
@@ -238,9 +239,17 @@ def insert_rows(connection: sqlite3.Connection, head: str, rows: Sequence[Row], 
         while size > len(rows) - start:
             size //= 2  # powers of two only, so that few statements are ever prepared
         one = "(" + ",".join("?" * len(rows[0])) + ")"
-        values = [value for row in rows[start : start + size] for value in row]
+        values = _without_keys([value for row in rows[start : start + size] for value in row])
         connection.execute(f"{head} VALUES {','.join([one] * size)} {tail}", values)
         start += size
+
+
+def _without_keys(values: list[Any]) -> list[Any]:
+    """The texts are looked at as one, since there is hardly ever a key in them."""
+    texts = "\n".join([value for value in values if type(value) is str])
+    if KNOWN.cut(texts) == texts:
+        return values
+    return [KNOWN.cut(value) if type(value) is str else value for value in values]
 
 
 def deflate(data: bytes) -> bytes:

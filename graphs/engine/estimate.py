@@ -24,6 +24,7 @@ from graphs.engine.estimate_sample import DryRun, dry_run
 from graphs.engine.job import Job
 from graphs.shared.users import Users
 from graphs.workflow import Inputs, Measurable, Sharing, spread
+from whyrec.llm.naming.same import same_model
 from whyrec.llm.prices import Price, price_of
 from whyrec.runs import list_runs, open_run
 
@@ -222,7 +223,7 @@ def _latency(job: Job) -> float | None:
     """Mean service time in the latest run of this model, None if it has none."""
     home = job.how.settings.home
     for info in list_runs(home):
-        if info.model == job.model.name and info.counts.asked:
+        if same_model(info.model) == same_model(job.model.name) and info.counts.asked:
             run = open_run(home, info.id)
             try:
                 times = [c["service_s"] for c in islice(run.calls(), _TIMED) if c["cache"] == "miss" and not c["error"]]

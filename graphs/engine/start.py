@@ -24,6 +24,7 @@ from graphs.services import Services
 from graphs.workflow import MissingInput
 from whyrec.llm import Stamped
 from whyrec.llm.model import BudgetSpent, Disconnected, LanguageModel, ModelError, Overloaded, Refused
+from whyrec.redaction import cut
 from whyrec.runs import Result, Run
 from whyrec.runs.export import write_parquet
 
@@ -204,7 +205,7 @@ class Start:
         complete = "failed" if report.failed else "done"
         run.finish({"done": complete, "interrupted": "interrupted"}.get(self._ending, "stopped"))  # type: ignore[arg-type]
         manifest = {**run.info(), "examples": report.examples, "done": report.done, "failed": report.failed}
-        (run.folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        (run.folder / "manifest.json").write_text(cut(json.dumps(manifest, indent=2, ensure_ascii=False)) + "\n")
         return report
 
 

@@ -21,6 +21,7 @@ from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat
 from whyrec.llm.wrappers.cache_file import FILE_NAME, CacheFile
 from whyrec.llm.wrappers.cached import Cached, stored_text
 from whyrec.llm.wrappers.wrapper import Wrapper
+from whyrec.redaction import cut, redact
 from whyrec.sqlite import make_folder
 
 MOST = 50_000  # lines that OpenAI takes in one file
@@ -110,8 +111,8 @@ def write(questions: Iterable[Question], path: Path, home: Path) -> int:
     path.write_text("".join(f"{one.line()}\n" for one in asked), encoding="utf-8")
     folder = home / "batches"
     make_folder(folder)
-    kept = "".join(json.dumps({"key": one.key, "model": one.model, "body": one.body}) + "\n" for one in asked)
-    (folder / f"{len(list(folder.glob('*.jsonl'))) + 1}.jsonl").write_text(kept, encoding="utf-8")
+    kept = "".join(json.dumps({"key": one.key, "model": redact(one.model), "body": one.body}) + "\n" for one in asked)
+    (folder / f"{len(list(folder.glob('*.jsonl'))) + 1}.jsonl").write_text(cut(kept), encoding="utf-8")
     return len(asked)
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from whyrec.errors import UsageError
 from whyrec.llm.model import FinishReason, Reply, TokenLogprob, TokenScores, Usage
+from whyrec.redaction import cut
 from whyrec.runs.rows import Counts, Damaged, Metric, Result, Status, digest_of, unpack
 from whyrec.sqlite import connect
 
@@ -118,7 +119,7 @@ class RunReader:
             raise self._damaged(f"the text {digest}: {error}") from None
         if digest_of(text) != digest:
             raise self._damaged(f"the text {digest} is another than was stored")
-        return text
+        return cut(text)
 
     def calls(self, *, example: str = "", user: str = "", item: str = "", node: str = "") -> Iterator[dict[str, Any]]:
         """Calls in the order they were answered, by column, of one example, user, item or node where given.

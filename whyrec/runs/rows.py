@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from whyrec.llm.model import About, Reply
+from whyrec.redaction import KNOWN
 from whyrec.sqlite import deflate
 
 Status: TypeAlias = Literal["done", "failed"]
@@ -23,8 +24,8 @@ class Text(NamedTuple):
 
 
 def pack(text: str) -> Text:
-    """Digest and pack a text. Lone surrogates, which servers do send, survive."""
-    raw = text.encode("utf-8", "surrogatepass")
+    """Digest and pack a text, keys cut out. Lone surrogates, which servers do send, survive."""
+    raw = KNOWN.cut(text).encode("utf-8", "surrogatepass")
     packed = deflate(raw)
     return Text(
         _digest(raw),

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from whyrec import __version__
 from whyrec.errors import LockedError, UsageError
+from whyrec.redaction import cut, redact
 from whyrec.runs.identity import Identity, canonical
 from whyrec.runs.reading import FILE_NAME, RunReader
-from whyrec.runs.redact import redact
 from whyrec.runs.rows import CallRecord, Counts, Result, pack
 from whyrec.runs.schema import MIGRATIONS, Batch, call_row, write_batches
 from whyrec.sqlite import BatchedWriter, Row, connect, make_folder, migrate
@@ -80,12 +80,12 @@ class Run(RunReader):
         now = time.time()
         rows = []
         for result in results:
-            payload = None if result.payload is None else canonical(result.payload)
+            payload = None if result.payload is None else cut(canonical(result.payload))
             packed = None if payload is None else pack(payload)
             digest = "" if payload is None else hashlib.blake2b(_raw(payload), digest_size=8).hexdigest()
             rows.append(
-                (result.key, result.user, result.split, result.status, result.reason, result.generation, now, digest,
-                 None if packed is None else packed.size, None if packed is None else packed.body)
+                (result.key, result.user, result.split, result.status, redact(result.reason), result.generation, now,
+                 digest, None if packed is None else packed.size, None if packed is None else packed.body)
             )  # fmt: skip
         self._unsettled = True
         self._writer.submit(Batch(examples=rows))
@@ -257,8 +257,8 @@ def _introduce(connection: sqlite3.Connection, folder: Path, identity: Identity,
         connection.execute(
             "INSERT INTO run(id,identity,graph,data,data_digest,model,model_revision,settings,command,git_revision,"
             "whyrec,host,pid,state,started_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,'running',?)",
-            (folder.name, identity.digest, identity.graph, identity.data, identity.data_digest, redact(identity.model),
-             identity.model_revision, redact(identity.settings), *here, now),
+            (folder.name, identity.digest, identity.graph, cut(identity.data), identity.data_digest,
+             redact(identity.model), identity.model_revision, redact(identity.settings), *here, now),
         )  # fmt: skip
     else:
         connection.execute(

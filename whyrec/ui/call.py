@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -131,7 +132,7 @@ def read_form(found: Asked, form: Mapping[str, str]) -> bench.Change:
         if text and text != _shown(getattr(sampling, name)):
             pairs.append(f"{name}={text}")
     times = form.get("times", "1")
-    if not (times.isdecimal() and 1 <= int(times) <= _MOST_TIMES):
+    if not (re.fullmatch("[0-9]{1,4}", times) and 1 <= int(times) <= _MOST_TIMES):
         raise UsageError(f"A call is sent again 1 to {_MOST_TIMES} times, not {times!r}.")
     llm = form.get("llm", "").strip()
     llm = "" if llm == found.call["model"] else llm

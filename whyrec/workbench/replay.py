@@ -19,8 +19,8 @@ from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget, open_provider, wrap
 from whyrec.llm.model import LanguageModel, Message, ModelError, Request, Sampling
+from whyrec.redaction import cut, redact
 from whyrec.runs import RunReader
-from whyrec.runs.redact import redact
 from whyrec.settings import Settings
 from whyrec.sqlite import Migration, connect, migrate
 from whyrec.workbench.asked import Asked, asked
@@ -184,7 +184,8 @@ class Store:
         try:
             migrate(connection, self._path, _MIGRATIONS)
             messages = [[m.role, m.content] for m in one.messages]
-            values = (one.call, one.at, one.model, *map(_json, (one.change, messages, [asdict(s) for s in one.said])))
+            told = [cut(_json(part)) for part in (one.change, messages, [asdict(s) for s in one.said])]
+            values = (one.call, one.at, cut(one.model), *told)
             cursor = connection.execute(
                 "INSERT INTO replay(call, at, model, change, messages, said) VALUES (?,?,?,?,?,?)", values
             )

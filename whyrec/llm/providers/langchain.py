@@ -21,7 +21,6 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langchain_core.runnables import Runnable
 
 from whyrec.errors import UsageError
-from whyrec.llm.address import read_options
 from whyrec.llm.model import (
     Disconnected,
     FinishReason,
@@ -36,11 +35,12 @@ from whyrec.llm.model import (
     Usage,
     read_count,
 )
+from whyrec.llm.naming.address import read_options
 from whyrec.llm.providers.openai_errors import retry_after
 from whyrec.llm.reasoning import split_reasoning
 from whyrec.llm.sent import Sent, copies, longest
 from whyrec.llm.wrappers.together import together
-from whyrec.runs.redact import redact
+from whyrec.redaction import cut, redact
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class LangChainModel:
         seconds = time.perf_counter() - start
         replies = [_reply(m, sample) for m, sample in zip(answers, request.samples, strict=True)]
         return [
-            replace(reply, service_s=seconds, model=reply.model or redact(self.name), cost=None) for reply in replies
+            replace(_cut(reply), service_s=seconds, model=reply.model or redact(self.name), cost=None)
+            for reply in replies
         ]
 
     async def _answers(self, request: Request) -> list[AIMessage]:
@@ -141,7 +142,7 @@ class LangChainModel:
     def _error(self, error: Exception) -> ModelError:
         """Providers raise their own classes; status, name and headers tell what they mean."""
         status = getattr(error, "status_code", None) or getattr(error, "code", None)
-        said = f"{self.name} failed ({type(error).__name__}): {str(error)[:300].rstrip('.')}."
+        said = f"{self.name} failed ({type(error).__name__}): {redact(str(error))[:300].rstrip('.')}."
         names = [kind.__name__ for kind in type(error).__mro__]
         if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
             return TimedOut(said)
@@ -156,6 +157,11 @@ class LangChainModel:
 
     async def close(self) -> None:
         """LangChain keeps its own connections; nothing to give back."""
+
+
+def _cut(reply: Reply) -> Reply:
+    """Some servers say the key they were shown."""
+    return replace(reply, text=cut(reply.text), reasoning=cut(reply.reasoning), model=cut(reply.model))
 
 
 def _share(found: Sequence[AIMessage], usage: dict[str, Any]) -> list[AIMessage]:
@@ -201,7 +207,7 @@ def _value(text: str) -> Any:
     """An option as LangChain wants it: a number, a truth value, JSON, or else the text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -220,7 +226,9 @@ def open_langchain(rest: str, *, settings: Settings, world: World | None) -> Lan
     try:
         model = init_chat_model(string, max_retries=0, **cast(Any, options))
     except (ImportError, ValueError) as error:
-        raise UsageError(f"LangChain cannot open {string!r}: {str(error).strip().rstrip('.')}.") from None
+        raise UsageError(f"LangChain cannot open {string!r}: {redact(str(error)).strip().rstrip('.')}.") from None
     except Exception as error:  # each provider has its own error for a missing key
-        raise UsageError(f"LangChain cannot open {string!r} ({type(error).__name__}): {str(error)[:300]}") from None
+        raise UsageError(
+            f"LangChain cannot open {string!r} ({type(error).__name__}): {redact(str(error))[:300]}"
+        ) from None
     return LangChainModel(model, name=f"langchain:{rest}")

@@ -3,7 +3,7 @@
 A thin client over one aiohttp session per event loop, because CPU time per call decides how many graphs one process
 can drive (design section 5: the openai package costs 1.1-2.0 ms a call, this about a tenth). Names:
 `openai:MODEL`, `vllm:MODEL@URL`, `ollama:MODEL`, `lmstudio:MODEL`, and options behind a question mark (see
-`whyrec.llm.address`). What the server can do comes from `whyrec llm check`, else from what its scheme promises.
+`whyrec.llm.naming.address`). What the server can do comes from `whyrec llm check`, else from what its scheme promises.
 
 Unusual: samples are asked in runs of consecutive indices, because a server gives its i-th choice the seed plus i; a
 server that silently returns fewer choices than `n` is asked again for the missing ones, one by one. A reply's text
@@ -24,7 +24,6 @@ import aiohttp
 from yarl import URL
 
 from whyrec.errors import UsageError
-from whyrec.llm.address import Address, parse, read_key
 from whyrec.llm.capabilities import Capabilities, read_checked
 from whyrec.llm.model import (
     Disconnected,
@@ -37,11 +36,15 @@ from whyrec.llm.model import (
     TimedOut,
     TokenScores,
 )
+from whyrec.llm.naming.address import Address, parse, with_base_url
+from whyrec.llm.naming.keys import Key, key_for
+from whyrec.llm.naming.urls import basic
 from whyrec.llm.providers.openai_errors import error_for, error_in
 from whyrec.llm.providers.openai_score import score
 from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat, read_json, refused_prefix
 from whyrec.llm.sent import Sent
 from whyrec.llm.wrappers.together import together
+from whyrec.redaction import KNOWN
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,9 +61,7 @@ class OpenAICompatible:
     Args:
         address: the parsed name.
         capabilities: what the server can do.
-        key: API key, "" for none. It is sent to this server only and appears in no message.
-        key_variable: where the key came from, for the sentence when it is refused.
-        needs_key: whether the server answers nobody without one.
+        key: what is shown to this server and to no other; it appears in no message.
     """
 
     def __init__(
@@ -68,14 +69,12 @@ class OpenAICompatible:
         address: Address,
         *,
         capabilities: Capabilities | None = None,
-        key: str = "",
-        key_variable: str = "",
-        needs_key: bool = False,
+        key: Key | None = None,
     ) -> None:
         self.name, self.revision = address.name, ""
         self.address = address
         self.can = capabilities or address.capabilities(Capabilities())
-        self._key, self._key_variable, self._needs_key = key, key_variable, needs_key
+        self._key = key or Key()
         self._writer = RequestWriter(address, self.can)
         self._chat = URL(f"{address.url}/chat/completions")
         self._timeout = aiohttp.ClientTimeout(total=address.timeout_s, sock_connect=min(10.0, address.timeout_s))
@@ -89,10 +88,10 @@ class OpenAICompatible:
         Raises:
             UsageError: the server needs a key and there is none.
         """
-        if self._needs_key and not self._key:
+        if self._key.needed and not self._key.value:
             raise UsageError(
-                f"{self.name} needs an API key: set the environment variable {self._key_variable or 'OPENAI_API_KEY'} "
-                f"(or name another one with ?key=VARIABLE)."
+                f"{self.name} needs an API key: set the environment variable {self._key.variable} (or name another one "
+                f"with ?key=VARIABLE)."
             )
 
     async def complete(self, request: Request) -> list[Reply]:
@@ -195,7 +194,7 @@ class OpenAICompatible:
             response = await session.request(
                 method, url, data=body, proxy=self._proxy, allow_redirects=False, timeout=self._timeout
             )
-            raw = await response.read()
+            raw = KNOWN.cut_bytes(await response.read())  # some servers say the key they were shown
         except TimeoutError:
             raise TimedOut(f"{where} did not answer within {self.address.timeout_s:g} seconds.") from None
         except aiohttp.ClientConnectorError as error:
@@ -212,9 +211,7 @@ class OpenAICompatible:
         raise complaint
 
     async def _complaint(self, method: str, response: aiohttp.ClientResponse, raw: bytes) -> ModelError:
-        if self._key:
-            raw = raw.replace(self._key.encode(), b"***")
-        error = error_for(response.status, response.headers, raw, self.address, key_variable=self._key_variable)
+        error = error_for(response.status, response.headers, raw, self.address, key=self._key)
         if response.status == 404 and method == "POST":
             try:
                 offered = await self.models()
@@ -229,8 +226,10 @@ class OpenAICompatible:
 
     def _open_session(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        if self._key.value:
+            headers["Authorization"] = f"Bearer {self._key.value}"
+        elif self.address.place.login is not None:
+            headers["Authorization"] = basic(*self.address.place.login)
         session = self._sessions[loop] = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=30.0, ttl_dns_cache=300),
             headers=headers,
@@ -277,42 +276,33 @@ _SINGLE = Capabilities(n=False, prefix="prefill")
 
 def open_openai(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`openai:MODEL` at OpenAI (or $OPENAI_BASE_URL), `openai:MODEL@URL` at any compatible server."""
-    import os
-
-    given = os.environ.get("OPENAI_BASE_URL", "").strip()
-    if given and "@http" not in rest:
-        model, mark, query = rest.partition("?")
-        rest = f"{model}@{given}{mark}{query}"
-    address = parse("openai", rest, "https://api.openai.com/v1")
+    address = parse("openai", with_base_url(rest))
     official = address.host == "api.openai.com"
     base = Capabilities(schema="strict", max_tokens="max_completion_tokens") if official else Capabilities()
-    own = "OPENAI_API_KEY" if official or given else ""
-    return _open(address, base, own, settings=settings)
+    return _open(address, base, usual="OPENAI_API_KEY", settings=settings)
 
 
 def open_vllm(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`vllm:MODEL`: a `vllm serve` on this machine or behind a URL."""
-    return _open(parse("vllm", rest, "http://127.0.0.1:8000/v1"), _VLLM, "VLLM_API_KEY", settings=settings)
+    return _open(parse("vllm", rest), _VLLM, own="VLLM_API_KEY", usual="VLLM_API_KEY", settings=settings)
 
 
 def open_ollama(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`ollama:MODEL`: an Ollama server, which draws one answer per request."""
-    return _open(parse("ollama", rest, "http://127.0.0.1:11434/v1"), _SINGLE, "", settings=settings)
+    return _open(parse("ollama", rest), _SINGLE, settings=settings)
 
 
 def open_lmstudio(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`lmstudio:MODEL`: an LM Studio server, which draws one answer per request."""
-    return _open(parse("lmstudio", rest, "http://127.0.0.1:1234/v1"), _SINGLE, "", settings=settings)
+    return _open(parse("lmstudio", rest), _SINGLE, settings=settings)
 
 
-def _open(address: Address, base: Capabilities, scheme_key: str, *, settings: Settings) -> OpenAICompatible:
-    variable = address.key_variable(scheme_key)
-    needed = bool(address.options.get("key")) or (bool(variable) and not address.local and variable != "VLLM_API_KEY")
+def _open(
+    address: Address, base: Capabilities, *, settings: Settings, own: str = "", usual: str = ""
+) -> OpenAICompatible:
     checked = read_checked(settings.home, address.url, address.model)
     return OpenAICompatible(
         address,
         capabilities=address.capabilities(checked or base),
-        key=read_key(variable),
-        key_variable=variable,
-        needs_key=needed,
+        key=key_for(address.place, named=address.options.get("key", ""), own=own, usual=usual),
     )

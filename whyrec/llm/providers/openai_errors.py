@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
-from whyrec.llm.address import Address
 from whyrec.llm.model import ModelError, Overloaded, Refused, ServerFault, TimedOut
+from whyrec.llm.naming.address import Address
+from whyrec.llm.naming.keys import Key
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "payment_required")
@@ -73,9 +74,7 @@ def error_in(body: bytes) -> tuple[str, str, int]:
     return str(message)[:300], str(code), status
 
 
-def error_for(
-    status: int, headers: Mapping[str, str], body: bytes, address: Address, *, key_variable: str
-) -> ModelError:
+def error_for(status: int, headers: Mapping[str, str], body: bytes, address: Address, *, key: Key) -> ModelError:
     """The error that a status and its body mean (404 is completed by the client, which knows the models)."""
     said, code, inner_status = error_in(body)
     if status == 200:
@@ -90,17 +89,12 @@ def error_for(
         return TimedOut(f"{where} gave up waiting: {said}.")
     if status >= 500:
         return ServerFault(f"{where} failed with status {status}: {said}.")
-    return Refused(f"{where} {_why(status, code, said, key_variable)}")
+    return Refused(f"{where} {_why(status, code, said, key.advice(address.host))}")
 
 
-def _why(status: int, code: str, said: str, key_variable: str) -> str:
+def _why(status: int, code: str, said: str, about_key: str) -> str:
     if status in (401, 403):
-        hint = (
-            f"check the API key in the environment variable {key_variable}"
-            if key_variable
-            else "it wants an API key; name the environment variable that holds it with ?key=VARIABLE"
-        )
-        return f"refused the key with status {status} ({said}): {hint}."
+        return f"refused the key with status {status} ({said}): {about_key}."
     if status == 402 or code in _NO_MONEY:
         return f"has no money left on the account ({said}): top it up or use another key."
     if 300 <= status < 400:

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from whyrec.errors import UsageError
-from whyrec.llm.address import Address
 from whyrec.llm.capabilities import Capabilities
 from whyrec.llm.model import Request, ServerFault, TokenScores
+from whyrec.llm.naming.address import Address
 from whyrec.llm.providers.openai_wire import dumps
 from whyrec.llm.reasoning import OPEN, begun
 

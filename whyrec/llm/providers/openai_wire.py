@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from whyrec.llm.address import Address
 from whyrec.llm.capabilities import Capabilities
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import (
@@ -28,6 +27,7 @@ from whyrec.llm.model import (
     Usage,
     read_count,
 )
+from whyrec.llm.naming.address import Address
 from whyrec.llm.reasoning import split_reasoning
 from whyrec.llm.sent import CAPS, Sent, copies, longest, whole
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
+import re
 import secrets
 import threading
 import time
@@ -30,9 +30,9 @@ import torch
 import transformers
 
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.address import read_options
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import FinishReason, ModelError, Refused, Reply, Request, TokenLogprob, TokenScores, Usage
+from whyrec.llm.naming.address import read_object, read_options
 from whyrec.llm.reasoning import begun, split_reasoning
 from whyrec.precision import choose
 from whyrec.settings import Settings
@@ -316,15 +316,17 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
     dtype = options.get("dtype") or _precision(settings, device)
     if dtype not in _DTYPES:
         raise UnknownNameError("dtype", dtype, _DTYPES)
-    if not options.get("batch", "16").isdigit():
+    if not re.fullmatch("[0-9]{1,6}", options.get("batch", "16")):
         raise UsageError(f"The option batch={options['batch']} of transformers:{rest} must be a whole number.")
+    template_options = read_object(
+        options.get("chat_template_kwargs", "{}"), "chat_template_kwargs", f"transformers:{rest}"
+    )
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(where)
         model: Any = transformers.AutoModelForCausalLM.from_pretrained(where, dtype=_DTYPES[dtype])
         model = model.to(device)
         if "template" in options:
             tokenizer.chat_template = Path(options["template"]).read_text(encoding="utf-8")
-        template_options = json.loads(options.get("chat_template_kwargs", "{}"))
     except (OSError, ValueError, RuntimeError) as error:
         said = str(error).strip().splitlines()[0][:300].rstrip(".") if str(error).strip() else type(error).__name__
         raise UsageError(

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from whyrec.redaction import KNOWN
 from whyrec.runs.rows import Damaged, unpack
 from whyrec.sqlite import (
     BatchedWriter,
@@ -81,6 +82,7 @@ class CacheFile:
 
     def put(self, key: bytes, model: str, text: str) -> None:
         """Keep a text; the first one of a key stays, unless it could not be read."""
+        text = KNOWN.cut(text)
         self._pending[key] = text
         raw = text.encode("utf-8", "surrogatepass")
         packed = deflate(raw)

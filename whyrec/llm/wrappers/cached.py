@@ -21,10 +21,11 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Generic, TypeVar
 
 from whyrec.llm.model import LanguageModel, Made, Reply, Request, TokenScores, Usage, read_count
+from whyrec.llm.naming.same import same_model
 from whyrec.llm.wrappers.cache_file import CacheFile
 from whyrec.llm.wrappers.wrapper import Wrapper
+from whyrec.redaction import redact
 from whyrec.runs.reading import read_logprobs
-from whyrec.runs.redact import redact
 
 T = TypeVar("T")
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode  # ASCII, for digests
@@ -131,7 +132,7 @@ class Cached(Wrapper):
     def __init__(self, inner: LanguageModel, file: CacheFile, *, digests: Digests | None = None) -> None:
         super().__init__(inner)
         self._file, self._digests = file, digests or Digests()
-        self._model = _encode([self.name, self.revision]).encode("ascii")
+        self._model = _encode([same_model(self.name), self.revision]).encode("ascii")
         self._shown = redact(self.name)
         self._flights: dict[bytes, _Flight[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from whyrec.llm.model import UNKNOWN, BudgetSpent, LanguageModel, Message, ModelError, Reply, Request, TokenScores
 from whyrec.llm.wrappers.cached import Digests
 from whyrec.llm.wrappers.wrapper import Wrapper
+from whyrec.redaction import redact
 from whyrec.runs import CallRecord, Run, Text, pack
-from whyrec.runs.redact import redact
 
 _LONGEST = 2000  # characters of a sentence
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
