@@ -16,7 +16,7 @@ from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.capabilities import Capabilities, PrefixWay, SchemaWay, ScoreWay
+from whyrec.llm.capabilities import Capabilities, PrefixWay, SchemaWay, ScoreWay, SystemWay
 
 # Hosts whose key has a customary name. A key is sent to the host it belongs to and to no other.
 _KEYS = {
@@ -35,6 +35,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schema": get_args(SchemaWay),
     "prefix": get_args(PrefixWay),
     "score": get_args(ScoreWay),
+    "system": get_args(SystemWay),
     "n": ("yes", "no"),
     "choice": ("yes", "no"),
     "max_tokens": ("max_tokens", "max_completion_tokens"),

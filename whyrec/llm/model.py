@@ -111,11 +111,30 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one reply. Prompt tokens of a request with n samples are counted on its first reply only."""
+    """Tokens of one reply. Prompt tokens of a request with n samples are counted on its first reply only.
 
-    prompt: int = 0
-    completion: int = 0
-    cached: int = 0
+    None: nobody knows, because the server did not count or its count cannot be true. That is not zero.
+    """
+
+    prompt: int | None = 0
+    completion: int | None = 0
+    cached: int | None = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether both sides were counted."""
+        return self.prompt is not None and self.completion is not None
+
+
+UNKNOWN = Usage(None, None, None)
+MOST_TOKENS = 10**9  # of one reply; more is no count
+
+
+def read_count(value: object) -> int | None:
+    """A server's count of tokens; None where it is none: absent, no whole number, negative, absurdly large."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
+        return None
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +179,8 @@ class Reply:
 
     @property
     def length(self) -> int:
-        """Tokens of reasoning and answer, the same whether it was asked for now or came from the cache."""
-        return (self.made or self.usage).completion
+        """Tokens of reasoning and answer, the same whether it was asked for now or came from the cache (0: unknown)."""
+        return (self.made or self.usage).completion or 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +238,12 @@ class Scorer(Protocol):
 class ModelError(Exception):
     """A model did not answer. The message is a sentence with the model's name and what to do.
 
-    `attempts` says how often the request was sent before giving up.
+    `attempts` says how often the request was sent before giving up; `paid` whether its last send may have been
+    answered, and so charged, all the same.
     """
 
     attempts: int = 1
+    paid: bool = False
 
 
 class Overloaded(ModelError):
@@ -237,12 +258,30 @@ class ServerFault(ModelError):
     """Status 5xx, or an answer that is not what the protocol says."""
 
 
+class Malformed(ServerFault):
+    """Status 200, and a body that cannot be read as an answer.
+
+    `lasting` says that its shape is wrong, so that the same question would bring the same and is not sent again; a
+    body that is no JSON (cut on its way, a proxy's page) may be another one next time.
+    """
+
+    paid = True
+
+    def __init__(self, message: str, *, lasting: bool = True) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
 class TimedOut(ModelError):
     """No answer in the time allowed."""
+
+    paid = True
 
 
 class Disconnected(ModelError):
     """The connection was refused, reset or dropped."""
+
+    paid = True
 
 
 class Refused(ModelError):

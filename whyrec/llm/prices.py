@@ -25,10 +25,20 @@ class Price:
     output: float = 0.0
     cached: float = 0.0
 
-    def of(self, usage: Usage) -> float:
-        """US dollars of one reply."""
-        fresh = usage.prompt - usage.cached
-        return (fresh * self.input + usage.cached * self.cached + usage.completion * self.output) / 1e6
+    def of(self, usage: Usage) -> float | None:
+        """US dollars of one reply; None where its tokens are not known and cost something."""
+        if self.free:
+            return 0.0
+        return self.most(usage) if usage.known else None
+
+    def most(self, usage: Usage) -> float:
+        """US dollars of tokens that are known; of those that are not, nothing.
+
+        Tokens from the provider's cache are at most those of the prompt, whatever a server says.
+        """
+        prompt, completion = usage.prompt or 0, usage.completion or 0
+        cached = min(usage.cached or 0, prompt)
+        return ((prompt - cached) * self.input + cached * self.cached + completion * self.output) / 1e6
 
     @property
     def free(self) -> bool:

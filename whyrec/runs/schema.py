@@ -69,7 +69,8 @@ def call_row(call: CallRecord) -> Row:
         return (*head, "", "error", call.attempts, 0, 0, 0, 0.0, 0.0, 0.0, "miss", call.error_kind, call.error)
     usage = reply.usage
     return (
-        *head, reply.model, reply.finish_reason, reply.attempts, usage.prompt, usage.completion, usage.cached,
+        *head, reply.model, reply.finish_reason, reply.attempts,
+        usage.prompt or 0, usage.completion or 0, usage.cached or 0,
         reply.cost, round(reply.queue_s, 6), round(reply.service_s, 6), reply.cache, "", "",
     )  # fmt: skip
 

@@ -164,9 +164,9 @@ class Run(RunReader):
             return
         changed["asked" if reply.cache == "miss" else "hits" if reply.cache == "hit" else "joined"] += 1
         changed["retries"] += max(reply.attempts - 1, 0)
-        changed["tokens_in"] += reply.usage.prompt
-        changed["tokens_out"] += reply.usage.completion
-        changed["tokens_cached"] += reply.usage.cached
+        changed["tokens_in"] += reply.usage.prompt or 0
+        changed["tokens_out"] += reply.usage.completion or 0
+        changed["tokens_cached"] += reply.usage.cached or 0
         if reply.cost is None:
             changed["unpriced"] += 1
         else:

@@ -26,10 +26,22 @@ from yarl import URL
 from whyrec.errors import UsageError
 from whyrec.llm.address import Address, parse, read_key
 from whyrec.llm.capabilities import Capabilities, read_checked
-from whyrec.llm.model import Disconnected, Overloaded, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
-from whyrec.llm.providers.openai_errors import error_for, error_in
+from whyrec.llm.model import (
+    Disconnected,
+    Malformed,
+    Overloaded,
+    Refused,
+    Reply,
+    Request,
+    ServerFault,
+    TimedOut,
+    TokenScores,
+)
+from whyrec.llm.providers.openai_errors import add_v1, error_for, error_in, is_page
+from whyrec.llm.providers.openai_fields import entries, shown, text, whole
 from whyrec.llm.providers.openai_score import score
-from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat, read_json, refused_prefix
+from whyrec.llm.providers.openai_wire import RequestWriter, Told, error_of, read_chat, read_json, refused_prefix
+from whyrec.llm.system_text import FOLDED
 from whyrec.llm.wrappers.together import together
 from whyrec.settings import Settings
 
@@ -71,6 +83,7 @@ class OpenAICompatible:
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._proxy = _proxy(address.url)
         self._cost = 0.0 if address.local else None
+        self.system_way = FOLDED if self.can.system == "user" else ""
 
     def check_key(self) -> None:
         """Before anything is asked.
@@ -100,13 +113,15 @@ class OpenAICompatible:
     async def _ask(self, request: Request, samples: tuple[int, ...]) -> list[Reply]:
         body = self._writer.chat(request, n=len(samples), first=samples[0])
         start = time.perf_counter()
-        raw = await self._post(self._chat, body)
+        answer = await self._post(self._chat, body)
         told = Told(self.name, time.perf_counter() - start, self._cost)
-        replies = read_chat(read_json(raw, self.name), request, samples, told)
-        if missing := samples[len(replies) :]:
-            alone = await together([self._ask(request, (sample,)) for sample in missing])
-            replies += [reply for answers in alone for reply in answers]
-        return replies
+        replies = read_chat(answer, request, samples, told)
+        if len(replies) == len(samples):
+            return replies
+        read = {reply.sample: reply for reply in replies}
+        alone = await together([self._ask(request, (sample,)) for sample in samples if sample not in read])
+        read |= {reply.sample: reply for answers in alone for reply in answers}
+        return [read[sample] for sample in samples]
 
     async def score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
         """Log-likelihood of each continuation; see `Scorer.score`.
@@ -123,7 +138,10 @@ class OpenAICompatible:
             ModelError: as `complete` does.
         """
         base = self.address.url.removesuffix("/v1") if path.startswith("//") else self.address.url
-        return read_json(await self._post(URL(base + path.replace("//", "/", 1)), body), self.name)
+        found = await self._post(URL(base + path.replace("//", "/", 1)), body)
+        if not isinstance(found, dict):
+            raise Malformed(f"{self.name} answered {path} with something that is no JSON object: {shown(found)}.")
+        return found
 
     async def models(self) -> list[str]:
         """Names of the models that the server offers."""
@@ -148,18 +166,18 @@ class OpenAICompatible:
             entry = (await self._offered()).get(self.address.model, {})
         except (Refused, ServerFault):
             return None
-        found = next((entry[key] for key in _CONTEXT_KEYS if isinstance(entry.get(key), int)), None)
-        return found
+        return next((length for key in _CONTEXT_KEYS if (length := whole(entry.get(key)))), None)
 
     async def _offered(self) -> dict[str, dict[str, Any]]:
-        raw = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
-        entries = read_json(raw, self.name).get("data") or []
-        return {str(entry["id"]): entry for entry in entries if isinstance(entry, dict) and "id" in entry}
+        found = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
+        listed = entries(found.get("data") if isinstance(found, dict) else found)  # Together sends the bare list
+        return {entry["id"]: entry for entry in listed if isinstance(entry, dict) and text(entry.get("id"))}
 
-    async def _post(self, url: URL, body: bytes) -> bytes:
+    async def _post(self, url: URL, body: bytes) -> Any:
         return await self._exchange("POST", url, body if len(body) < _LARGE else io.BytesIO(body))
 
-    async def _exchange(self, method: str, url: URL, body: bytes | io.BytesIO | None) -> bytes:
+    async def _exchange(self, method: str, url: URL, body: bytes | io.BytesIO | None) -> Any:
+        """The object or list that the server answers."""
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop) or self._open_session(loop)
         where = self.address.where
@@ -178,14 +196,31 @@ class OpenAICompatible:
             ) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise Disconnected(f"{where} dropped the connection ({type(error).__name__}).") from None
-        if response.status == 200 and not raw.startswith(b'{"error"'):
-            return raw
+        if response.status == 200:
+            found = self._read(raw)
+            if error_of(found) is None:
+                return found
         raise await self._complaint(method, response, raw)
+
+    def _read(self, raw: bytes) -> Any:
+        try:
+            return read_json(raw, self.name)
+        except Malformed:
+            if is_page(raw) and (hint := add_v1(self.address)):
+                raise Refused(f"{self.address.where} answers with a web page.{hint}") from None
+            raise
 
     async def _complaint(self, method: str, response: aiohttp.ClientResponse, raw: bytes) -> Exception:
         if self._key:
             raw = raw.replace(self._key.encode(), b"***")
-        error = error_for(response.status, response.headers, raw, self.address, key_variable=self._key_variable)
+        error = error_for(
+            response.status,
+            response.headers,
+            raw,
+            self.address,
+            key_variable=self._key_variable,
+            folds=self.can.system == "user",
+        )
         if response.status == 404 and method == "POST":
             try:
                 offered = await self.models()
@@ -195,7 +230,8 @@ class OpenAICompatible:
                 return Refused(
                     f"{self.address.url} has no model {self.address.model!r}; it offers {', '.join(offered[:20])}."
                 )
-            return Refused(f"{self.address.where} knows no such request: {error_in(raw)[0]}.")
+            if offered:
+                return Refused(f"{self.address.where} knows no such request: {error_in(raw).said.rstrip('.')}.")
         return error
 
     def _open_session(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:

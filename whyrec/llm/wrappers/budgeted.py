@@ -4,8 +4,8 @@ Each request reserves the worst it can cost before it is sent and settles when i
 others stand in the way, a request waits for them to settle; when even then there would be no room, it is refused with
 `BudgetSpent`, which the runner takes as the sign to stop. One `Budget` may stand around several models.
 
-Unusual: a send that timed out or lost its connection may have been answered and billed all the same, so it is settled
-at its worst case; a server's refusal or fault costs a call and no tokens.
+Unusual: a send that timed out or lost its connection, or whose answer cannot be read or counts no tokens, may have been
+billed all the same, so it is settled at its worst case; a server's refusal or fault costs a call and no tokens.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ from typing import NamedTuple, TypeVar
 from whyrec.errors import UsageError
 from whyrec.llm.model import (
     BudgetSpent,
-    Disconnected,
     LanguageModel,
     ModelError,
     Reply,
     Request,
-    TimedOut,
     TokenScores,
     Usage,
 )
@@ -210,12 +208,15 @@ class Budgeted(Wrapper):
     def _real(self, replies: list[Reply], worst: Cost) -> Cost:
         prompt = completion = cached = 0
         for reply in replies:
-            prompt += reply.usage.prompt
-            completion += reply.usage.completion
-            cached += reply.usage.cached
+            usage = reply.usage
+            if usage.prompt is None or usage.completion is None:
+                return worst
+            prompt += usage.prompt
+            completion += usage.completion
+            cached += usage.cached or 0
         if not prompt and not completion:
             return worst  # the server keeps no count
-        dollars = 0.0 if self._price is None else self._price.of(Usage(prompt, completion, cached))
+        dollars = 0.0 if self._price is None else self._price.most(Usage(prompt, completion, cached))
         return Cost(worst.calls, prompt + completion, dollars)
 
 
@@ -225,7 +226,7 @@ def worst_cost(request: Request, price: Price | None, continuations: Sequence[st
     A server that cannot give several samples or scores at once is sent as many requests, so each is a call.
     """
     prompt, completion = worst_tokens(request, continuations=continuations)
-    dollars = 0.0 if price is None else price.of(Usage(prompt, completion))
+    dollars = 0.0 if price is None else price.most(Usage(prompt, completion))
     return Cost(len(continuations) or len(request.samples), prompt + completion, dollars)
 
 
@@ -241,7 +242,7 @@ def pay_again(budget: Budget, price: Price | None) -> BeforeRetry:
 
 def failed_cost(error: ModelError, worst: Cost) -> Cost:
     """What a send that failed may have cost."""
-    return worst if isinstance(error, (TimedOut, Disconnected)) else Cost(calls=worst.calls)
+    return worst if error.paid else Cost(calls=worst.calls)
 
 
 def _plus(a: Cost, b: Cost) -> Cost:

@@ -13,8 +13,9 @@ class Wrapper:
 
     `score` exists on an instance only where the wrapped model has it, so `isinstance(model, Scorer)` stays true to
     the model at the core. So is `about_in_key`: the fields of `About` that a model's answers depend on beside the
-    messages, empty for all that only read what they are asked; and `prefix_revision`, which changes when only those
-    answers may that go on with a given beginning.
+    messages, empty for all that only read what they are asked; `prefix_revision`, which changes when only those
+    answers may that go on with a given beginning; and `system_way`, which says how system text reaches the model where
+    that is not in a message of its own.
     """
 
     score: Callable[[Request, Sequence[str]], Coroutine[Any, Any, list[TokenScores]]]
@@ -24,6 +25,7 @@ class Wrapper:
         self.name, self.revision = inner.name, inner.revision
         self.about_in_key: tuple[str, ...] = getattr(inner, "about_in_key", ())
         self.prefix_revision: str = getattr(inner, "prefix_revision", "")
+        self.system_way: str = getattr(inner, "system_way", "")
         if isinstance(inner, Scorer):
             self._inner_score = inner.score
             self.score = self._score
