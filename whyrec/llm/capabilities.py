@@ -17,6 +17,7 @@ from whyrec.errors import UsageError
 
 SchemaWay: TypeAlias = Literal["response_format", "strict", "structured_outputs", "none"]
 PrefixWay: TypeAlias = Literal["continue", "prefill", "none"]
+MaxTokensWay: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 SystemWay: TypeAlias = Literal["system", "user"]
 ScoreWay: TypeAlias = Literal["tokens", "echo", "none"]
 
@@ -51,7 +52,7 @@ class Capabilities:
     prefix: PrefixWay = "none"
     score: ScoreWay = "none"
     choice: bool = False
-    max_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_tokens: MaxTokensWay = "max_tokens"
     system: SystemWay = "system"
     embeddings: int | None = None
     context: int | None = None

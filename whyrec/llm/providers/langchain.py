@@ -19,12 +19,14 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
+from pydantic import ValidationError
 
 from whyrec.errors import UsageError
 from whyrec.llm.address import read_options
 from whyrec.llm.model import (
     Disconnected,
     FinishReason,
+    Malformed,
     ModelError,
     Overloaded,
     Refused,
@@ -34,6 +36,7 @@ from whyrec.llm.model import (
     ServerFault,
     TimedOut,
     Usage,
+    read_count,
 )
 from whyrec.llm.providers.openai_errors import retry_after
 from whyrec.llm.reasoning import split_reasoning
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 _ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 _CUT = ("length", "max_tokens", "MAX_TOKENS")
 _FILTERED = ("content_filter", "refusal", "SAFETY", "safety")
+_BUGS = (TypeError, AttributeError, LookupError, AssertionError)
 _LOST = ("Connect", "Connection", "Disconnect", "Protocol", "Reset")
 
 
@@ -78,9 +82,9 @@ class LangChainModel:
         start = time.perf_counter()
         try:
             answers = await self._answers(request)
-        except (TypeError, AttributeError, LookupError, AssertionError):
-            raise  # a bug, ours or theirs, and no answer of a server
         except Exception as error:
+            if isinstance(error, _BUGS) and _raised_here(error):
+                raise
             raise self._error(error) from None
         seconds = time.perf_counter() - start
         replies = [_reply(m, sample) for m, sample in zip(answers, request.samples, strict=True)]
@@ -128,6 +132,10 @@ class LangChainModel:
         status = getattr(error, "status_code", None) or getattr(error, "code", None)
         said = f"{self.name} failed ({type(error).__name__}): {str(error)[:300].rstrip('.')}."
         names = [kind.__name__ for kind in type(error).__mro__]
+        if isinstance(error, (*_BUGS, ValidationError)):  # LangChain's client broke over what the server answered
+            return Malformed(
+                f"{said.rstrip('.')}: the answer is none that LangChain can read, so it is not asked again."
+            )
         if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
             return TimedOut(said)
         if status == 429:
@@ -143,11 +151,19 @@ class LangChainModel:
         """LangChain keeps its own connections; nothing to give back."""
 
 
+def _raised_here(error: Exception) -> bool:
+    """Whether this file raised it: then it is a bug of ours, and no answer of a server."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename == __file__
+
+
 def _share(found: Sequence[AIMessage], usage: dict[str, Any]) -> list[AIMessage]:
     """The request's tokens on its first message: a call with n samples reports one sum."""
-    total = {"input_tokens": usage.get("prompt_tokens", 0), "output_tokens": usage.get("completion_tokens", 0)}
-    nothing = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
-    counts = [{**total, "total_tokens": sum(total.values())}, *[nothing] * (len(found) - 1)]
+    total = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
+    nothing = dict.fromkeys(total, 0 if None not in total.values() else None)
+    counts = [total, *[nothing] * (len(found) - 1)]
     return [m.model_copy(update={"usage_metadata": count}) for m, count in zip(found, counts, strict=True)]
 
 
@@ -158,12 +174,12 @@ def _reply(message: AIMessage, sample: int) -> Reply:
     usage: dict[str, Any] = dict(message.usage_metadata or {})
     reason = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")
     finish: FinishReason = "length" if reason in _CUT else "filtered" if reason in _FILTERED else "stop"
-    cached = (usage.get("input_token_details") or {}).get("cache_read") or 0
+    cached = (usage.get("input_token_details") or {}).get("cache_read")
     return Reply(
         text=text,
         reasoning="\n".join(filter(None, (thought, reasoning))),
         sample=sample,
-        usage=Usage(usage.get("input_tokens", 0), usage.get("output_tokens", 0), cached),
+        usage=Usage(read_count(usage.get("input_tokens")), read_count(usage.get("output_tokens")), read_count(cached)),
         finish_reason=finish,
         model=str(metadata.get("model_name") or metadata.get("model") or ""),
     )

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import orjson
 
 from whyrec.llm.address import Address
-from whyrec.llm.capabilities import Capabilities
+from whyrec.llm.capabilities import Capabilities, MaxTokensWay
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import (
     UNKNOWN,
@@ -45,8 +45,6 @@ _FINISH: dict[str, FinishReason] = {
 # What OpenAI's strict mode refuses in a schema; its own list changes, these are safe to leave out because every answer
 # is validated again by us.
 _NOT_STRICT = frozenset({"default", "minLength", "maxLength", "title", "examples"})
-
-_SERVER = "it does not speak the protocol of /v1/chat/completions, so the same question is not sent again"
 
 
 def dumps(value: Any) -> bytes:
@@ -81,13 +79,19 @@ def strict_schema(node: Any) -> Any:
     return made
 
 
+def _limit_named(extra: dict[str, Any], name: str) -> dict[str, Any]:
+    """`extra` with its limit on an answer called as this server calls it: none takes both names."""
+    given = [key for key in extra if key in get_args(MaxTokensWay)]
+    return {name if [key] == given else key: value for key, value in extra.items()}
+
+
 class RequestWriter:
     """Writes chat bodies for one model on one server."""
 
     def __init__(self, address: Address, capabilities: Capabilities) -> None:
         self._head = b'{"model":' + orjson.dumps(address.model) + b',"messages":'
         self._can = capabilities
-        self._extra, self._drop = address.extra, address.drop
+        self._extra, self._drop = _limit_named(address.extra, capabilities.max_tokens), address.drop
         self._tails: dict[tuple[Any, ...], bytes] = {}
 
     def chat(self, request: Request, *, n: int, first: int) -> bytes:
@@ -162,8 +166,13 @@ def read_json(raw: bytes, name: str) -> Any:
             lasting=False,
         ) from None
     if not isinstance(found, dict | list):
-        raise Malformed(f"{name} answered with something that is no JSON object: {fields.shown(found)}.")
+        raise Malformed(f"{name} answered with something that is no JSON object: {fields.shown(found)}. {_next(name)}")
     return found
+
+
+def _next(name: str) -> str:
+    """What to do about an answer of a wrong shape, which another try would bring again."""
+    return f"It is not asked again: see what the server can do with `whyrec llm check {name}`, or name another one."
 
 
 def error_of(body: Any) -> Any:
@@ -194,15 +203,21 @@ def read_chat(body: Any, request: Request, samples: tuple[int, ...], told: Told)
     if (error := error_of(body)) is not None:
         said = error.get("message", error) if isinstance(error, dict) else error
         raise Malformed(f"{told.name} answered 200 with an error: {fields.shown(said)}.")
-    choices = fields.entries(fields.mapping(body).get("choices"))
+    if not isinstance(body, dict):
+        raise Malformed(
+            f"{told.name} answered with something that is no JSON object: {fields.shown(body)}. {_next(told.name)}"
+        )
+    choices = fields.entries(body.get("choices"))
     if not choices:
-        raise Malformed(f"{told.name} answered 200 without any choices: {_SERVER}.")
+        raise Malformed(f"{told.name} answered 200 without any choices. {_next(told.name)}")
     found = [(at, choice) for at, choice in fields.placed(choices, len(samples)) if at < len(samples)]
     said = [(at, choice, _message(choice)) for at, choice in found]
     read = [(samples[at], choice, message) for at, choice, message in said if message is not None]
     if not read:
         shown = fields.shown(choices[0])
-        raise Malformed(f"{told.name} answered with a choice that is not one of the protocol ({shown}): {_SERVER}.")
+        raise Malformed(
+            f"{told.name} answered with a choice that is not one of the protocol ({shown}). {_next(told.name)}"
+        )
     usages = _usages(fields.mapping(body.get("usage")), [message for _, _, message in read])
     model = fields.text(body.get("model"))
     return [
