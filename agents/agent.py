@@ -19,6 +19,7 @@ import prompts
 from agents.answers import AnswerT, Misread, answer_format, read
 from prompts.neutral import neutralise_answer
 from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Refused, Reply, Request
+from whyrec.llm.reasoning import cut_thinking
 
 Check = Callable[[AnswerT, Mapping[str, Any]], str | None]
 _SHOWN = 4000  # characters of a wrong answer that the model is shown again
@@ -161,7 +162,8 @@ class Agent(Generic[AnswerT]):
                 return reading.answer(reply), turn
             except Misread as error:
                 wrong = str(error)
-            if turn > self.repairs or reply.finish_reason == "filtered":
+            thinks_too_long = cut_thinking(reply, request.sampling.max_tokens) != ""  # and would again
+            if turn > self.repairs or reply.finish_reason == "filtered" or thinks_too_long:
                 return AnswerError(f"{self._unusable(llm)}: {wrong} (turn {turn})."), turn
             keep = tuple(self.answer.model_fields) if self.format.kind == "tags" else ()
             shown = neutralise_answer(reply.text, keep)[:_SHOWN] or "(nothing)"
@@ -183,7 +185,10 @@ class Agent(Generic[AnswerT]):
         """The answer in a reply; a complete JSON object counts even if the limit cut what follows it."""
         if reply.finish_reason == "filtered":
             raise Misread("the server's content filter withheld it")
-        cut_off = f"it was cut off at the limit of {request.sampling.max_tokens} tokens, so it must be much shorter"
+        limit = request.sampling.max_tokens
+        cut_off = (
+            cut_thinking(reply, limit) or f"it was cut off at the limit of {limit} tokens, so it must be much shorter"
+        )
         if reply.finish_reason == "length" and self.format.kind != "json":
             raise Misread(cut_off)
         try:

@@ -27,6 +27,12 @@ def openai_like() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def hostile() -> ModuleType:
+    """The module with `HABITS`, `Hostile` and `Canned`, servers of bad habits (tests/servers/hostile.py)."""
+    return _module("hostile")
+
+
+@pytest.fixture(scope="session")
 def providers() -> ModuleType:
     """How known servers differ from the protocol (tests/servers/providers.py)."""
     return _module("providers")

@@ -12,9 +12,12 @@ import numpy as np
 
 from whyrec.embed.embedder import Vectors, unit_rows
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.llm.model import Malformed
 from whyrec.llm.naming.address import DEFAULT_URLS, parse, with_base_url
 from whyrec.llm.naming.keys import key_for
 from whyrec.llm.naming.urls import basic
+from whyrec.llm.providers.openai_vectors import read_vectors
+from whyrec.llm.providers.openai_wire import read_json
 from whyrec.redaction import redact
 
 BATCH = 256
@@ -53,17 +56,22 @@ class OpenAIEmbedder:
         self._model, self._host = address.model, place.host
         self._where = "api.openai.com" if place.url == DEFAULT_URLS["openai"] else place.url
         self.name = f"openai-{self._model}@{self._where}"
+        self.width = 0
         self.width = int(self.embed(["width"]).shape[1])
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32[len(texts), width], unit rows. An empty text is sent as one space (servers refuse empty input)."""
         import openai
 
-        rows: list[list[float]] = []
+        server = f"The embedding server {self._where}"
+        rows: list[Vectors] = []
         for start in range(0, len(texts), BATCH):
             batch = [t or " " for t in texts[start : start + BATCH]]
             try:
-                answer = self._client.embeddings.create(model=self._model, input=batch, encoding_format="float")
+                answer = self._client.embeddings.with_raw_response.create(
+                    model=self._model, input=batch, encoding_format="float"
+                )
+                found = read_vectors(read_json(answer.content, server), len(batch), server)
             except openai.OpenAIError as error:
                 refused = isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError)
                 advice = f" ({self._key.advice(self._host)})" if refused else ""
@@ -71,12 +79,12 @@ class OpenAIEmbedder:
                 raise UsageError(
                     f"The embedding server {self._where} did not embed with {self._model!r}: {said}"
                 ) from None
-            rows.extend(d.embedding for d in sorted(answer.data, key=lambda d: d.index))
-        if len(rows) != len(texts):
-            raise UsageError(f"The embedding server {self._where} answered {len(rows)} vectors for {len(texts)} texts.")
-        if not rows:
-            return np.zeros((0, self.width), dtype=np.float32)
-        return unit_rows(np.asarray(rows, dtype=np.float32))
+            except Malformed as error:
+                raise UsageError(f"{error} Name a server and a model that embed texts.") from None
+            rows.append(found)
+        if len({found.shape[1] for found in rows} | ({self.width} if self.width else set())) > 1:
+            raise UsageError(f"{server} answers with vectors of several widths: name one model that embeds texts.")
+        return unit_rows(np.concatenate(rows)) if rows else np.zeros((0, self.width), dtype=np.float32)
 
     def close(self) -> None:
         """Give back the connections."""

@@ -274,6 +274,20 @@ class ServerFault(ModelError):
     """Status 5xx, or an answer that is not what the protocol says."""
 
 
+class Malformed(ServerFault):
+    """Status 200, and a body that cannot be read as an answer.
+
+    `lasting` says that its shape is wrong, so that the same question would bring the same and is not sent again; a
+    body that is no JSON (cut on its way, a proxy's page) may be another one next time.
+    """
+
+    paid = True
+
+    def __init__(self, message: str, *, lasting: bool = True) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
 class TimedOut(ModelError):
     """No answer in the time allowed."""
 

@@ -221,7 +221,15 @@ async def _ask(llm: LanguageModel, request: Request) -> tuple[Said, ...]:
     except ModelError as error:
         return (Said("", error=f"{type(error).__name__}: {redact(str(error))}"),)
     return tuple(
-        Said(r.text, r.reasoning, r.finish_reason, r.usage.prompt, r.usage.completion, round(r.service_s, 3), r.cost)
+        Said(
+            r.text,
+            r.reasoning,
+            r.finish_reason,
+            r.usage.prompt or 0,
+            r.usage.completion or 0,
+            round(r.service_s, 3),
+            r.cost,
+        )
         for r in replies
     )
 

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import orjson
 
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.capabilities import Capabilities, PrefixWay, SchemaWay, ScoreWay
+from whyrec.llm.capabilities import Capabilities, PrefixWay, SchemaWay, ScoreWay, SystemWay
 from whyrec.llm.naming.keys import check_variable, given_base_url
 from whyrec.llm.naming.urls import Place, read_url
 
@@ -34,6 +34,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schema": get_args(SchemaWay),
     "prefix": get_args(PrefixWay),
     "score": get_args(ScoreWay),
+    "system": get_args(SystemWay),
     "n": ("yes", "no"),
     "choice": ("yes", "no"),
     "max_tokens": ("max_tokens", "max_completion_tokens"),

@@ -19,11 +19,13 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
+from pydantic import ValidationError
 
 from whyrec.errors import UsageError
 from whyrec.llm.model import (
     Disconnected,
     FinishReason,
+    Malformed,
     ModelError,
     Overloaded,
     Refused,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 _ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 _CUT = ("length", "max_tokens", "MAX_TOKENS")
 _FILTERED = ("content_filter", "refusal", "SAFETY", "safety")
+_BUGS = (TypeError, AttributeError, LookupError, AssertionError)
 _LOST = ("Connect", "Connection", "Disconnect", "Protocol", "Reset")
 
 
@@ -91,9 +94,9 @@ class LangChainModel:
         start = time.perf_counter()
         try:
             answers = await self._answers(request)
-        except (TypeError, AttributeError, LookupError, AssertionError):
-            raise  # a bug, ours or theirs, and no answer of a server
         except Exception as error:
+            if isinstance(error, _BUGS) and _raised_here(error):
+                raise
             failed = self._error(error)
             failed.paid = failed.paid or len(request.samples) > 1  # others of them may have been answered
             raise failed from None
@@ -144,6 +147,10 @@ class LangChainModel:
         status = getattr(error, "status_code", None) or getattr(error, "code", None)
         said = f"{self.name} failed ({type(error).__name__}): {redact(str(error))[:300].rstrip('.')}."
         names = [kind.__name__ for kind in type(error).__mro__]
+        if isinstance(error, (*_BUGS, ValidationError)):  # LangChain's client broke over what the server answered
+            return Malformed(
+                f"{said.rstrip('.')}: the answer is none that LangChain can read, so it is not asked again."
+            )
         if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
             return TimedOut(said)
         if status == 429:
@@ -162,6 +169,14 @@ class LangChainModel:
 def _cut(reply: Reply) -> Reply:
     """Some servers say the key they were shown."""
     return replace(reply, text=cut(reply.text), reasoning=cut(reply.reasoning), model=cut(reply.model))
+
+
+def _raised_here(error: Exception) -> bool:
+    """Whether this file raised it: then it is a bug of ours, and no answer of a server."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename == __file__
 
 
 def _share(found: Sequence[AIMessage], usage: dict[str, Any]) -> list[AIMessage]:

@@ -27,6 +27,7 @@ from whyrec.errors import UsageError
 from whyrec.llm.capabilities import Capabilities, read_checked
 from whyrec.llm.model import (
     Disconnected,
+    Malformed,
     ModelError,
     Overloaded,
     Refused,
@@ -39,10 +40,12 @@ from whyrec.llm.model import (
 from whyrec.llm.naming.address import Address, parse, with_base_url
 from whyrec.llm.naming.keys import Key, key_for
 from whyrec.llm.naming.urls import basic
-from whyrec.llm.providers.openai_errors import error_for, error_in
+from whyrec.llm.providers.openai_errors import add_v1, error_for, error_in, is_page
+from whyrec.llm.providers.openai_fields import entries, shown, text, whole
 from whyrec.llm.providers.openai_score import score
-from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat, read_json, refused_prefix
+from whyrec.llm.providers.openai_wire import RequestWriter, Told, error_of, read_chat, read_json, refused_prefix
 from whyrec.llm.sent import Sent
+from whyrec.llm.system_text import FOLDED
 from whyrec.llm.wrappers.together import together
 from whyrec.redaction import KNOWN
 from whyrec.settings import Settings
@@ -81,6 +84,7 @@ class OpenAICompatible:
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._proxy = _proxy(address.url)
         self._cost = 0.0 if address.local else None
+        self.system_way = FOLDED if self.can.system == "user" else ""
 
     def check_key(self) -> None:
         """Before anything is asked.
@@ -118,17 +122,19 @@ class OpenAICompatible:
     async def _ask(self, request: Request, samples: tuple[int, ...]) -> list[Reply]:
         body = self._writer.chat(request, n=len(samples), first=samples[0])
         start = time.perf_counter()
-        raw = await self._post(self._chat, body)
+        answer = await self._post(self._chat, body)
         told = Told(self.name, time.perf_counter() - start, self._cost)
         try:
-            replies = read_chat(read_json(raw, self.name), request, samples, told)
-            if missing := samples[len(replies) :]:
-                alone = await together([self._ask(request, (sample,)) for sample in missing])
-                replies += [reply for answers in alone for reply in answers]
+            replies = read_chat(answer, request, samples, told)
+            if len(replies) == len(samples):
+                return replies
+            read = {reply.sample: reply for reply in replies}
+            alone = await together([self._ask(request, (sample,)) for sample in samples if sample not in read])
         except ModelError as error:
             error.paid = True  # it was answered, and so charged, whatever became of the answer
             raise
-        return replies
+        read |= {reply.sample: reply for answers in alone for reply in answers}
+        return [read[sample] for sample in samples]
 
     async def score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
         """Log-likelihood of each continuation; see `Scorer.score`.
@@ -149,7 +155,10 @@ class OpenAICompatible:
             ModelError: as `complete` does.
         """
         base = self.address.url.removesuffix("/v1") if path.startswith("//") else self.address.url
-        return read_json(await self._post(URL(base + path.replace("//", "/", 1)), body), self.name)
+        found = await self._post(URL(base + path.replace("//", "/", 1)), body)
+        if not isinstance(found, dict):
+            raise Malformed(f"{self.name} answered {path} with something that is no JSON object: {shown(found)}.")
+        return found
 
     async def models(self) -> list[str]:
         """Names of the models that the server offers."""
@@ -174,18 +183,18 @@ class OpenAICompatible:
             entry = (await self._offered()).get(self.address.model, {})
         except (Refused, ServerFault):
             return None
-        found = next((entry[key] for key in _CONTEXT_KEYS if isinstance(entry.get(key), int)), None)
-        return found
+        return next((length for key in _CONTEXT_KEYS if (length := whole(entry.get(key)))), None)
 
     async def _offered(self) -> dict[str, dict[str, Any]]:
-        raw = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
-        entries = read_json(raw, self.name).get("data") or []
-        return {str(entry["id"]): entry for entry in entries if isinstance(entry, dict) and "id" in entry}
+        found = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
+        listed = entries(found.get("data") if isinstance(found, dict) else found)  # Together sends the bare list
+        return {entry["id"]: entry for entry in listed if isinstance(entry, dict) and text(entry.get("id"))}
 
-    async def _post(self, url: URL, body: bytes) -> bytes:
+    async def _post(self, url: URL, body: bytes) -> Any:
         return await self._exchange("POST", url, body if len(body) < _LARGE else io.BytesIO(body))
 
-    async def _exchange(self, method: str, url: URL, body: bytes | io.BytesIO | None) -> bytes:
+    async def _exchange(self, method: str, url: URL, body: bytes | io.BytesIO | None) -> Any:
+        """The object or list that the server answers."""
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop) or self._open_session(loop)
         where = self.address.where
@@ -204,14 +213,30 @@ class OpenAICompatible:
             ) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise Disconnected(f"{where} dropped the connection ({type(error).__name__}).") from None
-        if response.status == 200 and not raw.startswith(b'{"error"'):
-            return raw
+        paid = response.status == 200  # an answer that cannot be read, or an error in one, may have been charged
+        if paid:
+            try:
+                found = self._read(raw)
+            except ModelError as error:
+                error.paid = True
+                raise
+            if error_of(found) is None:
+                return found
         complaint = await self._complaint(method, response, raw)
-        complaint.paid = response.status == 200  # an error in an answer may have been charged
+        complaint.paid = paid
         raise complaint
 
+    def _read(self, raw: bytes) -> Any:
+        try:
+            return read_json(raw, self.name)
+        except Malformed:
+            if is_page(raw) and (hint := add_v1(self.address)):
+                raise Refused(f"{self.address.where} answers with a web page.{hint}") from None
+            raise
+
     async def _complaint(self, method: str, response: aiohttp.ClientResponse, raw: bytes) -> ModelError:
-        error = error_for(response.status, response.headers, raw, self.address, key=self._key)
+        folds = self.can.system == "user"
+        error = error_for(response.status, response.headers, raw, self.address, key=self._key, folds=folds)
         if response.status == 404 and method == "POST":
             try:
                 offered = await self.models()
@@ -221,7 +246,8 @@ class OpenAICompatible:
                 return Refused(
                     f"{self.address.url} has no model {self.address.model!r}; it offers {', '.join(offered[:20])}."
                 )
-            return Refused(f"{self.address.where} knows no such request: {error_in(raw)[0]}.")
+            if offered:
+                return Refused(f"{self.address.where} knows no such request: {error_in(raw).said.rstrip('.')}.")
         return error
 
     def _open_session(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:

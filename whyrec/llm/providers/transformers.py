@@ -26,14 +26,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import jinja2
 import torch
 import transformers
 
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.labels import choices_of
-from whyrec.llm.model import FinishReason, ModelError, Refused, Reply, Request, TokenLogprob, TokenScores, Usage
+from whyrec.llm.model import (
+    FinishReason,
+    Message,
+    ModelError,
+    Refused,
+    Reply,
+    Request,
+    TokenLogprob,
+    TokenScores,
+    Usage,
+)
 from whyrec.llm.naming.address import read_object, read_options
 from whyrec.llm.reasoning import begun, split_reasoning
+from whyrec.llm.system_text import FOLDED, folded
 from whyrec.precision import choose
 from whyrec.settings import Settings
 
@@ -104,6 +116,7 @@ class LocalModel:
         self.name, self.revision = name, revision
         self._model, self._tokenizer, self._batch = model.eval(), tokenizer, batch
         self._template_options = dict(template_options or {})
+        self.system_way = "" if self._takes_system_text() else FOLDED
         self._device = model.device
         self._context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
         stops = model.generation_config.eos_token_id
@@ -147,12 +160,27 @@ class LocalModel:
             found += await asyncio.to_thread(self._score, ids, tails[i : i + self._batch])
         return [TokenScores(text, logprobs) for text, logprobs in zip(continuations, found, strict=True)]
 
+    def _takes_system_text(self) -> bool:
+        """Whether the chat template has a system role and says what stands in it."""
+        told = "whyrec asks"
+        try:
+            return told in self._templated((Message("system", told), Message("user", "?")))
+        except jinja2.TemplateError:
+            return False
+
+    def _templated(self, messages: Sequence[Message]) -> str:
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        text: str = self._tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True, **self._template_options
+        )
+        return text
+
     def _render(self, request: Request) -> tuple[list[int], str]:
         """The prompt as token ids and as text, ready for the answer's first token. The template brings its own BOS."""
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        text: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self._template_options
-        )
+        try:
+            text = self._templated(folded(request.messages) if self.system_way else request.messages)
+        except jinja2.TemplateError as error:
+            raise Refused(f"The chat template of {self.name} refuses these messages: {error}.") from None
         text = text.removesuffix(begun(text, request.prefix)) + request.prefix
         return self._ids(text), text
 

@@ -1,9 +1,9 @@
 """Never ask a model the same thing twice: one cache for all runs, and one flight for identical calls under way.
 
-The key holds exactly what can change an answer: model, revision, messages, sampling, answer format, prefix,
-top_logprobs, sample index and retry generation. Only missing samples are asked for. A flight is a task of the cache:
-a caller who is cancelled leaves the others' answer in the air. Failures and answers cut by length are handed on and
-never kept.
+The key holds exactly what can change an answer: model, revision, messages and whether system text is sent within the
+first question, sampling, answer format, prefix, top_logprobs, sample index and retry generation. Only missing samples
+are asked for. A flight is a task of the cache: a caller who is cancelled leaves the others' answer in the air. Failures
+and answers cut by length are handed on and never kept.
 
 An answer is delivered before its row is committed: a process that is killed asks at most one commit window (64 calls
 or 100 ms) again.
@@ -210,6 +210,8 @@ class Cached(Wrapper):
     def _key(self, digest: bytes, request: Request) -> bytes:
         who = [getattr(request.about, name) for name in self.about_in_key]  # only the simulated model's depend on it
         who += [self.prefix_revision] if request.prefix and self.prefix_revision else []
+        if self.system_way and any(message.role == "system" for message in request.messages):
+            who.append(self.system_way)
         told = _encode(who).encode("ascii") if who else b""
         return hashlib.blake2b(digest + self._model + told, digest_size=16).digest()
 
