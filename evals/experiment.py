@@ -21,6 +21,7 @@ from evals.summary import Summary
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.errors import UnknownNameError
+from whyrec.precision import Precision
 from whyrec.records import Outcome
 
 BELOW = "below"
@@ -57,6 +58,7 @@ class Context:
         artefacts: texts and results made by the graphs.
         folder: where a cell may keep files while it runs (checkpoints); each run gets one of its own.
         device: "cpu" or "cuda".
+        precision: of what is trained, "auto" for the fastest on the device.
         say: shows one line of progress.
     """
 
@@ -64,6 +66,7 @@ class Context:
     artefacts: Artefacts
     folder: Path
     device: str = "cpu"
+    precision: Precision = "auto"
     say: Callable[[str], None] = print
 
     @property

@@ -24,6 +24,7 @@ from whyrec.data.questions import Questions
 from whyrec.data.some import Drawn, HowMany, in_words, some
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
+from whyrec.precision import Precision, choose
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,14 @@ class Choice:
         cells: glob patterns joined by ';'.
         backbone: only cells of this backbone, and those without one; "" for all.
         device: where to train.
+        precision: of what is trained.
     """
 
     seeds: tuple[int, ...]
     cells: str = "*"
     backbone: str = ""
     device: str = "cpu"
+    precision: Precision = "auto"
 
 
 class Session:
@@ -56,7 +59,7 @@ class Session:
 
     Raises:
         UnknownNameError: no such experiment, or `choice.cells` matches nothing.
-        UsageError: `choice.device` is not here.
+        UsageError: `choice.device` is not here, or does not know `choice.precision`.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Session:
         options: Options,
     ) -> None:
         check_device(choice.device)
+        choose(choice.precision, choice.device)
         self.experiment = build(name, corpus, options)
         self.corpus, self.artefacts, self.place = corpus, artefacts, place
         self.choice, self.options = choice, options
@@ -143,7 +147,10 @@ class Session:
             )
 
     def _context(self, say: Callable[[str], None]) -> Context:
-        return Context(self.corpus, self.artefacts, self.place.home, self.choice.device, say)
+        where = self.choice
+        return Context(
+            self.corpus, self.artefacts, self.place.home, device=where.device, precision=where.precision, say=say
+        )
 
 
 def shown_name(need: Need, *, among: Sequence[Need]) -> str:

@@ -42,7 +42,7 @@ class Training:
     Attributes:
         backbone: "SASRec" or "BERT4Rec".
         network: settings of the model, without the user token.
-        fit: settings of the fit, without the device.
+        fit: settings of the fit; where and in which precision it computes is said by the context.
         items: where the item table starts: "random", texts, or "matched" (random rows with the norms of captions).
         users: the user token: "none", "random", texts, or "matched" (random rows of the texts' norm).
         how: Encode & Map.
@@ -73,12 +73,10 @@ class Training:
     @property
     def settings(self) -> dict[str, Any]:
         """What can change the outcomes, JSON-able."""
-        fitted = asdict(self.fit)
-        del fitted["device"]
         return {
             "backbone": self.backbone,
             "network": asdict(self.network),
-            "fit": fitted,
+            "fit": self.fit.recipe,
             "items": str(self.items),
             "users": str(self.users),
             "encode and map": asdict(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
@@ -107,7 +105,7 @@ def train(training: Training, context: Context, seed: int, *, cache: Path | None
     """
     items, users, note = starting_tables(training, context, seed, cache=cache)
     model = _model(training, context, seed, items=items, users=users)
-    settings = replace(training.fit, device=context.device)
+    settings = replace(training.fit, device=context.device, precision=context.precision)
     report = fit(
         model, context.corpus, settings=settings, seed=seed, folder=context.folder, on_epoch=_teller(context, settings)
     )
@@ -183,7 +181,12 @@ def _model(
 
 
 def _about(report: FitReport) -> dict[str, Any]:
-    return {"epochs": report.epochs, "best epoch": report.best_epoch, "fit seconds": round(report.seconds, 2)}
+    return {
+        "epochs": report.epochs,
+        "best epoch": report.best_epoch,
+        "fit seconds": round(report.seconds, 2),
+        "precision": report.precision,
+    }
 
 
 def _teller(context: Context, settings: FitSettings) -> Callable[[EpochRow], None]:

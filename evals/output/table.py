@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from evals.experiment import BELOW
 from evals.metrics import metric
-from evals.results import Difference, Results, Row
+from evals.results import CellRun, Difference, Results, Row
 from evals.statistics.aggregate import LEVEL
 from evals.statistics.verdicts import summary_of_claim
 from evals.summary import Summary
@@ -319,8 +319,15 @@ def _provenance(results: Results) -> str:
     took = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
     return (
         f"Computed by {len(runs)} runs, {took} in all, at revision "
-        f"{', '.join(sorted({run.revision for run in runs}))} on {', '.join(sorted({run.device for run in runs}))}."
+        f"{', '.join(sorted({run.revision for run in runs}))} on {', '.join(sorted({run.device for run in runs}))}"
+        f"{_precisions(runs)}."
     )
+
+
+def _precisions(runs: Sequence[CellRun]) -> str:
+    """In which precision models were trained, where the runs say so."""
+    said = sorted({str(run.about["precision"]) for run in runs if "precision" in run.about})
+    return f"; trained in {', '.join(said)}" if said else ""
 
 
 def _row(cells: Sequence[str]) -> str:

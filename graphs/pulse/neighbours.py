@@ -160,5 +160,5 @@ def _sasrec(source: Source, view: SplitView) -> tuple[Vectors, Vectors]:
     corpus = view.corpus
     offsets, items = SplitView(corpus, "valid").sequences()
     known = [items[offsets[u] : offsets[u + 1]] for u in range(corpus.n_users)]
-    model = made()
+    model, source.trained["sasrec"] = made()
     return user_states(model, [view.history(int(u)) for u in view.users]), user_states(model, known)

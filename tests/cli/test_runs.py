@@ -69,7 +69,7 @@ def test_a_damaged_run_hides_no_other():
     place.mkdir()
     (place / "run.sqlite").write_text("junk")
     listed = " ".join(whyrec("runs", "ls").split())
-    assert echo in listed and "left out cot_rec.junk" in listed
+    assert echo in listed and "unreadable cot_rec.junk" in listed
     assert echo in whyrec("trace", "ls"), "the latest is the latest that can be read"
     assert echo in whyrec("runs", "show", "latest") and "left out: cot_rec.junk" in " ".join(
         whyrec("prompts", "history", "cot_rec/summarise_batch").split()

@@ -49,6 +49,7 @@ async def test_what_a_poor_server_ignores_is_found_although_it_says_200(openai_s
 @pytest.mark.parametrize(
     ("lacks", "what"),
     [
+        ("system", "system role"),
         ("schema", "JSON schema"),
         ("n", "n"),
         ("seed", "seed"),

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, Response
 
 from whyrec import __version__
 from whyrec.errors import UnknownNameError
+from whyrec.redaction import KNOWN
 from whyrec.runs import RunReader, open_run
 from whyrec.runs.folders import run_ids
 from whyrec.settings import Settings
@@ -40,6 +41,7 @@ class Site:
     """
 
     def __init__(self, settings: Settings, door: Door) -> None:
+        KNOWN.learn_environment()
         self.settings, self.door, self.tallies = settings, door, Tallies()
         self.docs = _docs()
         self.building: dict[str, tuple[int, int]] = {}
@@ -104,7 +106,7 @@ class Site:
             acting=self.door.acting,
             here=request.url.path,
         )
-        return HTMLResponse(text, status)
+        return HTMLResponse(KNOWN.cut(text), status)
 
 
 def site_of(request: Request) -> Site:

@@ -142,3 +142,24 @@ def test_wrong_places(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is a file, but a folder is needed"):
         CacheFile(tmp_path / "file" / "cache.sqlite")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\x00", b'["half', b"[]", b"[1,2,3,[],[0,0,0],0,0]", b'["a","b","c",[["t"]],[0,0,0],0,0]', b"\xff" * 30],
+)
+async def test_a_damaged_entry_is_asked_again_and_replaced(path: Path, body: bytes) -> None:
+    model = Model()
+    cached = Cached(model, CacheFile(path))
+    await cached.complete(ASK)
+    cached._file.flush()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE answer SET body=?, size=?", (body, len(body)))
+    connection.commit()
+    connection.close()
+    (again,) = await cached.complete(ASK)
+    assert again.cache == "miss" and len(model.asked) == 2
+    cached._file.flush()
+    (third,) = await cached.complete(ASK)
+    assert third.cache == "hit" and third.text == again.text and len(model.asked) == 2
+    await cached.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from whyrec.cli.shared.asking import agreed
-from whyrec.cli.shared.options import DRAWN
+from whyrec.cli.shared.options import DRAWN, PRECISION
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def command(
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
+    precision: str | None = PRECISION,
     results: Path = typer.Option(Path("docs/results"), help="Folder of the tables; results.md is written beside it."),
     out: Path = typer.Option(Path("build"), help="Folder for what the next four write."),
     markdown: bool = typer.Option(False, "--markdown", help="Write OUT/<table>.md."),
@@ -147,7 +148,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         raise UsageError(f"--space is for hotpotqa.table_7; {given['name']} reads no saved thought space.")
     if given["users"] and given["name"] in OF_ALL_USERS:
         raise UsageError(f"{given['name']} trains on all users, so --users would change nothing. Leave it out.")
-    settings = read_settings()
+    settings = read_settings(precision=given["precision"])
     opened = open_data(given["data"], settings=settings)
     how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
     options = Options(
@@ -166,7 +167,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         opened.data,
         artefacts=GraphArtefacts(opened.data, how=how),
         place=Place(settings.home, given["results"]),
-        choice=Choice(seeds, given["cells"], given["backbone"], given["device"]),
+        choice=Choice(seeds, given["cells"], given["backbone"], given["device"], settings.precision),
         options=options,
     )
     return session, settings

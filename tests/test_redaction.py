@@ -2,7 +2,7 @@
 
 import pytest
 
-from whyrec.runs.redact import redact
+from whyrec.redaction import redact
 
 
 @pytest.mark.parametrize(
