@@ -80,9 +80,11 @@ def strict_schema(node: Any) -> Any:
     return made
 
 
-def _limit_named(extra: dict[str, Any], name: str) -> dict[str, Any]:
+def _limit_named(extra: dict[str, Any], name: str, dropped: frozenset[str]) -> dict[str, Any]:
     """`extra` with its limit on an answer called as this server calls it: none takes both names."""
-    given = [key for key in extra if key in get_args(MaxTokensWay)]
+    if name in dropped:
+        return extra
+    given = [key for key in extra if key in get_args(MaxTokensWay) and key not in dropped]
     return {name if [key] == given else key: value for key, value in extra.items()}
 
 
@@ -92,7 +94,7 @@ class RequestWriter:
     def __init__(self, address: Address, capabilities: Capabilities) -> None:
         self._head = b'{"model":' + orjson.dumps(address.model) + b',"messages":'
         self._can = capabilities
-        self._extra, self._drop = _limit_named(address.extra, capabilities.max_tokens), address.drop
+        self._extra, self._drop = _limit_named(address.extra, capabilities.max_tokens, address.drop), address.drop
         self._tails: dict[tuple[Any, ...], bytes] = {}
         self._bounds()
 
