@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-
 from whyrec.llm.address import parse
+
 from whyrec.llm.capabilities import Capabilities
 from whyrec.llm.model import Malformed, Message, ModelError, Overloaded, Refused, Request, ServerFault, Usage
 from whyrec.llm.providers.openai_errors import error_for
