@@ -28,9 +28,13 @@ def read(body: Any, samples: tuple[int, ...] = (0,)) -> list[Any]:
     return read_chat(body, ASK, samples, TOLD)
 
 
-def test_a_choice_that_cannot_be_read_takes_no_other_one_with_it() -> None:
-    body = {"choices": [said("a", index=0), None, said("c", index=2)], "usage": {"prompt_tokens": 4}}
-    assert [(r.sample, r.text) for r in read(body, (5, 6, 7))] == [(5, "a"), (7, "c")]
+def test_choices_are_the_samples_that_they_count_as() -> None:
+    for choices in ([said("a", index=0), None, said("c", index=2)], [None, said("b", index=1)], [said("a"), said(7)]):
+        with pytest.raises(Malformed, match=r"\(None\)|'content': 7"):
+            read({"choices": choices}, (5, 6, 7))
+    assert [(r.sample, r.text) for r in read({"choices": [said("a"), None]})] == [(0, "a")]  # nobody asked for two
+    fewer = {"choices": [said("a", index=0), said("b", index=2)]}
+    assert [(r.sample, r.text) for r in read(fewer, (5, 6, 7))] == [(5, "a"), (7, "b")]
     shuffled = {"choices": [said("b", index=1), said("a", index=0)]}
     assert [(r.sample, r.text) for r in read(shuffled, (3, 4))] == [(3, "a"), (4, "b")]
     unnumbered = {"choices": [said("a", index=None), said("b", index="1"), said("c")]}
