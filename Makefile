@@ -14,7 +14,7 @@ endif
 WHYREC_HOME ?= $(CURDIR)/build/home
 export WHYREC_HOME
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench fuzz docs clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -52,6 +52,12 @@ check: $(VENV)/.dev ## formatting, lint, types, floors and doors
 
 bench: $(VENV)/.dev ## costs per call and per epoch, as CPU time; writes build/bench.json
 	@$(BIN)/python -m bench
+
+FUZZ_INPUTS ?= 100000
+FUZZ_MINUTES ?= 60
+FUZZ_SEED ?= 0
+fuzz: $(VENV)/.dev ## FUZZ_INPUTS (100,000) odd inputs over every reader, name, file and reply; writes build/fuzz/
+	@$(BIN)/python tests/fuzz/run.py --inputs $(FUZZ_INPUTS) --minutes $(FUZZ_MINUTES) --seed $(FUZZ_SEED)
 
 docs: $(VENV)/.base ## redraw docs/graphs.md and docs/results.md
 	@$(BIN)/python -m graphs.engine.draw
