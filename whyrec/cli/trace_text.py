@@ -53,7 +53,7 @@ def as_table(run: RunReader, lines: Sequence[Line], width: int) -> Table:
     for line in lines:
         call = run.call(line.id)
         assert call is not None
-        said = " ".join(str(call["error"] or call["answer"]).split())
+        said = _said(call)
         status = Text(line.status, style="red" if line.error_kind else "yellow" if line.turn else "")
         whom = " ".join(filter(None, (line.user or line.example, line.item)))
         tokens = f"{line.tokens_in}→{line.tokens_out}"
@@ -64,12 +64,13 @@ def as_table(run: RunReader, lines: Sequence[Line], width: int) -> Table:
 
 
 def as_json(run: RunReader, lines: Sequence[Line]) -> str:
-    """Calls as JSON, one object per line, texts included."""
+    """Calls as JSON, one object per line, texts included; `answer_from` is "reasoning" where the answer stood there."""
     told = []
     for line in lines:
         call = run.call(line.id)
         assert call is not None
-        told.append(json.dumps({**call, "request": call["request"].hex()}, ensure_ascii=False) + "\n")
+        row = {**call, "request": call["request"].hex(), "answer_from": _place(run, call)}
+        told.append(json.dumps(row, ensure_ascii=False) + "\n")
     return "".join(told)
 
 
@@ -103,9 +104,11 @@ def of_call(found: Asked) -> RenderableType:
         parts += [_rule("answer"), Padding(plain(call["answer"]), (0, 2))]
     if found.continuations or call["error"]:
         return Group(*parts)
-    fields, problem = parsed(request.format, call["answer"])
-    parts.append(_rule(f"as {request.format.name or request.format.kind}"))
-    parts.append(Padding(_fields(fields) if fields is not None else Text(problem, style="yellow"), (0, 2)))
+    read = parsed(request.format, call, found.prompt_text)
+    where = ", taken from the reasoning" if read.place == "reasoning" else ""
+    parts.append(_rule(f"as {request.format.name or request.format.kind}{where}"))
+    shown = _fields(read.fields) if read.fields is not None else Text(visible(read.problem), style="yellow")
+    parts.append(Padding(shown, (0, 2)))
     return Group(*parts)
 
 
@@ -135,7 +138,7 @@ def of_path(run: RunReader, path: Path, *, states: bool) -> RenderableType:
         for number in stop.calls:
             call = run.call(number)
             assert call is not None
-            said = " ".join(str(call["error"] or call["answer"]).split())
+            said = _said(call)
             line = Text.assemble(
                 (f"call {number} ", "bold"),
                 f"{call['prompt']}  {call['tokens_in']}→{call['tokens_out']} tokens, {call['service_s']:.2f} s  ",
@@ -239,6 +242,24 @@ def brief(value: Any, *, most: int = _LONG) -> str:
 def money(cost: float | None) -> str:
     """US dollars; "?" where the price is not known."""
     return "?" if cost is None else f"${cost:.5f}" if cost else ""
+
+
+def _place(run: RunReader, call: Mapping[str, Any]) -> str:
+    """Where a call's answer stood: "answer", "reasoning" or "" (nowhere)."""
+    if call["answer"] or not call["reasoning"]:
+        return "answer" if call["answer"] else ""
+    from whyrec.workbench.answer import parsed
+    from whyrec.workbench.asked import asked
+
+    found = asked(run, call["id"])
+    read = parsed(found.request.format, call, found.prompt_text)
+    return read.place if read.fields is not None else ""
+
+
+def _said(call: Mapping[str, Any]) -> str:
+    """A call's error, answer or, where there is nothing else, its reasoning, as the beginning of a line."""
+    thought = f"(nothing but reasoning) {call['reasoning']}" if call["reasoning"] else ""
+    return " ".join(str(call["error"] or call["answer"] or thought).split())
 
 
 def _facts(found: Asked) -> Table:
