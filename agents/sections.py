@@ -15,10 +15,10 @@ def tags(text: str, fields: tuple[str, ...]) -> dict[str, list[str]]:
     """Every `<field>...</field>` of each field; a missing closing tag ends at the next tag or the end."""
     any_tag = re.compile(f"<(/?)({'|'.join(map(re.escape, fields))})>", re.IGNORECASE)
     marks = list(any_tag.finditer(text))
-    stops = [mark.start() for mark in marks[1:]] + [len(text)]
+    stops = [*(mark.start() for mark in marks[1:]), len(text)]
     names = {field.lower(): field for field in fields}
     found: dict[str, list[str]] = {}
-    for mark, stop in zip(marks, stops, strict=bool(marks)):
+    for mark, stop in zip(marks, stops, strict=False):
         if not mark[1]:
             found.setdefault(names[mark[2].lower()], []).append(text[mark.end() : stop])
     return found
@@ -30,9 +30,9 @@ def headers(text: str, fields: tuple[str, ...]) -> dict[str, list[str]]:
     any_name = "|".join(re.escape(n).replace(r"\ ", "[ _]") for n in names)
     pattern = rf"^[ \t]*+(?:#{{1,6}}[ \t]*+|(?=\w[^\n]*:)|(?=\*\*))\**+({any_name})\**+[ \t]*+:?\**+[ \t]*+"
     marks = list(re.finditer(pattern, text, re.MULTILINE | re.IGNORECASE))
-    stops = [mark.start() for mark in marks[1:]] + [len(text)]
+    stops = [*(mark.start() for mark in marks[1:]), len(text)]
     found: dict[str, list[str]] = {}
-    for mark, stop in zip(marks, stops, strict=bool(marks)):
+    for mark, stop in zip(marks, stops, strict=False):
         found.setdefault(names[mark[1].lower().replace("_", " ")], []).append(text[mark.end() : stop])
     return found
 

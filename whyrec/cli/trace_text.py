@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from whyrec.errors import UsageError
 from whyrec.trace import Line
 from whyrec.trace.words import Piece, compare
 from whyrec.workbench.plain import plain as plain_data
@@ -251,7 +252,10 @@ def _place(run: RunReader, call: Mapping[str, Any]) -> str:
     from whyrec.workbench.answer import parsed
     from whyrec.workbench.asked import asked
 
-    found = asked(run, call["id"])
+    try:
+        found = asked(run, call["id"])
+    except UsageError:  # `trace show` says why; a list goes on
+        return ""
     read = parsed(found.request.format, call, found.prompt_text)
     return read.place if read.fields is not None else ""
 
