@@ -19,6 +19,7 @@ import prompts
 from agents.answers import AnswerT, Misread, answer_format, read
 from prompts.neutral import neutralise_answer
 from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Refused, Reply, Request
+from whyrec.llm.reasoning import cut_thinking
 
 Check = Callable[[AnswerT, Mapping[str, Any]], str | None]
 _SHOWN = 4000  # characters of a wrong answer that the model is shown again
@@ -115,12 +116,14 @@ class Agent(Generic[AnswerT]):
             ModelError, UsageError: as above.
         """
         request = self.request(n, about or About(), blanks)
-        request = replace(request, samples=tuple(range(first, first + n)))
+        reading = _Reading(lambda reply: self._read(reply, request, blanks))
+        asked = replace(request.about, wrong=reading.wrong)
+        request = replace(request, samples=tuple(range(first, first + n)), about=asked)
         answers: list[AnswerT] = []
         lost: list[str] = []
         turns = 0
         for reply in await llm.complete(request):
-            found, turn = await self._settle(llm, request, reply, blanks)
+            found, turn = await self._settle(llm, request, reply, reading)
             turns += turn - 1
             if isinstance(found, AnswerError):
                 lost.append(found.reason)
@@ -147,7 +150,7 @@ class Agent(Generic[AnswerT]):
         return Request(messages, prompt.sampling, tuple(range(n)), self.format, about=about)
 
     async def _settle(
-        self, llm: LanguageModel, first: Request, reply: Reply, blanks: Mapping[str, Any]
+        self, llm: LanguageModel, first: Request, reply: Reply, reading: _Reading[AnswerT]
     ) -> tuple[AnswerT | AnswerError, int]:
         """(what one sample comes to, the turns it took): while it is wrong and repairs are left, ask again.
 
@@ -156,10 +159,11 @@ class Agent(Generic[AnswerT]):
         request = replace(first, samples=(reply.sample,))
         for turn in range(1, self.repairs + 2):
             try:
-                return self._read(reply, request, blanks), turn
+                return reading.answer(reply), turn
             except Misread as error:
                 wrong = str(error)
-            if turn > self.repairs or reply.finish_reason == "filtered":
+            thinks_too_long = cut_thinking(reply, request.sampling.max_tokens) != ""  # and would again
+            if turn > self.repairs or reply.finish_reason == "filtered" or thinks_too_long:
                 return AnswerError(f"{self._unusable(llm)}: {wrong} (turn {turn})."), turn
             keep = tuple(self.answer.model_fields) if self.format.kind == "tags" else ()
             shown = neutralise_answer(reply.text, keep)[:_SHOWN] or "(nothing)"
@@ -181,7 +185,10 @@ class Agent(Generic[AnswerT]):
         """The answer in a reply; a complete JSON object counts even if the limit cut what follows it."""
         if reply.finish_reason == "filtered":
             raise Misread("the server's content filter withheld it")
-        cut_off = f"it was cut off at the limit of {request.sampling.max_tokens} tokens, so it must be much shorter"
+        limit = request.sampling.max_tokens
+        cut_off = (
+            cut_thinking(reply, limit) or f"it was cut off at the limit of {limit} tokens, so it must be much shorter"
+        )
         if reply.finish_reason == "length" and self.format.kind != "json":
             raise Misread(cut_off)
         try:
@@ -193,3 +200,41 @@ class Agent(Generic[AnswerT]):
         if self.check is not None and (wrong := self.check(answer, blanks)):
             raise Misread(wrong)
         return answer
+
+
+class _Reading(Generic[AnswerT]):
+    """Reads each reply once, for the agent that wants the answer and for the trace that wants to know what was wrong.
+
+    Args:
+        read: the answer in a reply, or `Misread`.
+    """
+
+    def __init__(self, read: Callable[[Reply], AnswerT]) -> None:
+        self._read = read
+        self._known: dict[int, tuple[Reply, AnswerT | Misread]] = {}
+
+    def wrong(self, reply: Reply) -> str:
+        """Why a reply cannot be used; "" where it can."""
+        found = self._found(reply)
+        return str(found) if isinstance(found, Misread) else ""
+
+    def answer(self, reply: Reply) -> AnswerT:
+        """The answer in a reply.
+
+        Raises:
+            Misread: there is none.
+        """
+        found = self._found(reply)
+        if isinstance(found, Misread):
+            raise found
+        return found
+
+    def _found(self, reply: Reply) -> AnswerT | Misread:
+        found = self._known.get(id(reply))
+        if found is None or found[0] is not reply:
+            try:
+                answer: AnswerT | Misread = self._read(reply)
+            except Misread as error:
+                answer = error
+            found = self._known[id(reply)] = (reply, answer)
+        return found[1]

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field
@@ -23,7 +23,7 @@ from agents.answers import Answer
 from agents.ranker import Chooser
 from prompts.neutral import neutralise_answer
 from whyrec.llm.labels import LabelReading
-from whyrec.llm.model import About, LanguageModel, Refused
+from whyrec.llm.model import About, LanguageModel, Refused, Reply
 from whyrec.llm.reasoning import CLOSE, OPEN
 
 Way: TypeAlias = Literal["continue", "user_turn", "vote"]
@@ -48,13 +48,13 @@ class Trace:
     Attributes:
         text: the thoughts: a reasoning model's reasoning, any other model's whole text.
         said: what it answered after them, "" where that is part of the text.
-        tokens: of thoughts and answer, as the server counted.
+        tokens: of thoughts and answer, as the server counted; None where it did not.
         finish: "stop", "length" (cut off), "filtered" or "error".
     """
 
     text: str
     said: str
-    tokens: int
+    tokens: int | None
     finish: str
 
     @property
@@ -84,23 +84,31 @@ async def reason(llm: LanguageModel, n: int, *, about: About, **blanks: Any) -> 
         ModelError: the model did not answer.
         UsageError: blanks are missing or unknown.
     """
-    replies = await llm.complete(_thinker.request(n, about, blanks))
-    traces = [
-        Trace(
-            text=(reply.reasoning or reply.text).strip(),
-            said=reply.text.strip() if reply.reasoning else "",
-            tokens=reply.length,
-            finish=reply.finish_reason,
-        )
-        for reply in replies
-    ]
-    found = [trace for trace in traces if trace.text and trace.finish in _READABLE]
+    request = _thinker.request(n, about, blanks)
+    replies = await llm.complete(replace(request, about=replace(request.about, wrong=_wrong)))
+    found = [_trace(reply) for reply in replies if not _wrong(reply)]
     if len(found) < min(n, _LEAST):
         raise AnswerError(
             f"{_thinker.prompt_name} got {len(found)} of {n} traces of thought from {llm.name} that say anything, and "
             f"{min(n, _LEAST)} are needed."
         )
     return found
+
+
+def _trace(reply: Reply) -> Trace:
+    return Trace(
+        text=(reply.reasoning or reply.text).strip(),
+        said=reply.text.strip() if reply.reasoning else "",
+        tokens=reply.length,
+        finish=reply.finish_reason,
+    )
+
+
+def _wrong(reply: Reply) -> str:
+    """Why a reply is no trace of thought; "" where it is one."""
+    if reply.finish_reason not in _READABLE:
+        return f"it ended by {reply.finish_reason}"
+    return "" if _trace(reply).text else "it says nothing"
 
 
 async def read_out(llm: LanguageModel, trace: Trace, *, way: Way, about: About, **blanks: Any) -> ReadOut:

@@ -85,13 +85,7 @@ def read_edited(path: Path) -> Prompt:
         UsageError: there is no such file, or it is not a usable copy of a prompt of the house.
         UnknownNameError: it calls itself by a name that no prompt has.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{path} cannot be read as a prompt ({error}). Copy one to edit it: whyrec prompts show NAME > FILE."
-        ) from None
-    edited = prompts.parse(text, where=str(path))
+    edited = prompts.parse(prompts.read_file(path), where=str(path))
     check(prompts.load(edited.name), edited)
     return edited
 

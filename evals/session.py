@@ -7,14 +7,15 @@ have to be asked for), `plan()` (asks them, then knows which cells are missing),
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evals import evaluate as evaluation
 from evals import results as tables
 from evals.artefacts import Artefacts, Asked, Need
 from evals.evaluate import Job, Place
-from evals.experiment import Cell, Context
+from evals.experiment import Cell, Context, Experiment
+from evals.forecast import Forecast, forecast
 from evals.metrics import metric
 from evals.registry import Options, build
 from evals.results import CellRun, Results
@@ -24,6 +25,7 @@ from whyrec.data.questions import Questions
 from whyrec.data.some import Drawn, HowMany, in_words, some
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
+from whyrec.precision import Precision, choose
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,14 @@ class Choice:
         cells: glob patterns joined by ';'.
         backbone: only cells of this backbone, and those without one; "" for all.
         device: where to train.
+        precision: of what is trained.
     """
 
     seeds: tuple[int, ...]
     cells: str = "*"
     backbone: str = ""
     device: str = "cpu"
+    precision: Precision = "auto"
 
 
 class Session:
@@ -56,7 +60,7 @@ class Session:
 
     Raises:
         UnknownNameError: no such experiment, or `choice.cells` matches nothing.
-        UsageError: `choice.device` is not here.
+        UsageError: `choice.device` is not here, or does not know `choice.precision`.
     """
 
     def __init__(
@@ -70,7 +74,8 @@ class Session:
         options: Options,
     ) -> None:
         check_device(choice.device)
-        self.experiment = build(name, corpus, options)
+        choose(choice.precision, choice.device)
+        self.experiment = _marked(build(name, corpus, options), corpus)
         self.corpus, self.artefacts, self.place = corpus, artefacts, place
         self.choice, self.options = choice, options
         axes = {"backbone": choice.backbone} if choice.backbone else {}
@@ -100,11 +105,12 @@ class Session:
         whole = set(table.rows) <= {cell.name for cell in self.cells}
         return evaluation.note(self.experiment, self.corpus, self.place, notes, whole=whole)
 
-    def expected_seconds(self, jobs: Sequence[Job]) -> float | None:
-        """Wall seconds of the missing jobs, None where nothing like them was measured here."""
+    def forecast(self) -> Forecast:
+        """How long the chosen cells will take, before any model is asked."""
         path = self.place.table(tables.slug(self.experiment.name, self.corpus.name))
-        rows = tables.read(path).rows.values() if path.exists() else ()
-        return evaluation.expected_seconds(jobs, measured=[run for row in rows for run in row.runs])
+        table = tables.read(path) if path.exists() else None
+        measured = table.rows if table is not None and table.data.digest == self.corpus.digest else {}
+        return forecast(self.cells, len(self.choice.seeds), data=self.corpus, measured=measured)
 
     def out_of_range(self, table: Results) -> tuple[list[str], list[str]]:
         """Sentences about numbers that cannot be believed: (too low, too high); see `Experiment.out_of_range`."""
@@ -120,6 +126,8 @@ class Session:
         of_users = metric(self.experiment.metrics[0]).examples == "users"
         if not self.options.users or not isinstance(self.corpus, Corpus) or not of_users:
             return {}
+        if not self.experiment.of_split:
+            return {"users": self.experiment.measured}
         return _some_users(self.corpus, self.options.users)
 
     def _check_users(self) -> None:
@@ -143,7 +151,20 @@ class Session:
             )
 
     def _context(self, say: Callable[[str], None]) -> Context:
-        return Context(self.corpus, self.artefacts, self.place.home, self.choice.device, say)
+        where = self.choice
+        return Context(
+            self.corpus, self.artefacts, self.place.home, device=where.device, precision=where.precision, say=say
+        )
+
+
+def _marked(experiment: Experiment, data: Corpus | Questions) -> Experiment:
+    """The experiment, all its cells marked as a quick look where the data are (`?users=N`)."""
+    first = data.notes.get("first users only") if isinstance(data, Corpus) else None
+    if not first:
+        return experiment
+    why = f"the data are cut to their first {first:,} users"
+    cells = tuple(replace(cell, quick=f"{why}; {cell.quick}" if cell.quick else why) for cell in experiment.cells)
+    return replace(experiment, cells=cells)
 
 
 def shown_name(need: Need, *, among: Sequence[Need]) -> str:

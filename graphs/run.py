@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from langsmith import tracing_context
+
 import prompts
 from graphs.engine.job import How, Job, RunReport
 from graphs.engine.models import Models
@@ -29,6 +31,7 @@ from whyrec.llm import open_provider, wrap
 from whyrec.llm.model import LanguageModel, ModelError
 from whyrec.llm.prices import price_of
 from whyrec.runs import Identity, Run
+from whyrec.telemetry import langsmith_asked
 
 __all__ = ["How", "Job", "Models", "RunReport", "execute", "prepare", "probe", "run"]
 
@@ -71,7 +74,7 @@ def prepare(
     """Everything before the first call; arguments and errors as in `run`."""
     how = how or How()
     flow = workflow(name)
-    source = Source(corpus, how.settings.home, users)
+    source = Source(corpus, how.settings.home, users, how.settings.precision)
     inputs = flow.inputs(source, flow.options() if options is None else options)
     asked = model if isinstance(model, Models) else Models(model)
     opener = partial(open_provider, settings=how.settings, world=how.world, asks=how.asks)
@@ -110,12 +113,17 @@ def _versions(graph: str, names: Sequence[str], edited: Mapping[str, prompts.Pro
 
 
 async def execute(job: Job) -> RunReport:
-    """Run a prepared job, then close its models."""
+    """Run a prepared job, then close its models. LangSmith is told nothing unless somebody asked for it."""
+    with tracing_context(enabled=None if langsmith_asked() else False):
+        return await _execute(job)
+
+
+async def _execute(job: Job) -> RunReport:
     how = job.how
     try:
         for model in job.models.all:
             if how.budget is not None:
-                how.budget.check(model.name, price_of(model.name, home=how.settings.home))
+                how.budget.check(model, price_of(model.name, home=how.settings.home))
             await probe(model)
         await asyncio.to_thread(lambda: job.parts)
         run = Run.open(how.settings.home, job.identity, new=how.new, command=how.command)

@@ -11,7 +11,7 @@ import dataclasses
 import importlib
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
@@ -23,6 +23,7 @@ from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.data.some import HowMany
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.precision import Precision
 
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
@@ -61,11 +62,15 @@ class Source:
         data: interactions or questions.
         home: the folder earlier runs lie in (`$WHYREC_HOME`).
         users: at most this many users of the split (or questions): the first ones, or `Drawn`; None for all of them.
+        precision: in which models are trained that examples need.
+        trained: filled as they are made: a model that examples needed -> the precision it was trained in, and why.
     """
 
     data: Corpus | Questions
     home: Path
     users: HowMany = None
+    precision: Precision = "auto"
+    trained: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def corpus(self) -> Corpus:

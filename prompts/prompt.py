@@ -3,7 +3,8 @@
 `parse` reads the text into a pure value whose version is the digest of the text; `Prompt.render` fills its blanks.
 The format is in docs/prompts.md. What is unusual: nothing before the last section is a template, so the static prefix
 that servers cache is the same for every call by construction; and whatever the template prints goes through
-`finalise`, so neutralising data (design rule 12) is not in the author's hands.
+`finalise`, so neutralising data (design rule 12) is not in the author's hands. A text may come from anybody, so what a
+template may say is a short list (`prompts.gate`), and so is what its front matter may hold (`prompts.front_matter`).
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, cast
 
 import jinja2
 import jinja2.meta
 import jinja2.sandbox
-import yaml
 
+from prompts import front_matter, gate
+from prompts.front_matter import Format, shown
 from prompts.lines import FILTERS, Lines, to_json
 from prompts.neutral import neutralise
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message, Role, Sampling
 
-Format: TypeAlias = Literal["json", "tags", "headers", "text"]
 FOLDER = Path(__file__).parent
-_KEYS = ("name", "description", "answer", "format", "sampling", "variables")
-_SAMPLING_KEYS = ("temperature", "top_p", "max_tokens", "stop", "seed")
+MOST = 1_048_576  # bytes of a prompt file, characters of a prompt
+_TOLD = 20  # problems in one sentence
 _HEADING = re.compile(r"^# (system|user|assistant)[ \t]*$", re.MULTILINE)
 
 
@@ -61,19 +62,38 @@ class Prompt:
     body: str = field(repr=False)
     template: jinja2.Template = field(repr=False, compare=False)
 
-    def render(self, **blanks: Any) -> tuple[Message, ...]:
+    def render(self, /, **blanks: Any) -> tuple[Message, ...]:
         """The conversation with every blank filled: records, strings, numbers, or their recorded JSON forms.
 
         Raises:
-            UsageError: a blank is missing, unknown, or lacks what the template asks of it.
+            UsageError: a blank is missing, unknown, of another kind than the template takes it for, lacks what it asks
+                of it, or is so long that no model could read the message.
         """
         if blanks.keys() != self.variables.keys():
             raise UsageError(self._wrong_blanks(blanks))
         try:
-            content = self.template.render(blanks)
+            content = self._filled(blanks)
+        except UsageError:
+            raise
         except jinja2.UndefinedError as error:
             raise UsageError(f"The prompt {self.name} asks for something its blanks do not have: {error}.") from None
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            raise UsageError(f"The prompt {self.name} takes a blank for another kind than it is ({said}).") from error
         return (*self.opening, Message("user", content))
+
+    def _filled(self, blanks: Mapping[str, Any]) -> str:
+        """The user's part, piece by piece, so that it ends where it is too long."""
+        pieces, size = [], 0
+        for piece in self.template.generate(blanks):
+            pieces.append(piece)
+            size += len(piece)
+            if size > gate.MOST_RENDERED:
+                raise UsageError(
+                    f"The prompt {self.name} comes to more than {gate.MOST_RENDERED:,} characters with these blanks, "
+                    f"which no model reads. Fill it with fewer or shorter ones."
+                )
+        return "".join(pieces)
 
     def _wrong_blanks(self, blanks: Mapping[str, Any]) -> str:
         missing = ", ".join(sorted(self.variables.keys() - blanks.keys()))
@@ -99,10 +119,31 @@ def load(name: str) -> Prompt:
     if name not in (known := names()):
         raise UnknownNameError("prompt", name, known, hint="`whyrec prompts ls` describes them.")
     path = FOLDER / f"{name}.md"
-    prompt = parse(path.read_text(encoding="utf-8"), where=str(path))
+    prompt = parse(read_file(path), where=str(path))
     if prompt.name != name:
         raise UsageError(f"{path} calls itself {prompt.name!r}; its name must be its path, {name!r}.")
     return prompt
+
+
+def read_file(path: Path) -> str:
+    """The text of a prompt file.
+
+    Raises:
+        UsageError: it cannot be read, is no text in UTF-8, or is longer than any prompt.
+    """
+    copy = "Copy a prompt to edit it: whyrec prompts show NAME > FILE."
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST + 1)
+        text = raw.decode("utf-8") if len(raw) <= MOST else ""
+    except UnicodeDecodeError as error:
+        said = f"it is not UTF-8 text: {error.reason} at byte {error.start}"
+        raise UsageError(f"The prompt file {path} cannot be read ({said}). {copy}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The prompt file {shown(str(path))} cannot be read ({error}). {copy}") from None
+    if len(raw) > MOST:
+        raise UsageError(f"{path} has more than {MOST:,} bytes, so it is no prompt file. {copy}")
+    return text
 
 
 @lru_cache(maxsize=512)
@@ -112,19 +153,22 @@ def parse(text: str, *, where: str = "prompt") -> Prompt:
     Raises:
         UsageError: the front matter, the sections or the template are wrong; says everything that is.
     """
+    if len(text) > MOST:
+        raise UsageError(f"{where} is not a usable prompt: it has more than {MOST:,} characters.")
     head, sections, problems = _split(text)
     body = sections[-1][1] if sections else ""
-    problems += _front_matter_problems(head)
-    try:
-        tree = environment().parse(body)
-        template = environment().from_string(tree)
-    except jinja2.TemplateSyntaxError as error:
-        raise UsageError(f"{where} has a template error in line {error.lineno} of its last section: {error}.") from None
-    used, declared = jinja2.meta.find_undeclared_variables(tree), head.get("variables") or {}
-    problems += [f"the blank {v!r} is used but not declared under variables" for v in sorted(used - set(declared))]
-    problems += [f"the variable {v!r} is declared but never used" for v in sorted(set(declared) - used)]
-    if problems:
-        raise UsageError(f"{where} is not a usable prompt: {'; '.join(problems)}. docs/prompts.md has the format.")
+    template, used, refused = _compiled(body, where)
+    declared = head.get("variables")
+    declared = declared if isinstance(declared, dict) else {}
+    if template is not None:
+        problems += [f"the blank {v!r} is used but not declared under variables" for v in sorted(used - set(declared))]
+        problems += [f"the variable {shown(v)} is declared but never used" for v in sorted(set(declared) - used)]
+    problems += refused
+    if problems or template is None:
+        rule = f" {gate.RULE}" if refused else ""
+        raise UsageError(
+            f"{where} is not a usable prompt: {'; '.join(problems[:_TOLD])}.{rule} docs/prompts.md has the format."
+        )
     return Prompt(
         name=head["name"],
         text=text,
@@ -132,12 +176,37 @@ def parse(text: str, *, where: str = "prompt") -> Prompt:
         description=head["description"],
         answer=head["answer"],
         format=cast(Format, head["format"]),
-        sampling=_sampling(head["sampling"]),
+        sampling=front_matter.sampling(head["sampling"]),
         variables=dict(declared),
         opening=tuple(Message(role, content) for role, content in sections[:-1]),
         body=body,
         template=template,
     )
+
+
+def _compiled(body: str, where: str) -> tuple[jinja2.Template | None, set[str], list[str]]:
+    """(the template, the blanks it uses, nothing), or (None, nothing, what it may not say): then nothing is compiled.
+
+    Raises:
+        UsageError: it is no template.
+    """
+    if len(body) > gate.MOST_SOURCE:
+        return (
+            None,
+            set(),
+            [f"its last section has {len(body):,} characters, of which {gate.MOST_SOURCE:,} are the most"],
+        )
+    try:
+        tree = environment().parse(body)
+        if refused := gate.refusals(environment(), body, tree):
+            return None, set(), refused
+        return environment().from_string(tree), jinja2.meta.find_undeclared_variables(tree), []
+    except jinja2.TemplateSyntaxError as error:
+        raise UsageError(f"{where} has a template error in line {error.lineno} of its last section: {error}.") from None
+    except RecursionError:
+        return None, set(), ["its last section is nested too deeply"]
+    except ValueError as error:  # a number that Python refuses to read
+        return None, set(), [f"its last section has something that cannot be read ({str(error)[:100]})"]
 
 
 def blanks_json(blanks: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,8 +215,14 @@ def blanks_json(blanks: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def render_recorded(text: str, blanks: Mapping[str, Any]) -> tuple[Message, ...]:
-    """The messages of a recorded call from its prompt's text and its blanks, identical to those that were sent."""
-    return parse(text).render(**blanks)
+    """The messages of a recorded call from its prompt's text and its blanks, identical to those that were sent.
+
+    Raises:
+        UsageError: the text is no prompt, or the blanks are none of it: the run may be anybody's.
+    """
+    if not isinstance(blanks, Mapping):
+        raise UsageError(f"The blanks of a recorded call are a {type(blanks).__name__}, not names with values.")
+    return parse(text, where="the recorded prompt").render(**blanks)
 
 
 @lru_cache(maxsize=1)
@@ -183,20 +258,19 @@ def finalise(value: Any) -> str:
 
 def _split(text: str) -> tuple[dict[str, Any], list[tuple[Role, str]], list[str]]:
     """Front matter, sections in order, and what is wrong with them."""
-    match = re.match(r"---\n(.*?)\n---\n(.*)\Z", text.replace("\r\n", "\n"), re.DOTALL)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return {}, [], [f"it is not text: half a character stands at place {error.start}"]
+    match = re.match(r"\ufeff?---\n(.*?)\n---\n(.*)\Z", text.replace("\r\n", "\n"), re.DOTALL)
     if not match:
         return {}, [], ["it does not start with front matter between two lines of ---"]
-    try:
-        head = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        return {}, [], [f"its front matter is not YAML ({' '.join(str(error).split())})"]
-    if not isinstance(head, dict):
-        return {}, [], ["its front matter is not a mapping"]
+    head, problems = front_matter.read(match[1])
     before, *rest = _HEADING.split(match[2])
     sections: list[tuple[Role, str]] = [
         (cast(Role, role), body.strip()) for role, body in zip(rest[::2], rest[1::2], strict=True)
     ]
-    return head, sections, list(_section_problems(before, sections))
+    return head, sections, problems + list(_section_problems(before, sections))
 
 
 def _section_problems(before: str, sections: list[tuple[Role, str]]) -> Iterator[str]:
@@ -212,32 +286,3 @@ def _section_problems(before: str, sections: list[tuple[Role, str]]) -> Iterator
             yield f"a blank stands in its {role} section; only the last section may have blanks"
     if any(role == "system" for role, _ in sections[1:]):
         yield "a system section stands after another one"
-
-
-def _front_matter_problems(head: Mapping[str, Any]) -> list[str]:
-    problems = [f"the front matter key {key!r} is unknown" for key in head if key not in _KEYS]
-    problems += [f"the front matter lacks {key!r}" for key in _KEYS if key not in head]
-    for key in ("name", "description", "answer"):
-        if not isinstance(head.get(key, ""), str):
-            problems.append(f"{key!r} must be text")
-    if head.get("format", "json") not in get_args(Format):
-        problems.append(f"format {head['format']!r} is none of {', '.join(get_args(Format))}")
-    variables = head.get("variables") or {}
-    if not isinstance(variables, dict) or not all(isinstance(v, str) and v for v in variables.values()):
-        problems.append("variables must map every blank to a sentence on what it is")
-    return problems + _sampling_problems(head.get("sampling"))
-
-
-def _sampling_problems(given: Any) -> list[str]:
-    if not isinstance(given, dict) or "max_tokens" not in given:
-        return ["sampling must be a mapping with at least max_tokens"]
-    problems = [f"the sampling key {key!r} is unknown" for key in given if key not in _SAMPLING_KEYS]
-    bounds = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 131_072)}
-    for key, (low, high) in bounds.items():
-        if key in given and not (isinstance(given[key], (int, float)) and low <= given[key] <= high):
-            problems.append(f"sampling {key} must be a number from {low} to {high}")
-    return problems
-
-
-def _sampling(given: Mapping[str, Any]) -> Sampling:
-    return Sampling(**{**given, "stop": tuple(given.get("stop", ()))})

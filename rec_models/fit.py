@@ -23,6 +23,7 @@ from rec_models.sequential.batches import Batcher
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
 from whyrec.errors import LeakageError, UsageError
+from whyrec.precision import Choice, Precision, casting, choose, products
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ class FitSettings:
         average: decay of an exponential moving average of the weights, which is what is validated and kept; 0 for none.
         mask_seen: whether validation leaves out what was seen.
         device: "cpu", "cuda", "cuda:1".
-        bf16: products in bfloat16 (weights stay float32).
+        precision: of products (weights stay float32): what is fastest on this device, or one by name. A fit that is
+            resumed keeps the precision it began in.
     """
 
     epochs: int = 200
@@ -55,7 +57,17 @@ class FitSettings:
     average: float = 0.0
     mask_seen: bool = True
     device: str = "cpu"
-    bf16: bool = False
+    precision: Precision = "auto"
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What a fit is identified by: all but where and how fast it computes.
+
+        Rows of tables kept since before precision was chosen by measurement call themselves bf16; they stay valid.
+        """
+        found = asdict(self)
+        del found["device"], found["precision"]
+        return {**found, "bf16": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +84,9 @@ class EpochRow:
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """How a fit ended. Validation numbers are @10 at the best epoch; `seconds` is CPU time, resumed parts included."""
+    """How a fit ended. Validation numbers are @10 at the best epoch; `seconds` is CPU time, resumed parts included;
+    `precision` is the one products were computed in, and why.
+    """
 
     epochs: int
     best_epoch: int
@@ -81,6 +95,7 @@ class FitReport:
     seconds: float
     seed: int
     device: str
+    precision: str
     rows: tuple[EpochRow, ...]
 
 
@@ -115,7 +130,7 @@ def fit(
     checkpoint = None if folder is None else Checkpoint(folder, loop.identity)
     loop.restore(checkpoint)
     forked = [torch.device(settings.device)] if settings.device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=forked):
+    with torch.random.fork_rng(devices=forked), products(loop.precision.kind):
         while not loop.done:
             best = loop.epoch()
             if checkpoint is not None:
@@ -155,6 +170,7 @@ class Loop:
         self.identity = digest(
             type(model).__name__, getattr(model, "settings", None), *start, *view.sequences(), view.targets, how, seed
         )
+        self.precision = choose(settings.precision, settings.device)
         self.module.to(settings.device)
         self.weights: dict[str, nn.Parameter] = dict(self.module.named_parameters())
         self.optimiser = _optimiser(self.weights, settings)
@@ -198,7 +214,7 @@ class Loop:
             self.steps += 1
             self._warm()
             self.optimiser.zero_grad()
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=self.settings.bf16):
+            with casting(self.precision.kind, device):
                 loss = self.model.loss(batch.to(device))
             loss.backward()  # type: ignore[no-untyped-call]
             if self.settings.clip:
@@ -236,7 +252,13 @@ class Loop:
 
     def values(self) -> dict[str, Any]:
         """What a checkpoint's json keeps."""
-        return {"steps": self.steps, "recall": self.best_recall, "rows": [asdict(r) for r in self.rows]}
+        precision = asdict(self.precision)
+        return {
+            "steps": self.steps,
+            "recall": self.best_recall,
+            "precision": precision,
+            "rows": [asdict(r) for r in self.rows],
+        }
 
     def tensors(self) -> Tensors:
         """What a checkpoint's tensors keep: weights, their average, Adam's two moments and step."""
@@ -252,6 +274,7 @@ class Loop:
         if checkpoint is None or state is None:
             return
         self.rows = [EpochRow(**row) for row in state["rows"]]
+        self.precision = Choice(**state["precision"])
         self.steps, self.best_recall, self.seconds = state["steps"], state["recall"], self.rows[-1].seconds
         self.best_epoch = self.rows[-1].best_epoch
         self.best_ndcg = (self.rows[self.best_epoch - 1].valid_ndcg or 0.0) if self.best_epoch else -1.0
@@ -271,8 +294,9 @@ class Loop:
             self._load(self.best)
         self.module.eval()
         s = self
+        where = (s.settings.device, str(s.precision))
         return FitReport(
-            len(s.rows), s.best_epoch, s.best_ndcg, s.best_recall, s.seconds, s.seed, s.settings.device, tuple(s.rows)
+            len(s.rows), s.best_epoch, s.best_ndcg, s.best_recall, s.seconds, s.seed, *where, tuple(s.rows)
         )
 
 

@@ -18,21 +18,19 @@ from whyrec.errors import UnknownNameError
 
 COSINE = LossSettings(temperature=0.07)
 SASREC = SASRecSettings(width=64, blocks=1, heads=2, dropout=0.4, max_length=50, norm="pre", loss=COSINE)
-SASREC_FIT = FitSettings(epochs=60, patience=3, evaluate_every=2, users_per_step=128, lr=2e-3, bf16=True)
+SASREC_FIT = FitSettings(epochs=60, patience=3, evaluate_every=2, users_per_step=128, lr=2e-3)
 
 # The loss of most published SASRec rows. It overfits early and needs many cheap epochs; averaged weights help it most.
 ONE_NEGATIVE = LossSettings("bce", negatives=1)
 SASREC_BCE = SASRecSettings(
     width=64, blocks=2, heads=2, dropout=0.5, max_length=50, norm="post", init_std=0.05, loss=ONE_NEGATIVE
 )
-SASREC_BCE_FIT = FitSettings(
-    epochs=90, patience=2, evaluate_every=10, users_per_step=128, lr=1e-3, average=0.998, bf16=True
-)
+SASREC_BCE_FIT = FitSettings(epochs=90, patience=2, evaluate_every=10, users_per_step=128, lr=1e-3, average=0.998)
 
 BERT4REC = BERT4RecSettings(
     width=64, blocks=1, heads=2, dropout=0.3, max_length=51, masked=0.5, only_last=0.2, loss=COSINE
 )
-BERT4REC_FIT = FitSettings(epochs=48, patience=4, evaluate_every=4, users_per_step=128, lr=2e-3, bf16=True)
+BERT4REC_FIT = FitSettings(epochs=48, patience=4, evaluate_every=4, users_per_step=128, lr=2e-3)
 
 STEPS = 170
 """Steps of an epoch on Beauty."""

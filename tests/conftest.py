@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
+
+from whyrec.redaction import KNOWN
 
 # Two test workers with two threads each fight over two cores: a tiny model then takes 46 s instead of 0.3 s.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
+GUARD = str(ROOT / "tests" / "servers" / "guard")  # a sitecustomize.py, for the processes that tests start
 DATA_FOLDERS = [
     *(Path(p) for p in os.environ.get("WHYREC_DATA", "").split(os.pathsep) if p),
     ROOT.parent / "shared" / "data",
@@ -22,13 +23,18 @@ DATA_FOLDERS = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Offer the fixtures of tests/servers/fixtures.py (loopback servers, a tiny model) to every test."""
-    path = ROOT / "tests" / "servers" / "fixtures.py"
-    spec = importlib.util.spec_from_file_location("whyrec_tests_fixtures", path)
+    """Offer the fixtures of tests/servers/fixtures.py to every test, and watch connections from now on."""
+    config.pluginmanager.register(_module("whyrec_tests_fixtures", "fixtures.py"), "whyrec-servers")
+    os.environ["TESTS_CALLED_OUT"] = os.devnull  # until a test has a file of its own
+    _module("whyrec_tests_guard", "guard/sitecustomize.py")
+
+
+def _module(name: str, path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / "servers" / path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config.pluginmanager.register(module, "whyrec-servers")
+    return module
 
 
 @pytest.fixture
@@ -45,25 +51,21 @@ def real_data() -> Callable[[str], Path]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Every test has its own WHYREC_HOME, no keys, and no hub."""
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Every test has its own WHYREC_HOME, no keys, no hub, and fails where it or what it starts calls out."""
     for name in list(os.environ):
         if name.startswith("WHYREC_") or name.endswith("_API_KEY"):
             monkeypatch.delenv(name)
+    KNOWN.forget()
+    called = tmp_path / "called-out.txt"
+    monkeypatch.setenv("TESTS_CALLED_OUT", str(called))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([GUARD, *filter(None, [os.environ.get("PYTHONPATH")])]))
     monkeypatch.setenv("WHYREC_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("ANONYMIZED_TELEMETRY", "False")
-    monkeypatch.setattr(socket.socket, "connect", _loopback_only)
-
-
-def _loopback_only(self: socket.socket, address: Any) -> None:
-    """A test that calls a real model or a hub fails at once."""
-    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "localhost", "::1"):
-        raise RuntimeError(f"A test tried to reach {address[0]}; tests talk to 127.0.0.1 only.")
-    _CONNECT(self, address)
-
-
-_CONNECT = socket.socket.connect
+    yield
+    if called.exists():
+        pytest.fail(f"This test called out: {called.read_text().splitlines()}")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,13 @@ def whyrec(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.
     return subprocess.run(
         [sys.executable, "-m", "whyrec", *arguments],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "NO_COLOR": "1", **environment},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ['PYTHONPATH']}",
+            "COLUMNS": "200",
+            "NO_COLOR": "1",
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=60,

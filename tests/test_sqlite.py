@@ -1,14 +1,17 @@
 """SQLite files: batches, migrations, and clear sentences for what can go wrong with a disk."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -270,3 +273,71 @@ def test_another_process_may_read_while_one_writes(path: Path) -> None:
     assert reader.execute("SELECT name FROM thing").fetchall() == [("seen",)]
     reader.close()
     writer.close()
+
+
+# --- damaged, gone, read-only
+
+
+def test_damage_is_told_by_the_read_that_meets_it(path: Path) -> None:
+    with closing(connect(path)) as connection:
+        insert_rows(connection, "INSERT INTO thing(name)", [("x" * 500,) for _ in range(200)])
+    raw = bytearray(path.read_bytes())
+    raw[4096 * 3 :] = b"\xff" * (len(raw) - 4096 * 3)
+    path.write_bytes(raw)
+    with closing(connect(path, read_only=True)) as reading:
+        rows = reading.execute("SELECT name FROM thing")
+        assert rows.fetchone() == ("x" * 500,)
+        for read in (lambda: list(rows), lambda: reading.execute("SELECT count(*) FROM thing").fetchone()):
+            with pytest.raises(UsageError, match=r"file\.sqlite is damaged.*take it from a copy"):
+                read()
+
+
+def test_a_text_that_is_none_and_a_table_that_is_missing_are_damage(path: Path) -> None:
+    with closing(connect(path)) as connection:
+        connection.execute("INSERT INTO thing VALUES (CAST(x'ff61' AS TEXT))")
+    with closing(connect(path, read_only=True)) as reading:
+        with pytest.raises(UsageError, match="is damaged"):
+            reading.execute("SELECT name FROM thing").fetchall()
+        with pytest.raises(UsageError, match="no file of whyrec's"):
+            reading.execute("SELECT 1 FROM elsewhere")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_file_beside_which_nothing_can_be_made_is_read_as_it_lies(path: Path, tmp_path: Path, killed: bool) -> None:
+    """As on a read-only mount: the names that SQLite would make are taken by folders, so that its open fails."""
+    mounted = tmp_path / "mounted" / "file.sqlite"
+    mounted.parent.mkdir()
+    with closing(connect(path)) as connection:
+        connection.execute("INSERT INTO thing VALUES ('in the file')")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("INSERT INTO thing VALUES ('in the log')")
+        shutil.copy(path, mounted)
+        if killed:
+            shutil.copy(f"{path}-wal", f"{mounted}-wal")
+    Path(f"{mounted}-shm").mkdir()
+    before = mounted.read_bytes()
+    assert names(mounted) == ["in the file", *(["in the log"] if killed else [])]
+    assert mounted.read_bytes() == before
+    assert not list(Path(tempfile.gettempdir()).glob("whyrec-read-*/file.sqlite")), "its copy is gone"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_is_gone_stops_its_writer(path: Path, replaced: bool) -> None:
+    def write(connection: sqlite3.Connection, rows: list[str]) -> None:
+        insert_rows(connection, "INSERT INTO thing(name)", [(row,) for row in rows])
+
+    writer: BatchedWriter[str] = BatchedWriter(path, write)
+    writer.submit("a")
+    writer.flush()
+    for file in path.parent.glob("file.sqlite*"):
+        file.unlink()
+    if replaced:
+        connect(path).close()
+    writer.submit("b")
+    with pytest.raises(UsageError, match="is gone: something removed or replaced it"):
+        writer.flush()
+    with pytest.raises(UsageError, match="is gone"):
+        writer.close()
+    if not replaced:
+        with pytest.raises(UsageError, match="is gone"):
+            connect(path, create=False)

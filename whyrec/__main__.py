@@ -42,6 +42,19 @@ def refused(error: OSError) -> str:
     )
 
 
+def unreadable(arguments: list[str]) -> str | None:
+    """A sentence about the first argument that is not UTF-8 text, or None."""
+    for number, argument in enumerate(arguments[1:], 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            return (
+                f"Argument {number}, {argument!a}, is not UTF-8 text, and names that cannot be written down cannot be "
+                f"recorded. Rename the file, or write it in UTF-8."
+            )
+    return None
+
+
 def printable(text: str) -> str:
     """Text from files and servers without characters that would act on a terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "\N{REPLACEMENT CHARACTER}" for c in text)
@@ -53,11 +66,23 @@ def main() -> None:
     Exit codes: 0 all done, 1 some examples failed, 2 usage or environment, 130 interrupted.
     """
     atexit.register(gc.freeze)  # looking for garbage in what ends anyway took a sixth of a short command
-    if complaint := foreign_floor():
+    if complaint := foreign_floor() or unreadable(sys.argv):
         print(f"whyrec: {complaint}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2)
+    from whyrec.redaction import KNOWN, guarded
+    from whyrec.telemetry import hush
+
+    hush()
+    KNOWN.learn_environment()
+    KNOWN.learn_arguments(sys.argv[1:])
+    with guarded():
+        _run()
+
+
+def _run() -> None:
     from whyrec.cli import build
     from whyrec.errors import LeakageError, UnknownNameError, UsageError
+    from whyrec.redaction import redact
 
     try:
         build("".join(sys.argv[1:2]))()
@@ -65,7 +90,7 @@ def main() -> None:
         if os.environ.get("WHYREC_DEBUG"):
             raise
         said = refused(error) if isinstance(error, OSError) else str(error)
-        print(f"whyrec: {printable(said)}", file=sys.stderr)  # noqa: T201
+        print(f"whyrec: {printable(redact(said))}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -10,10 +10,12 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from whyrec.errors import UsageError
+from whyrec.precision import Precision
+from whyrec.redaction import KNOWN
 
 _PREFIX: Final = "WHYREC_"
 _FILE: Final = Path("whyrec.toml")
-_OTHERS: Final = frozenset({"debug"})  # read elsewhere, before there are settings
+_OTHERS: Final = frozenset({"debug", "langsmith"})  # read elsewhere, before there are settings
 
 
 class Settings(BaseModel):
@@ -25,15 +27,17 @@ class Settings(BaseModel):
         llm: the model used where none is named.
         ask_above: a job that may make more model calls than this asks before it starts (`--yes` answers).
         concurrency: examples in flight at once.
+        precision: of what is trained and of local models: the fastest here ("auto"), or one by name.
     """
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
 
-    home: Path = Field(default_factory=lambda: Path.home() / ".whyrec")
+    home: Path = Path("~/.whyrec")
     data: tuple[Path, ...] = (Path("data"),)
     llm: str = "extractive"
     ask_above: int = Field(default=10_000, ge=0)
     concurrency: int = Field(default=64, ge=1, le=4096)
+    precision: Precision = "auto"
 
     @field_validator("data", mode="before")
     @classmethod
@@ -48,7 +52,22 @@ class Settings(BaseModel):
     @field_validator("home")
     @classmethod
     def _expand(cls, value: Path) -> Path:
-        return _expanded(value).absolute()
+        return _nameable(_expanded(value).absolute())
+
+    @field_validator("ask_above", "concurrency", mode="before")
+    @classmethod
+    def _count(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            raise ValueError(f"it is {str(value).lower()}, and a whole number is wanted")
+        return value
+
+    @field_validator("llm")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("it has characters in it that cannot be printed")
+        KNOWN.learn_text(value, "a key in the setting llm")
+        return value
 
     @property
     def data_folders(self) -> tuple[Path, ...]:
@@ -58,9 +77,20 @@ class Settings(BaseModel):
 
 def _expanded(path: Path) -> Path:
     try:
-        return path.expanduser()
+        return _nameable(path.expanduser())
     except RuntimeError as error:
-        raise ValueError(f"{path} names nobody's folder ({error})") from None
+        raise ValueError(f"{path} names nobody's folder ({str(error).rstrip('.')})") from None
+
+
+def _nameable(path: Path) -> Path:
+    """A path that can be written down, in a run's record and on a terminal."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"the folder's name {str(path)!a} is not UTF-8 text; rename it or take another") from None
+    if any(ord(c) < 32 or ord(c) == 127 for c in str(path)):
+        raise ValueError(f"the folder's name {str(path)!a} has control characters in it")
+    return path
 
 
 def read_settings(**explicit: Any) -> Settings:
@@ -76,7 +106,8 @@ def read_settings(**explicit: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise UsageError(_complaint(name, said[name][1], first["msg"])) from None
+        where = said[name][1] if name in said else "whyrec's own default"
+        raise UsageError(_complaint(name, where, first["msg"].removeprefix("Value error, "))) from None
 
 
 def _from_environment() -> dict[str, tuple[Any, str]]:
@@ -93,7 +124,9 @@ def _from_file() -> dict[str, tuple[Any, str]]:
 
     try:
         read = tomllib.loads(_FILE.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UsageError(f"{_FILE.absolute()} is nested too deeply. Mend it, or move it away.") from None
+    except ValueError as error:  # not TOML, not UTF-8, or a number of thousands of digits
         raise UsageError(f"{_FILE.absolute()} is not valid TOML: {error}. Mend it, or move it away.") from None
     return {name: (value, str(_FILE.absolute())) for name, value in read.items()}
 

@@ -7,21 +7,28 @@ A commit costs some hundred microseconds whatever is in it, so rows wait for com
 Unusual: sqlite3 lets go of the interpreter lock at every step of a statement, and beside a busy event loop each step
 then waits its turn, so `insert_rows` writes a batch as one statement of many rows, not as many steps. And zlib spends
 50 microseconds on clearing its default window, ten times what our texts take in a small one.
+
+Files are read as they are found: one that is damaged is told in a sentence by whatever read meets the damage, and one
+on a medium that cannot be written is read all the same.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
+import os
+import shutil
 import sqlite3
+import tempfile
 import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from whyrec.errors import UsageError
+from whyrec.redaction import KNOWN
+from whyrec.sqlite_errors import BUSY_SECONDS, CLOSED, code_of, gone, is_full, no_space, readable, unread
 
 Row: TypeAlias = tuple[Any, ...]
 Migration: TypeAlias = Callable[[sqlite3.Connection], None]
@@ -29,41 +36,6 @@ T = TypeVar("T")
 
 BATCH_ROWS = 64
 BATCH_SECONDS = 0.08  # with the commit itself a row is on disk within 100 ms
-_BUSY_SECONDS = 30.0
-_FULL_ERRNO = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
-
-
-def no_space(path: Path, error: BaseException) -> UsageError:
-    """The sentence for a full disk, a file size limit or a failing disk."""
-    return UsageError(
-        f"There is no space left to write {path} ({error}). Nothing already done is lost: free space (or raise the "
-        f"limit on file sizes) and run the same command again."
-    )
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error of the operating system or of SQLite means that the file cannot grow."""
-    if isinstance(error, sqlite3.Error):
-        primary = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        return primary in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-    return isinstance(error, OSError) and error.errno in _FULL_ERRNO
-
-
-def readable(path: Path, error: Exception) -> Exception:
-    """The same error as a sentence where a person can do something about it, else unchanged."""
-    if is_full(error):
-        return no_space(path, error)
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return UsageError(f"{path} is not a readable SQLite file ({error}). Move it away and run the command again.")
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return UsageError(f"{path} cannot be written ({error}). Check its owner and permissions, or set WHYREC_HOME.")
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return UsageError(
-            f"{path} has been locked by another process for {_BUSY_SECONDS:.0f} s ({error}). End that process and "
-            f"run the command again."
-        )
-    return error
 
 
 def make_folder(folder: Path) -> None:
@@ -83,36 +55,128 @@ def make_folder(folder: Path) -> None:
         raise UsageError(f"The folder {folder} cannot be made ({error}). Choose another with WHYREC_HOME.") from None
 
 
-def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+class _Cursor(sqlite3.Cursor):
+    """Rows of a file that may be damaged anywhere."""
+
+    connection: Reading
+
+    def execute(self, *given: Any) -> Self:
+        return self._told(super().execute, *given)
+
+    def fetchone(self) -> Any:
+        return self._told(super().fetchone)
+
+    def fetchall(self) -> list[Any]:
+        return self._told(super().fetchall)
+
+    def __next__(self) -> Any:
+        return self._told(super().__next__)
+
+    def _told(self, read: Callable[..., T], *given: Any) -> T:
+        try:
+            return read(*given)
+        except sqlite3.Error as error:
+            raise unread(self.connection.path, error) from None
+
+
+class Reading(sqlite3.Connection):
+    """A connection that only reads, and whose reads fail with sentences."""
+
+    path: Path = Path()
+    _copy: tempfile.TemporaryDirectory[str] | None = None
+
+    @classmethod
+    def of(cls, path: Path) -> Reading:
+        """Open a file.
+
+        Reading a file in WAL mode takes a file beside it, which a medium that is read-only does not let one make:
+        there the file is read as it is, and where a write-ahead log lies beside it (its writer was killed), a copy of
+        both is.
+
+        Raises:
+            sqlite3.Error: it cannot be opened.
+        """
+        try:
+            return cls._open(path, path, "")
+        except sqlite3.OperationalError as error:
+            if code_of(error) not in CLOSED or not os.access(path, os.R_OK):
+                raise
+        log = Path(f"{path}-wal")
+        if not log.exists() or not log.stat().st_size:
+            return cls._open(path, path, "&immutable=1")
+        copy = tempfile.TemporaryDirectory(prefix="whyrec-read-")
+        for file in (path, log):
+            shutil.copyfile(file, Path(copy.name) / file.name)
+        made = cls._open(path, Path(copy.name) / path.name, "")
+        made._copy = copy
+        return made
+
+    @classmethod
+    def _open(cls, path: Path, file: Path, more: str) -> Reading:
+        uri = f"{file.absolute().as_uri()}?mode=ro{more}"
+        made = sqlite3.connect(
+            uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=cls
+        )
+        made.path = path
+        try:
+            sqlite3.Connection.execute(made, "PRAGMA user_version").fetchone()
+        except sqlite3.Error:
+            made.close()
+            raise
+        return made
+
+    def execute(self, *given: Any) -> sqlite3.Cursor:
+        """As of any connection."""
+        return self.cursor(_Cursor).execute(*given)
+
+    def close(self) -> None:
+        """As of any connection."""
+        super().close()
+        if self._copy is not None:
+            self._copy.cleanup()
+            self._copy = None
+
+
+def connect(path: Path, *, read_only: bool = False, create: bool = True) -> sqlite3.Connection:
     """Open a SQLite file for any thread, in autocommit (transactions are written out), WAL where it may be written.
 
+    Args:
+        path: the file.
+        read_only: a `Reading`.
+        create: whether to make it where it is not there.
+
     Raises:
-        UsageError: the path is a folder, cannot be opened, is no SQLite file, or there is no space.
+        UsageError: the path is a folder, cannot be opened, is no SQLite file, or there is no space; or it is not there
+            and is not to be made.
     """
     if path.is_dir():
         raise UsageError(f"{path} is a folder, but a SQLite file is needed there. Move it away.")
-    if read_only and not path.exists():
-        raise UsageError(f"There is no file {path}.")
+    if not path.exists():
+        if read_only:
+            raise UsageError(f"There is no file {path}.")
+        if not create:
+            raise gone(path)
     connection: sqlite3.Connection | None = None
     try:
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        if not read_only:
-            _use_wal(connection)
-            connection.execute("PRAGMA synchronous=NORMAL")
+        if read_only:
+            return Reading.of(path)
+        uri = f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        _use_wal(connection)
+        connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
         if connection is not None:
             connection.close()
         raise readable(path, error) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error}).") from None
     return connection
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Switch to WAL; the switch ignores the busy timeout, so two processes that create one file try by turns."""
-    deadline = time.monotonic() + _BUSY_SECONDS
+    deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
@@ -162,7 +226,7 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 
 def insert_rows(connection: sqlite3.Connection, head: str, rows: Sequence[Row], *, tail: str = "") -> None:
-    """Insert many rows with few statements.
+    """Insert many rows with few statements, keys cut out of every text in them.
 
     Args:
         connection: in a transaction.
@@ -175,9 +239,17 @@ def insert_rows(connection: sqlite3.Connection, head: str, rows: Sequence[Row], 
         while size > len(rows) - start:
             size //= 2  # powers of two only, so that few statements are ever prepared
         one = "(" + ",".join("?" * len(rows[0])) + ")"
-        values = [value for row in rows[start : start + size] for value in row]
+        values = _without_keys([value for row in rows[start : start + size] for value in row])
         connection.execute(f"{head} VALUES {','.join([one] * size)} {tail}", values)
         start += size
+
+
+def _without_keys(values: list[Any]) -> list[Any]:
+    """The texts are looked at as one, since there is hardly ever a key in them."""
+    texts = "\n".join([value for value in values if type(value) is str])
+    if KNOWN.cut(texts) == texts:
+        return values
+    return [KNOWN.cut(value) if type(value) is str else value for value in values]
 
 
 def deflate(data: bytes) -> bytes:
@@ -206,6 +278,7 @@ class BatchedWriter(Generic[T]):
     ) -> None:
         self._path, self._write, self._after = path, write, written
         self._connection = connect(path)
+        self._file = _identity(path)
         self._changed = threading.Condition()
         self._items: list[T] = []
         self._submitted = self._written = 0
@@ -251,6 +324,8 @@ class BatchedWriter(Generic[T]):
     def _work(self) -> None:
         while batch := self._next_batch():
             try:
+                if _identity(self._path) != self._file:
+                    raise gone(self._path)  # SQLite would go on writing into a file that nobody can open
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._write(self._connection, batch)
                 self._connection.execute("COMMIT")
@@ -285,3 +360,12 @@ class BatchedWriter(Generic[T]):
             self._failure = readable(self._path, error)
             self._items.clear()
             self._changed.notify_all()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file a path leads to; None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -27,6 +27,7 @@ from rec_models.sequential.bert4rec import BERT4Rec, BERT4RecSettings
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from rec_models.sequential.tables import UserToken
 from rec_models.sequential.text_init import norm_matched, text_rows
+from whyrec.data.some import HowMany, only
 from whyrec.data.split import SplitView
 from whyrec.embed import Vectors, open_embedder
 
@@ -42,7 +43,7 @@ class Training:
     Attributes:
         backbone: "SASRec" or "BERT4Rec".
         network: settings of the model, without the user token.
-        fit: settings of the fit, without the device.
+        fit: settings of the fit; where and in which precision it computes is said by the context.
         items: where the item table starts: "random", texts, or "matched" (random rows with the norms of captions).
         users: the user token: "none", "random", texts, or "matched" (random rows of the texts' norm).
         how: Encode & Map.
@@ -73,12 +74,10 @@ class Training:
     @property
     def settings(self) -> dict[str, Any]:
         """What can change the outcomes, JSON-able."""
-        fitted = asdict(self.fit)
-        del fitted["device"]
         return {
             "backbone": self.backbone,
             "network": asdict(self.network),
-            "fit": fitted,
+            "fit": self.fit.recipe,
             "items": str(self.items),
             "users": str(self.users),
             "encode and map": asdict(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
@@ -107,7 +106,7 @@ def train(training: Training, context: Context, seed: int, *, cache: Path | None
     """
     items, users, note = starting_tables(training, context, seed, cache=cache)
     model = _model(training, context, seed, items=items, users=users)
-    settings = replace(training.fit, device=context.device)
+    settings = replace(training.fit, device=context.device, precision=context.precision)
     report = fit(
         model, context.corpus, settings=settings, seed=seed, folder=context.folder, on_epoch=_teller(context, settings)
     )
@@ -130,6 +129,18 @@ def popularity(*, mask_seen: bool = True) -> CellFunction:
 def item_cf(*, mask_seen: bool = True) -> CellFunction:
     """The cell of item-based collaborative filtering."""
     return lambda context, _seed: ranked(ItemCF(SplitView(context.corpus, "valid")), context, mask_seen=mask_seen)
+
+
+def over_some(function: CellFunction, users: HowMany) -> CellFunction:
+    """The same cell, measured over those users alone; it trains on everybody, and validation is everybody's."""
+    if users is None:
+        return function
+
+    def cell(context: Context, seed: int) -> Told:
+        told = function(context, seed)
+        return replace(told, test=only(told.test, SplitView(context.corpus, "test").users, users))
+
+    return cell
 
 
 def starting_tables(
@@ -183,7 +194,12 @@ def _model(
 
 
 def _about(report: FitReport) -> dict[str, Any]:
-    return {"epochs": report.epochs, "best epoch": report.best_epoch, "fit seconds": round(report.seconds, 2)}
+    return {
+        "epochs": report.epochs,
+        "best epoch": report.best_epoch,
+        "fit seconds": round(report.seconds, 2),
+        "precision": report.precision,
+    }
 
 
 def _teller(context: Context, settings: FitSettings) -> Callable[[EpochRow], None]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from evals.experiment import BELOW
 from evals.metrics import metric
-from evals.results import Difference, Results, Row
+from evals.results import CellRun, Difference, Results, Row
 from evals.statistics.aggregate import LEVEL
 from evals.statistics.verdicts import summary_of_claim
 from evals.summary import Summary
@@ -125,7 +125,7 @@ def _rich(made: Grid, title: str) -> Table:
 
 
 def markdown(results: Results) -> str:
-    """One section of docs/results.md."""
+    """One section of a page of results."""
     made = grid(results)
     lines = [f"## {results.title}: {results.data.name}", "", *_size(results), ""]
     lines += [_row(made.headings), _row(["---", *["---:"] * (len(made.headings) - 1)])]
@@ -182,8 +182,22 @@ def footing(results: Results) -> list[str]:
         lines += [f"Rows are not all over the same {unit} (n): a difference is over those that both rows have."]
     lines += [f"{column}: published, {results.columns[column]}." for column in _shown_columns(results)]
     lines += _noted(results.notes)
+    lines += _quick_looks(results)
     lines += [f"{row.name}: {row.runs[0].about[BELOW]}" for row in results.rows.values() if BELOW in row.runs[0].about]
     return [*lines, _provenance(results)]
+
+
+def _quick_looks(results: Results) -> list[str]:
+    """Which rows are no result, and why; rows of one reason together."""
+    quick: dict[str, list[str]] = {}
+    for row in results.rows.values():
+        if row.quick:
+            quick.setdefault(row.quick, []).append(row.name)
+    every = len(results.rows)
+    return [
+        f"No result, only a quick look ({why}): {'all rows' if len(names) == every else '; '.join(names)}."
+        for why, names in quick.items()
+    ]
 
 
 def _noted(notes: Mapping[str, str]) -> list[str]:
@@ -319,8 +333,15 @@ def _provenance(results: Results) -> str:
     took = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
     return (
         f"Computed by {len(runs)} runs, {took} in all, at revision "
-        f"{', '.join(sorted({run.revision for run in runs}))} on {', '.join(sorted({run.device for run in runs}))}."
+        f"{', '.join(sorted({run.revision for run in runs}))} on {', '.join(sorted({run.device for run in runs}))}"
+        f"{_precisions(runs)}."
     )
+
+
+def _precisions(runs: Sequence[CellRun]) -> str:
+    """In which precision models were trained, where the runs say so."""
+    said = sorted({str(run.about["precision"]) for run in runs if "precision" in run.about})
+    return f"; trained in {', '.join(said)}" if said else ""
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ the dry run takes, node by node, repairs included.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -33,11 +33,13 @@ class Factors:
 
     Attributes:
         examples: compared; 0 where nothing was.
+        metered: whether the model's tokens were counted for all of them; else the dry run's stand, unscaled.
         nodes: by node; 0 where the model never came to a node that the dry run asks.
         others: of nodes that no compared example came to: those of all together.
     """
 
     examples: int = 0
+    metered: bool = True
     nodes: Mapping[str, Factor] = field(default_factory=dict)
     others: Factor = (1.0, 1.0, 1.0)
 
@@ -82,12 +84,20 @@ async def factors(job: Job, run: RunReader, done: npt.NDArray[np.int64]) -> Fact
     if not took or not made:
         return Factors()
     nodes = {name: _over(took.get(name, (0, 0, 0)), each) for name, each in made.items()}
-    recorded, expected = (tuple(map(sum, zip(*side.values(), strict=True))) for side in (took, made))
-    return Factors(len(dry.indices), nodes, _over(recorded, expected))
+    recorded, expected = _sums(took.values()), _sums(made.values())
+    return Factors(len(dry.indices), None not in recorded, nodes, _over(recorded, expected))
 
 
-def _over(recorded: Sequence[int], expected: Sequence[int]) -> Factor:
-    calls, tokens_in, tokens_out = (a / b if b else 1.0 for a, b in zip(recorded, expected, strict=True))
+def _sums(rows: Iterable[Sequence[int | None]]) -> tuple[int | None, ...]:
+    """Column by column; None where one of them is."""
+    return tuple(None if None in column else sum(filter(None, column)) for column in zip(*rows, strict=True))
+
+
+def _over(recorded: Sequence[int | None], expected: Sequence[int | None]) -> Factor:
+    """What was recorded over what was expected; 1 where either is not known or nothing was expected."""
+    calls, tokens_in, tokens_out = (
+        a / b if a is not None and b else 1.0 for a, b in zip(recorded, expected, strict=True)
+    )
     return calls, tokens_in, tokens_out
 
 

@@ -24,6 +24,7 @@ from graphs.engine.estimate_sample import DryRun, dry_run
 from graphs.engine.job import Job
 from graphs.shared.users import Users
 from graphs.workflow import Inputs, Measurable, Sharing, spread
+from whyrec.llm.naming.same import same_model
 from whyrec.llm.prices import Price, price_of
 from whyrec.runs import list_runs, open_run
 
@@ -66,6 +67,7 @@ class Estimate:
         basis: what the seconds rest on.
         sampled: examples of the dry run.
         compared: settled examples by which calls and tokens were scaled to what the model takes; 0 where none were.
+        metered: whether the model's tokens were counted for those; where not, only calls were scaled.
         nodes: the same calls and tokens by node, in the order first asked.
     """
 
@@ -80,6 +82,7 @@ class Estimate:
     basis: str
     sampled: int
     compared: int = 0
+    metered: bool = True
     nodes: tuple[Node, ...] = ()
 
     @property
@@ -124,6 +127,7 @@ async def estimate(job: Job) -> Estimate:
         basis=basis,
         sampled=len(dry.per_example),
         compared=scale.examples,
+        metered=scale.metered,
         nodes=nodes,
     )
 
@@ -219,7 +223,7 @@ def _latency(job: Job) -> float | None:
     """Mean service time in the latest run of this model, None if it has none."""
     home = job.how.settings.home
     for info in list_runs(home):
-        if info.model == job.model.name and info.counts.asked:
+        if same_model(info.model) == same_model(job.model.name) and info.counts.asked:
             run = open_run(home, info.id)
             try:
                 times = [c["service_s"] for c in islice(run.calls(), _TIMED) if c["cache"] == "miss" and not c["error"]]

@@ -50,8 +50,8 @@ class Measured(Wrapper):
         replies = await self.inner.complete(request)
         tally = self._tally(request)
         tally.calls += len(replies)
-        tally.tokens_in += sum(reply.usage.prompt for reply in replies)
-        tally.tokens_out += sum(reply.usage.completion for reply in replies)
+        tally.tokens_in += sum(reply.usage.prompt or 0 for reply in replies)  # the embedded model counts its own
+        tally.tokens_out += sum(reply.usage.completion or 0 for reply in replies)
         return replies
 
     async def _score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:

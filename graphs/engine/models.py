@@ -13,6 +13,7 @@ from typing import Any
 from agents.wording import Wording
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import LanguageModel
+from whyrec.llm.naming.same import same_model
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,11 @@ class Opened:
 
     def told(self, seed: int, revision: Callable[[LanguageModel], str]) -> dict[str, Any]:
         """What a run's identity says of it (`Identity.voices`): nothing where one model plays all."""
-        others = {
-            role: [model.name, revision(model)]
-            for role, model in sorted(self.roles.items())
-            if (model.name, revision(model)) != (self.model.name, revision(self.model))
-        }
+
+        def who(model: LanguageModel) -> list[str]:
+            return [same_model(model.name), revision(model)]
+
+        others = {role: who(model) for role, model in sorted(self.roles.items()) if who(model) != who(self.model)}
         return {**({"roles": others} if others else {}), **({"seed": seed} if seed else {})}
 
 

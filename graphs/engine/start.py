@@ -24,6 +24,7 @@ from graphs.services import Services
 from graphs.workflow import MissingInput
 from whyrec.llm import Stamped
 from whyrec.llm.model import BudgetSpent, Disconnected, LanguageModel, ModelError, Overloaded, Refused
+from whyrec.redaction import cut
 from whyrec.runs import Result, Run
 from whyrec.runs.export import write_parquet
 
@@ -198,11 +199,13 @@ class Start:
         )
         if self._job.how.progress is not None:
             self._job.how.progress(now)
+        for model, precision in self._job.source.trained.items():
+            run.metric("trained", 1, model=model, precision=precision)
         write_parquet(run, report.results)
         complete = "failed" if report.failed else "done"
         run.finish({"done": complete, "interrupted": "interrupted"}.get(self._ending, "stopped"))  # type: ignore[arg-type]
         manifest = {**run.info(), "examples": report.examples, "done": report.done, "failed": report.failed}
-        (run.folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        (run.folder / "manifest.json").write_text(cut(json.dumps(manifest, indent=2, ensure_ascii=False)) + "\n")
         return report
 
 

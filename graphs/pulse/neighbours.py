@@ -106,15 +106,15 @@ class Neighbours:
     def _until(self, user: int) -> int | None:
         """Time of the last event of the history shown; None where it is not known or does not matter."""
         corpus = self.view.corpus
-        if self.how.time == "any" or self.how.shown != "train" or corpus.times is None:
+        if self.how.time == "any" or self.how.shown != "train" or corpus.moments is None:
             return None
         last = int(corpus.offsets[user]) + len(self.view.history(user)) - 1
-        time = int(corpus.times[last])
+        time = int(corpus.moments[last])
         return None if time == NO_TIME else time
 
     def _before(self, row: int, until: int) -> bool:
-        assert self.view.corpus.times is not None
-        return NO_TIME < int(self.view.corpus.times[row]) <= until
+        assert self.view.corpus.moments is not None
+        return NO_TIME < int(self.view.corpus.moments[row]) <= until
 
 
 def neighbours(source: Source, view: SplitView, how: Similar) -> Neighbours:
@@ -160,5 +160,5 @@ def _sasrec(source: Source, view: SplitView) -> tuple[Vectors, Vectors]:
     corpus = view.corpus
     offsets, items = SplitView(corpus, "valid").sequences()
     known = [items[offsets[u] : offsets[u + 1]] for u in range(corpus.n_users)]
-    model = made()
+    model, source.trained["sasrec"] = made()
     return user_states(model, [view.history(int(u)) for u in view.users]), user_states(model, known)

@@ -10,6 +10,7 @@ hits: the 1 + N frozen candidates, the target unmarked among them, in an order t
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -107,11 +108,17 @@ def retriever(
     path = folder / f"{name}-{view.split}-{n}-{digest}.npy"
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
-            _write(path, _lists(make(), view, n))
+            model, precision = make()
+            path.with_suffix(".json").write_text(json.dumps({"precision": precision}), encoding="utf-8")
+            _write(path, _lists(model, view, n))
+    note = path.with_suffix(".json")
+    if note.exists() and (precision := json.loads(note.read_text(encoding="utf-8"))["precision"]):
+        source.trained[name] = str(precision)
     return Retriever(name, view, np.load(path))
 
 
-_Maker: TypeAlias = Callable[[], "Recommender"]
+_Maker: TypeAlias = Callable[[], tuple["Recommender", str]]
+"""A recommender, and the precision it was trained in ("" where nothing is)."""
 
 
 def item_cf(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
@@ -119,7 +126,7 @@ def item_cf(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
     from rec_models.checkpoint import digest
     from rec_models.collaborative.itemcf import ItemCF
 
-    return digest(_GENERATION, view.corpus.digest), lambda: ItemCF(SplitView(view.corpus, "valid"))
+    return digest(_GENERATION, view.corpus.digest), lambda: (ItemCF(SplitView(view.corpus, "valid")), "")
 
 
 def sasrec(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
@@ -131,14 +138,16 @@ def sasrec(source: Source, view: SplitView, seed: int) -> tuple[str, _Maker]:
 
     network, how = presets.settings("SASRec", view.corpus)
     assert isinstance(network, SASRecSettings)
-    identity = digest(_GENERATION, view.corpus.digest, asdict(network), asdict(how), seed)
+    identity = digest(_GENERATION, view.corpus.digest, asdict(network), how.recipe, seed)
 
-    def made() -> SASRec:
+    def made() -> tuple[SASRec, str]:
         model = SASRec(view.corpus.n_items, network, seed=seed)
         folder = source.home / "retrieved" / f"sasrec-{identity}"
         with FileLock(folder.with_suffix(".lock")):
-            fit(model, view.corpus, settings=how, seed=seed, folder=folder)
-        return model
+            report = fit(
+                model, view.corpus, settings=replace(how, precision=source.precision), seed=seed, folder=folder
+            )
+        return model, report.precision
 
     return identity, made
 
@@ -156,9 +165,9 @@ def sasrec_texts(source: Source, view: SplitView, seed: int, texts: TableTexts) 
     plain, how = presets.settings("SASRec", view.corpus)
     assert isinstance(plain, SASRecSettings)
     network = replace(plain, user_token="given")
-    identity = digest(_GENERATION, view.corpus.digest, asdict(network), asdict(how), seed, texts.name, texts.embedder)
+    identity = digest(_GENERATION, view.corpus.digest, asdict(network), how.recipe, seed, texts.name, texts.embedder)
 
-    def made() -> SASRec:
+    def made() -> tuple[SASRec, str]:
         items, users = texts.read()
         embedder = open_embedder(texts.embedder, fit_on=items, cache=source.home / "embedders")
         vectors = embedder.embed(items)
@@ -167,8 +176,10 @@ def sasrec_texts(source: Source, view: SplitView, seed: int, texts: TableTexts) 
         model = SASRec(view.corpus.n_items, network, item_vectors=rows, user_vectors=token, seed=seed)
         folder = source.home / "retrieved" / f"sasrec_texts-{identity}"
         with FileLock(folder.with_suffix(".lock")):
-            fit(model, view.corpus, settings=how, seed=seed, folder=folder)
-        return model
+            report = fit(
+                model, view.corpus, settings=replace(how, precision=source.precision), seed=seed, folder=folder
+            )
+        return model, report.precision
 
     return identity, made
 
@@ -181,7 +192,7 @@ def _lists(model: Recommender, view: SplitView, n: int) -> npt.NDArray[np.int32]
 
 def counted(source: Source, view: SplitView, n: int) -> npt.NDArray[np.int32]:
     """Item-CF's lists made anew, for whoever checks those that are kept."""
-    return _lists(item_cf(source, view, 0)[1](), view, n)
+    return _lists(item_cf(source, view, 0)[1]()[0], view, n)
 
 
 def _write(path: Path, items: npt.NDArray[np.int32]) -> None:

@@ -199,3 +199,20 @@ async def test_the_model_is_shown_no_more_than_a_page_of_its_wrong_answer() -> N
     llm = Scripted(["x" * 100_000, GOOD])
     await summarise(llm, history=HISTORY)
     assert len(llm.asked[1].messages[2].content) == 4000
+
+
+async def test_the_trace_is_told_which_answers_were_of_no_use() -> None:
+    told: list[str] = []
+
+    class Watched(Scripted):
+        async def complete(self, request: Request) -> list[Reply]:
+            replies = await super().complete(request)
+            assert request.about.wrong is not None
+            told.extend(map(request.about.wrong, replies))
+            return replies
+
+    llm = Watched(["no JSON", GOOD, Reply("", finish_reason="filtered")])
+    await summarise(llm, about=ABOUT, history=HISTORY)
+    with pytest.raises(AnswerError, match="content filter"):
+        await summarise(llm, about=ABOUT, history=HISTORY)
+    assert [bool(why) for why in told] == [True, False, True] and "filter" in told[2]

@@ -8,7 +8,7 @@ import pytest
 
 from agents.rallrec import Trace, click, read_out, reason, vote
 from whyrec.llm.built_in.extractive import Extractive
-from whyrec.llm.model import About, Refused, Reply, TokenLogprob, Usage
+from whyrec.llm.model import About, Made, Refused, Reply, TokenLogprob, Usage
 from whyrec.records import Event, Item
 
 BLANKS = {
@@ -47,7 +47,7 @@ class Told:
 
 async def test_a_trace_is_as_long_from_the_cache_as_when_it_was_made():
     """Found by a kill on real data: what came from the cache had no length, and the resumed run's results differed."""
-    cached = Reply("so\nAnswer: No", cache="hit", made=Usage(9, 5))
+    cached = Reply("so\nAnswer: No", cache="hit", made=Made(Usage(9, 5)))
     (trace,) = await reason(Told((cached,)), 1, about=About(), **BLANKS)
     assert trace == Trace("so\nAnswer: No", "", 5, "stop")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import sasrec
+from bench import floors, sasrec
 from rec_models.base import Batch
 from rec_models.sequential.sasrec import SASRec
 from whyrec.data.generated import world
@@ -39,10 +40,19 @@ def test_without_beauty_there_are_no_rows(capsys, tmp_path):
 def test_rows_say_what_they_must(monkeypatch):
     """On a tiny corpus with one repetition: names, values, bounds."""
     monkeypatch.setattr(sasrec, "REPEATS", 1)
-    monkeypatch.setattr(sasrec, "seconds_per_flop", lambda: 1e-11)
+    monkeypatch.setattr(sasrec, "seconds_per_flop", lru_cache(lambda *shape, threads, exact=False: 1e-11))
     rows = sasrec.on_threads(world.make(users=60, items=80).corpus, 1)
-    assert len(rows) == 4
+    assert len(rows) == 6
     for name, row in rows.items():
         assert set(row) == {"value", "unit", "bound", "holds"}
         assert row["value"] > 0
-        assert (row["holds"] is None) == ("floor" not in name)
+        assert (row["holds"] is None) == ("over" not in name)
+    assert any("torch uses" in row["unit"] for row in rows.values()), "one line names the processor"
+
+
+def test_a_floor_is_the_best_rate_of_any_precision_at_the_given_shape(monkeypatch):
+    monkeypatch.setattr(floors, "rates", lambda device, threads: {"float32": 40.0, "bfloat16": 1.0})
+    assert floors.kinds(exact=False) == [torch.float32], "fifty times slower: not timed in large products"
+    monkeypatch.setattr(floors, "rates", lambda device, threads: {"float32": 30.0, "bfloat16": 144.0})
+    assert floors.kinds(exact=False) == [torch.float32, torch.bfloat16]
+    assert floors.kinds(exact=True) == [torch.float32], "places are counted, not approximated"

@@ -49,6 +49,7 @@ async def test_what_a_poor_server_ignores_is_found_although_it_says_200(openai_s
 @pytest.mark.parametrize(
     ("lacks", "what"),
     [
+        ("system", "system role"),
         ("schema", "JSON schema"),
         ("n", "n"),
         ("seed", "seed"),
@@ -107,6 +108,15 @@ def test_a_dead_server_is_one_sentence(unused_tcp_port: int) -> None:
     done = CliRunner().invoke(app, ["check", f"vllm:tiny@http://127.0.0.1:{unused_tcp_port}/v1"])
     assert isinstance(done.exception, UsageError)
     assert str(done.exception).startswith("Nothing answers at") and str(done.exception).count("\n") == 0
+
+
+def test_a_server_without_a_system_role_is_sent_none_once_checked(openai_thread: Any) -> None:
+    openai_thread.refuses = frozenset({"system"})
+    name = f"openai:tiny@{openai_thread.url}"
+    done = CliRunner().invoke(app, ["check", name])
+    assert done.exit_code == 0 and "system role" in done.output, done.output
+    model = open_provider(name, settings=read_settings())
+    assert isinstance(model, OpenAICompatible) and model.can.system == "user" and model.system_way == "system=user"
 
 
 def test_ls_names_every_scheme() -> None:

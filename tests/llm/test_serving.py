@@ -22,7 +22,8 @@ def printed(*arguments: str) -> list[str]:
 
 def test_the_command_is_printed_with_the_flags_that_matter_and_others_are_passed_on() -> None:
     said = printed("Qwen/Qwen3-8B", "--port", "8001", "--tensor-parallel-size", "2")
-    assert said[:3] == ["vllm", "serve", "Qwen/Qwen3-8B"] and said[-2:] == ["--tensor-parallel-size", "2"]
+    assert said[:2] == ["VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1"]
+    assert said[2:5] == ["vllm", "serve", "Qwen/Qwen3-8B"] and said[-2:] == ["--tensor-parallel-size", "2"]
     assert said[said.index("--port") + 1] == "8001" and "--enable-prefix-caching" in said
     assert json.loads(said[said.index("--structured-outputs-config") + 1])["disable_any_whitespace"] is True
     assert said[said.index("--logprobs-mode") + 1] == "processed_logprobs"

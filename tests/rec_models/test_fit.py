@@ -14,6 +14,7 @@ from rec_models.rank import places
 from rec_models.sequential.bert4rec import BERT4Rec, BERT4RecSettings
 from rec_models.sequential.losses import LossSettings
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
+from whyrec import precision
 from whyrec.data.split import SplitView
 from whyrec.errors import LeakageError, UsageError
 
@@ -144,9 +145,9 @@ def test_the_same_seed_repeats_and_the_callers_random_numbers_are_left_alone(rag
 def test_bf16_trains_like_float32(successor, name):
     network, settings = VARIANTS[name]
     losses = []
-    for bf16 in (False, True):
+    for kind in ("float32", "bfloat16"):
         model = model_of(successor, network)
-        report = fit(model, successor, settings=replace(settings, bf16=bf16))
+        report = fit(model, successor, settings=replace(settings, precision=kind))
         losses.append([r.loss for r in report.rows])
         assert all(w.dtype == torch.float32 and w.isfinite().all() for w in weights(model).values())
     assert losses[0] != losses[1]
@@ -222,3 +223,25 @@ def test_a_constant_model_is_at_chance(ragged):
     found = places(model, view, mask_seen=False).expected(10)
     gain = sum(1 / math.log2(r + 1) for r in range(1, 11)) / 40
     assert found == (pytest.approx(gain), pytest.approx(10 / 40))
+
+
+def test_a_fit_goes_on_in_the_precision_it_began_in(ragged, tmp_path, monkeypatch):
+    """So an unbroken fit and a killed one end alike, whatever the second start measures."""
+    monkeypatch.setattr(precision, "rates", lambda device, threads: {"float32": 1.0, "bfloat16": 9.0})
+    whole = model_of(ragged)
+    fit(whole, ragged, settings=replace(SHORT, epochs=4))
+
+    def kill(row):
+        if row.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(model_of(ragged), ragged, settings=replace(SHORT, epochs=4), folder=tmp_path, on_epoch=kill)
+    monkeypatch.setattr(precision, "rates", lambda device, threads: {"float32": 9.0, "bfloat16": 1.0})
+    again = model_of(ragged)
+    report = fit(again, ragged, settings=replace(SHORT, epochs=4), folder=tmp_path)
+    assert report.precision.startswith("bfloat16") and same(weights(again), weights(whole))
+
+
+def test_precision_is_no_part_of_what_a_fit_is_identified_by():
+    assert FitSettings(precision="bfloat16").recipe == FitSettings(precision="float32", device="cuda").recipe

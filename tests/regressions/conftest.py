@@ -45,7 +45,7 @@ def whyrec(tmp_path: Path) -> Callable[..., Done]:
     def run(
         *arguments: str | bytes | Path, env: dict[str, str] | None = None, cwd: Path | None = None, seconds: int = 90
     ) -> Done:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", "OMP_NUM_THREADS": "1", **(env or {})}
+        environment = {**os.environ, "PYTHONPATH": _path(), "COLUMNS": "200", "OMP_NUM_THREADS": "1", **(env or {})}
         command = [sys.executable, "-m", "whyrec", *(a if isinstance(a, bytes) else str(a) for a in arguments)]
         try:
             done = subprocess.run(
@@ -66,6 +66,11 @@ def cases() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared/cases beside the checkout")
     return folder
+
+
+def _path() -> str:
+    """This tree first, then what the tests' own conftest put there (the guard against calls to the outside)."""
+    return os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _text(raw: bytes | None) -> str:

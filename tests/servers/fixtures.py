@@ -27,6 +27,12 @@ def openai_like() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def hostile() -> ModuleType:
+    """The module with `HABITS`, `Hostile` and `Canned`, servers of bad habits (tests/servers/hostile.py)."""
+    return _module("hostile")
+
+
+@pytest.fixture(scope="session")
 def providers() -> ModuleType:
     """How known servers differ from the protocol (tests/servers/providers.py)."""
     return _module("providers")
@@ -81,3 +87,11 @@ def otlp_receiver() -> Iterator[Any]:
     receiver = _module("otlp_receiver").Receiver()
     yield receiver
     receiver.stop()
+
+
+@pytest.fixture
+def spending() -> Iterator[Any]:
+    """A running `Spending` (tests/servers/spending.py): takes all it is allowed, and keeps the account."""
+    server = _module("spending").Spending()
+    yield server
+    server.close()

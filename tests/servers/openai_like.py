@@ -29,14 +29,17 @@ from aiohttp import web
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from whyrec.llm.built_in.schema_fill import Content, Node, fill
+try:
+    from whyrec.llm.built_in.schema_fill import Content, Node, fill
+except ModuleNotFoundError:  # tests/checks/fails_before.py starts this file in older trees
+    from whyrec.llm.schema_fill import Content, Node, fill  # type: ignore[import-not-found,no-redef]
 
 WORDS = (
     *("amber", "brisk", "cedar", "dusky", "early", "fern", "gentle", "harbour", "ivory", "jolly", "kind", "lunar"),
     *("mellow", "noble", "ochre", "plain", "quiet", "rustic", "silky", "tidy", "umber", "vivid", "woollen", "zesty"),
 )
 ABILITIES = frozenset(
-    {"n", "schema", "bounds", "seed", "logprobs", "choice", "prefix", "score", "embeddings", "context"}
+    {"n", "schema", "bounds", "seed", "logprobs", "choice", "prefix", "score", "embeddings", "context", "system"}
 )
 WIDTH, CONTEXT = 16, 4_096
 
@@ -96,7 +99,7 @@ class OpenAILike:
         latency: seconds before each answer.
         models: names /models offers; other names get 404.
         can: abilities it has; what is missing is silently ignored, as real servers do ("refuses": 400 instead).
-        refuses: request fields answered with 400.
+        refuses: request fields answered with 400; "system": such messages, as Gemma's template does.
         key: the API key it wants ("" for none).
         logits: token -> logit of the first token's distribution, for label tests.
         text: fixed text of every answer (None: made from the prompt).
@@ -139,8 +142,7 @@ class OpenAILike:
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, backlog=2_048)
         await site.start()
-        host, found = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{found}/v1"
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
         return self.url
 
     async def stop(self) -> None:
@@ -188,6 +190,8 @@ class OpenAILike:
         return _error(404, f"Not Found: {path}")
 
     def _refusal(self, body: dict[str, Any]) -> web.Response | None:
+        if "system" in self.refuses and any(message["role"] == "system" for message in body.get("messages", ())):
+            return _error(400, "System role not supported")
         if refused := self.refuses & body.keys():
             name = min(refused)
             return _error(400, f"Unsupported parameter: '{name}' is not supported with this model.")
@@ -201,6 +205,8 @@ class OpenAILike:
         return {"id": name, "object": "model"} | ({"max_model_len": CONTEXT} if "context" in self.can else {})
 
     async def _chat(self, request: web.BaseRequest, body: dict[str, Any]) -> web.StreamResponse:
+        if "system" not in self.can:
+            body = {**body, "messages": [message for message in body["messages"] if message["role"] != "system"]}
         digest = hashlib.sha256(orjson.dumps([body["messages"], body.get("response_format")])).digest()
         number, self._count = self._count, self._count + 1
         fault = self._fault(number)
@@ -228,13 +234,10 @@ class OpenAILike:
     def _fault(self, number: int) -> Fault | None:
         if self.faults:
             return self.faults.popleft()
-        if not self.rates:
-            return None
         drawn = random.Random(f"{self.seed}:{number}").random()
         for name, rate in self.rates.items():
-            if drawn < rate:
+            if (drawn := drawn - rate) < 0:
                 return RATE_FAULTS[name]
-            drawn -= rate
         return None
 
     def _write_log(self, event: str, digest: bytes, number: int, by: str) -> None:
@@ -254,10 +257,9 @@ class OpenAILike:
         message = {"role": "assistant", "content": text}
         if self.reasoning:
             message["reasoning_content"] = self.reasoning
-        choice = {"index": index, "message": message, "finish_reason": finish}
-        if body.get("logprobs") and "logprobs" in self.can:
-            choice["logprobs"] = {"content": self._logprobs(body, text)}
-        return choice
+        shown = body.get("logprobs") and "logprobs" in self.can
+        logprobs = {"logprobs": {"content": self._logprobs(body, text)}} if shown else {}
+        return {"index": index, "message": message, "finish_reason": finish, **logprobs}
 
     def _text(self, body: Mapping[str, Any], digest: bytes) -> str:
         if self.text is not None:
@@ -268,8 +270,8 @@ class OpenAILike:
         shape = (body.get("response_format") or {}).get("json_schema") if "schema" in self.can else None
         last = body["messages"][-1]
         if shape:
-            told = "cannot be used" in last["content"]  # a model that is shown what is wrong keeps to the bounds
-            wordy = "bounds" not in self.can and not told
+            # a model that is shown what is wrong keeps to the bounds
+            wordy = "bounds" not in self.can and "cannot be used" not in last["content"]
             found = fill(shape["schema"], Sayings(digest))
             return json.dumps(
                 {name: f"{value} " * 200 if isinstance(value, str) else value for name, value in found.items()}

@@ -9,8 +9,8 @@ import pytest
 from graphs.workflow import names
 from whyrec.runs import open_run
 from whyrec.ui.drawing import draw, of_workflow
-from whyrec.ui.shown import chance, fences, line, money, span, told, visible
-from whyrec.ui.tally import Tallies
+from whyrec.ui.shown import chance, fences, line, money, span, spent, tokens, told, visible
+from whyrec.ui.tally import Sum, Tallies
 
 
 @pytest.mark.parametrize("name", names())
@@ -56,7 +56,10 @@ def test_what_cannot_be_seen_is_shown():
         "62:05 min",
         "24:00 h",
     )
-    assert (money(0.0), money(None), money(0.00012), money(12.5, 3)) == ("$0", "?", "$0.00012", "$12.50 + 3 unpriced")
+    assert (money(0.0), money(None), money(0.00012), money(12.5)) == ("$0", "unknown", "$0.00012", "$12.50")
+    some, none = Sum(calls=4, cached=1, tokens_in=9, unmetered=2, cost=12.5, unpriced=3), Sum(calls=4, unmetered=4)
+    assert (tokens(some), spent(some)) == ("at least 9 → 0 (2 of 3 unknown)", "at least $12.50 (3 of 3 unknown)")
+    assert tokens(none) == "unknown" and tokens(Sum()) == "0 → 0" and spent(Sum(calls=1, unpriced=1)) == "unknown"
     assert chance(0.0) == "100.0 %"
 
 

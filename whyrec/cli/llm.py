@@ -99,11 +99,13 @@ def serve(
     import shlex
 
     from whyrec.llm.serving import command, runnable
+    from whyrec.telemetry import VLLM
 
     made = command(model, host=host, port=port, adapters=lora, cpu=cpu, more=context.args)
+    quiet = " ".join(f"{name}={value}" for name, value in VLLM.items())
     if print_:
-        typer.echo(shlex.join(made))
+        typer.echo(f"{quiet} {shlex.join(made)}")
         return
     ready = runnable(made)
-    typer.echo(shlex.join(ready))
-    os.execvp(ready[0], ready)
+    typer.echo(f"{quiet} {shlex.join(ready)}")
+    os.execvpe(ready[0], ready, {**os.environ, **VLLM})

@@ -144,9 +144,9 @@ def _complaints(path: Path) -> list[str]:
     if not path.is_file():
         raise UsageError(f"There is no prompt file {path}. `whyrec prompts ls` lists the prompts.")
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        return [f"{path}: it is not UTF-8 text ({error.reason} at byte {error.start})."]
+        text = prompts.read_file(path)
+    except UsageError as error:
+        return [str(error)]
     said = lint_text(text, where=str(path))
     try:
         prompt = prompts.parse(text, where=str(path))

@@ -212,6 +212,8 @@ def expectation(job: Job, expected: Estimate) -> str:
 def _rests_on(expected: Estimate) -> str:
     if expected.compared:
         took = f"scaled to what the model took for {expected.compared} settled ones"
+        if not expected.metered:
+            took = f"calls {took}, tokens not: its server did not count them"
         return f"calls and tokens as {expected.sampled} sampled examples take, {took}"
     return (
         f"calls and tokens as {expected.sampled} sampled examples take with answers of `extractive`: a model that says "
@@ -258,7 +260,8 @@ def _loop_factory() -> Any:
 
 def _outcome(report: RunReport) -> list[str]:
     """What came of it, in numbers that add up, and how to go on."""
-    from whyrec.cli.shared.live import money, span
+    from whyrec.cli.shared.live import span
+    from whyrec.runs.amounts import spent, sums
 
     calls, now = report.now.calls, report.now
     lines = [
@@ -266,9 +269,10 @@ def _outcome(report: RunReport) -> list[str]:
         f"{report.examples} examples = {report.done} done + {report.failed} failed + {report.left} left"
         + (f" ({now.before} were settled before)" if now.before else ""),
         f"{calls.calls} calls = {calls.asked} answered + {calls.hits + calls.joined} from the cache + "
-        f"{calls.errors} errors; {calls.repairs} asked to repair an answer, {calls.retries} sent again",
-        f"{calls.tokens_in} tokens in, {calls.tokens_out} out, {money(calls)}, {span(now.seconds)}, "
-        f"{now.rate:.1f} examples/s",
+        f"{calls.errors} errors; {calls.unreadable} unreadable, {calls.repairs} asked to repair an answer, "
+        f"{calls.retries} sent again",
+        f"tokens {sums(calls.tokens_in, calls.tokens_out, calls.unmetered, calls.sent)}; cost "
+        f"{spent(calls.cost, calls.unpriced, calls.sent)}; {span(now.seconds)}, {now.rate:.1f} examples/s",
         f"results: {report.results}",
     ]
     if calls.calls and calls.hits == calls.calls:

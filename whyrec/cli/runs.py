@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -12,7 +12,7 @@ from whyrec.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from whyrec.runs import RunReader
+    from whyrec.runs import Counts, RunReader
 
 app = typer.Typer(no_args_is_help=True, help="List, show, compare and remove runs.")
 
@@ -38,13 +38,13 @@ def ls() -> None:
     damaged: list[str] = []
     for info in list_runs(settings.home, unreadable=lambda run, why: damaged.append(f"{run}: {why}")):
         c, when = info.counts, time.strftime("%Y-%m-%d %H:%M", time.localtime(info.started_at))
-        row = (c.done, c.failed, c.calls, c.hits + c.joined, f"${c.cost:.4f}" if c.cost else "")
+        row = (c.done, c.failed, c.calls, c.hits + c.joined, _cost(c))
         table.add_row(info.id, info.state, *map(str, row), when)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200
     for line in damaged:
-        console.print(f"[red]left out[/red] {escape(line)}")
+        console.print(f"[red]unreadable[/red] {escape(line)}")
     if table.row_count:
         console.print(table)
     elif settings.home.is_file():
@@ -61,7 +61,6 @@ def show(
     """Show a run: what it was of, its numbers, why examples failed, some results."""
     import json
     from collections import Counter
-    from dataclasses import asdict
     from itertools import islice
 
     from rich.console import Console
@@ -79,8 +78,8 @@ def show(
             return
         table = Table("", "", box=None, show_header=False)
         table.columns[0].style, table.columns[1].overflow = "dim", "fold"
-        for name, value in {**found.info(), **asdict(found.counts())}.items():
-            table.add_row(name, Text(str(value)))
+        for name, value in {**_head(found.info()), **_counted(found.counts()), **_trained(found)}.items():
+            table.add_row(name, Text(value))
         console.print(table)
         for line in _numbers(found):
             console.print(line, markup=False)
@@ -91,6 +90,54 @@ def show(
             console.print(f"{result.key}: {json.dumps(result.payload, ensure_ascii=False)}", markup=False)
     finally:
         found.close()
+
+
+def _head(info: dict[str, Any]) -> dict[str, str]:
+    """A run's row for people: points of time as dates, and how long it took."""
+    from whyrec.cli.shared.live import span
+
+    told = {name: "" if value is None else str(value) for name, value in info.items()}
+    for name in ("started_at", "ended_at"):
+        told[name] = _moment(info[name])
+    if info["ended_at"] is not None:
+        told["took"] = span(max(info["ended_at"] - info["started_at"], 0.0)) + ", from its first start to its last end"
+    return told
+
+
+def _moment(at: float | None) -> str:
+    """A point in time where this machine stands, to the second, with its offset from UTC."""
+    import time
+
+    return "" if at is None else time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at))
+
+
+def _counted(counts: Counts) -> dict[str, str]:
+    """A run in numbers for people; what nobody counted is said to be unknown."""
+    from dataclasses import asdict
+
+    from whyrec.runs.amounts import spent, sums
+
+    told = {name: f"{value:,}" for name, value in asdict(counts).items()}
+    for name in ("tokens_in", "tokens_out", "unmetered", "cost", "unpriced"):
+        del told[name]
+    return told | {
+        "tokens": sums(counts.tokens_in, counts.tokens_out, counts.unmetered, counts.sent),
+        "cost": spent(counts.cost, counts.unpriced, counts.sent),
+    }
+
+
+def _trained(run: RunReader) -> dict[str, str]:
+    """Models that the run's examples needed, and the precision each was trained in."""
+    found = [one.labels for one in run.metrics() if one.name == "trained"]
+    return {f"trained {labels['model']}": str(labels["precision"]) for labels in found}
+
+
+def _cost(counts: Counts) -> str:
+    """What a run cost, in a list: nothing where it was free."""
+    from whyrec.runs.amounts import UNKNOWN
+
+    known = f"${counts.cost:.4f}" if counts.cost else ""
+    return known if not counts.unpriced else f"≥ {known}" if known else UNKNOWN
 
 
 def _numbers(run: RunReader) -> list[str]:
@@ -128,7 +175,6 @@ def diff(
 ) -> None:
     """Say how two runs differ: in what they are of, in their numbers, in their results."""
     import json
-    from dataclasses import asdict
 
     from rich.console import Console
     from rich.table import Table
@@ -142,7 +188,7 @@ def diff(
         other = find_run(home, b)
         try:
             table = Table("", one.id, other.id, box=None)
-            left, right = ({**json.loads(r.info()["settings"]), **asdict(r.counts())} for r in (one, other))
+            left, right = ({**json.loads(r.info()["settings"]), **_counted(r.counts())} for r in (one, other))
             for name in dict.fromkeys((*left, *right)):
                 if left.get(name) != right.get(name):
                     table.add_row(name, str(left.get(name, "")), str(right.get(name, "")))

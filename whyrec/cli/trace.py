@@ -32,7 +32,7 @@ def ls(
     prompt: str = typer.Option("", help="With which prompt."),
     version: str = typer.Option("", help="In which version of the prompt: the beginning of its digest."),
     model: str = typer.Option("", help="Asked of which model."),
-    status: str = typer.Option("", help="ok or error."),
+    status: str = typer.Option("", help="ok, unreadable (answered, but of no use) or error."),
     repaired: bool | None = typer.Option(None, "--repairs/--no-repairs", help="Only repairs, or none of them."),
     cached: bool | None = typer.Option(None, "--cached/--not-cached", help="Only answers from the cache, or none."),
     slower: float | None = typer.Option(None, min=0.0, help="At least so many seconds on the wire."),
@@ -126,6 +126,7 @@ def replay(
     """Send a call again, changed, and show old and new side by side. It is kept beside the run, not in it."""
     import asyncio
 
+    import prompts
     from whyrec.cli.trace_text import of_replay
     from whyrec.llm import Budget
     from whyrec.settings import read_settings
@@ -134,7 +135,7 @@ def replay(
     from whyrec.workbench.asked import asked
 
     settings, console = read_settings(), _console()
-    text = _text_of(prompt) if prompt else ""
+    text = prompts.read_file(prompt) if prompt else ""
     change = bench.read_change(setting, llm=llm, prompt=text, replaced=tuple(map(_pair, replaced)), times=times)
     run, number = find_call(settings.home, call)
     try:
@@ -154,27 +155,20 @@ def _pair(text: str) -> tuple[str, str]:
     return old, new
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The prompt file {path} cannot be read ({error}).") from None
-
-
 def _ls(given: dict[str, Any]) -> None:
     """Find the calls and print them."""
     from rich.console import Console
 
     from whyrec.cli.trace_text import as_csv, as_json, as_table
     from whyrec.settings import read_settings
-    from whyrec.trace import Calls, Wanted
+    from whyrec.trace import STATUSES, Calls, Wanted
     from whyrec.trace.address import find_run
 
     output, offset, status = given["output"], given["offset"], given["status"]
     if output not in _FORMATS:
         raise UsageError(f"--format {output!r} is none of {', '.join(_FORMATS)}.")
-    if status not in ("", "ok", "error"):
-        raise UsageError(f"--status {status!r} is neither ok nor error.")
+    if status and status not in STATUSES:
+        raise UsageError(f"--status {status!r} is none of {', '.join(STATUSES)}.")
     wanted = Wanted(**{name: given[name] for name in Wanted.__slots__})
     order = {"order": given["sort"], "descending": given["descending"], "limit": given["limit"], "offset": offset}
     console, found = _console(), find_run(read_settings().home, given["run"])

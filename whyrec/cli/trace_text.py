@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from whyrec.runs.amounts import money, tokens
 from whyrec.trace import Line
 from whyrec.trace.words import Piece, compare
 from whyrec.workbench.plain import plain as plain_data
@@ -54,11 +55,11 @@ def as_table(run: RunReader, lines: Sequence[Line], width: int) -> Table:
         call = run.call(line.id)
         assert call is not None
         said = " ".join(str(call["error"] or call["answer"]).split())
-        status = Text(line.status, style="red" if line.error_kind else "yellow" if line.turn else "")
+        status = Text(line.status, style="red" if line.error_kind else "yellow" if line.turn or line.unreadable else "")
         whom = " ".join(filter(None, (line.user or line.example, line.item)))
-        tokens = f"{line.tokens_in}→{line.tokens_out}"
+        taken = tokens(line.tokens_in, line.tokens_out)
         prompt = line.prompt.partition("/")[2] or line.prompt
-        row = (str(line.id), plain(whom), line.node, prompt, status, tokens, f"{line.service_s:.2f}", money(line.cost))
+        row = (str(line.id), plain(whom), line.node, prompt, status, taken, f"{line.service_s:.2f}", money(line.cost))
         table.add_row(*row, plain(said if len(said) <= room else f"{said[: room - 1]}…"))
     return table
 
@@ -138,7 +139,8 @@ def of_path(run: RunReader, path: Path, *, states: bool) -> RenderableType:
             said = " ".join(str(call["error"] or call["answer"]).split())
             line = Text.assemble(
                 (f"call {number} ", "bold"),
-                f"{call['prompt']}  {call['tokens_in']}→{call['tokens_out']} tokens, {call['service_s']:.2f} s  ",
+                f"{call['prompt']}  {tokens(call['tokens_in'], call['tokens_out'])} tokens, "
+                f"{call['service_s']:.2f} s  ",
             )
             branch.add(Group(line, plain(said[:_LONG])))
         changed = ", ".join(step.update) or "nothing"
@@ -189,8 +191,8 @@ def of_replay(found: Asked, again: Replayed, *, colour: bool) -> RenderableType:
     if call["reasoning"] or any(said.reasoning for said in again.said):
         table.add_row("reasoning", plain(call["reasoning"]), *[plain(said.reasoning) for said in again.said])
     table.add_row("ended by", call["error_kind"] or call["finish"], *[said.finish or "error" for said in again.said])
-    tokens = [f"{said.tokens_in}→{said.tokens_out}" for said in again.said]
-    table.add_row("tokens", f"{call['tokens_in']}→{call['tokens_out']}", *tokens)
+    took = [tokens(said.tokens_in, said.tokens_out) for said in again.said]
+    table.add_row("tokens", tokens(call["tokens_in"], call["tokens_out"]), *took)
     table.add_row("seconds", f"{call['service_s']:.2f}", *[f"{said.seconds:.2f}" for said in again.said])
     table.add_row("cost", money(call["cost"]), *[money(said.cost) for said in again.said])
     where = Text(f"Kept as replay {again.id} of {found.request.about.run}; the run's results stay as they are.", "dim")
@@ -236,11 +238,6 @@ def brief(value: Any, *, most: int = _LONG) -> str:
     return said if len(said) <= most else f"{said[:most]} … ({len(said):,} characters)"
 
 
-def money(cost: float | None) -> str:
-    """US dollars; "?" where the price is not known."""
-    return "?" if cost is None else f"${cost:.5f}" if cost else ""
-
-
 def _facts(found: Asked) -> Table:
     call, sampling = found.call, found.request.sampling
     told: Mapping[str, Any] = {
@@ -251,15 +248,26 @@ def _facts(found: Asked) -> Table:
         "model": call["model"] + (f" ({call['answered_by']})" if call["answered_by"] != call["model"] else ""),
         "asked with": f"temperature {sampling.temperature:g}, top-p {sampling.top_p:g}, at most "
         f"{sampling.max_tokens} tokens, seed {sampling.seed}, sample {call['sample']}, retry {call['retry']}",
-        "tokens": f"{call['tokens_in']} in ({call['tokens_cached']} cached), {call['tokens_out']} out",
+        "tokens": _tokens(call),
         "time": f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(call['at']))}, waited {call['queue_s']:.2f} s, "
         f"{call['service_s']:.2f} s on the wire, sent {_times(call['attempts'])}, cache {call['cache']}",
-        "ended": f"{call['finish']}" + (f", {money(call['cost'])}" if call["cost"] else ""),
+        "ended": call["finish"] + (f", cost {money(call['cost'])}" if call["cost"] != 0 else ""),
+        **({"unreadable": call["unreadable"]} if call["unreadable"] else {}),
     }
     table = Table.grid(padding=(0, 2))
     for name, value in told.items():
         table.add_row(Text(name, style="dim"), plain(value))
     return table
+
+
+def _tokens(call: Mapping[str, Any]) -> str:
+    """What a call took, and a cached one at first."""
+    told = tokens(call["tokens_in"], call["tokens_out"])
+    if call["tokens_cached"]:
+        told += f", {call['tokens_cached']:,} of them from the provider's cache"
+    if call["cache"] != "miss":
+        told += f" ({tokens(call['made_in'], call['made_out'])} when it was first asked)"
+    return told
 
 
 def _fields(fields: Mapping[str, Any]) -> Table:

@@ -13,21 +13,17 @@ def command(
     """Serve the local page. Ctrl-C ends it."""
     import webbrowser
 
-    import uvicorn
-
     from whyrec.settings import read_settings
     from whyrec.ui.app import build, warm
     from whyrec.ui.safety import Door
-    from whyrec.ui.serving import listen
+    from whyrec.ui.serving import listen, server
 
     settings = read_settings()
     sock = listen(host, port)
     door = Door.at(host, sock.getsockname()[1])
     typer.echo(f"whyrec ui: {door.address}\nruns in {settings.home}; Ctrl-C ends it", err=False)
-    config = uvicorn.Config(
-        build(settings, door), log_level="warning", access_log=False, server_header=False, lifespan="off"
-    )
+    serving = server(build(settings, door))
     warm()
     if open_:
         webbrowser.open(door.address)
-    uvicorn.Server(config).run(sockets=[sock])
+    serving.run(sockets=[sock])

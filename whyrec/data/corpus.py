@@ -36,9 +36,13 @@ class Corpus:
         user_ids: the data set's own user ids, one per user.
         catalogue: one row per item, row r is item r + 1: columns id, title, description, brand (strings) and
             categories (list of strings).
-        times: int64 unix seconds per interaction, NO_TIME where missing; None if the set has none.
+        times: int64 unix seconds per interaction, NO_TIME where missing; None if the set has none. What is compared
+            or sorted is `moments`, which knows fractions of a second, too.
         ratings: float32 per interaction, NaN where missing; None if the set has none.
         reviews: strings per interaction; None if the set has none.
+        nanos: int32 nanoseconds within the second of `times`; None where every time is a whole second.
+        source: absolute path of the files with the reading options, by which they are found again from any folder;
+            "" for what is generated or made by hand. No part of what the data are (`digest`).
         notes: what was done on the way (rows dropped, duplicates, k-core rounds, ties), for `whyrec data stats`.
     """
 
@@ -51,13 +55,15 @@ class Corpus:
     ratings: npt.NDArray[np.float32] | None = None
     reviews: pl.Series | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    nanos: npt.NDArray[np.int32] | None = None
+    source: str = ""
 
     def __post_init__(self) -> None:
         """Check the shape that everything else relies on."""
         assert self.offsets[0] == 0 and self.offsets[-1] == len(self.items)
         assert len(self.user_ids) == self.n_users
         assert self.catalogue.columns == ["id", "title", "description", "brand", "categories"]
-        for column in (self.times, self.ratings, self.reviews):
+        for column in (self.times, self.ratings, self.reviews, self.nanos):
             assert column is None or len(column) == len(self.items)
 
     @property
@@ -79,6 +85,13 @@ class Corpus:
     def lengths(self) -> IntArray:
         """Interactions per user, int64[n_users]."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def moments(self) -> IntArray | None:
+        """int64 per interaction, only to be compared: a later moment is larger; NO_TIME as in `times`."""
+        if self.times is None or self.nanos is None:
+            return self.times
+        return ranks(self.times, self.nanos)
 
     def item(self, index: int) -> Item:
         """The item with this dense index (1..n_items).
@@ -108,7 +121,7 @@ class Corpus:
     def digest(self) -> str:
         """Hex digest of everything a model or a prompt can see; equal corpora have equal digests."""
         h = hashlib.sha256()
-        for name in ("offsets", "items", "times", "ratings"):
+        for name in ("offsets", "items", "times", "ratings", "nanos"):
             column = getattr(self, name)
             if column is not None:
                 _feed(h, name, np.ascontiguousarray(column).tobytes())
@@ -122,6 +135,17 @@ class Corpus:
                 _feed(h, name, (series.str.join("")[0] or "").encode())
         _feed(h, "categories per item", lists.list.len().to_numpy().tobytes())
         return h.hexdigest()[:16]
+
+
+def ranks(times: IntArray, nanos: npt.NDArray[np.int32]) -> IntArray:
+    """Places of (seconds, nanoseconds) among each other: equal moments have equal ranks; NO_TIME stays what it is."""
+    order = np.lexsort((nanos, times))
+    later = np.ones(len(order), dtype=np.int64)
+    later[1:] = (np.diff(times[order]) != 0) | (np.diff(nanos[order]) != 0)
+    found = np.empty(len(order), dtype=np.int64)
+    found[order] = np.cumsum(later)
+    found[times == NO_TIME] = NO_TIME
+    return found
 
 
 def _feed(h: hashlib._Hash, name: str, data: bytes) -> None:

@@ -181,7 +181,7 @@ def _timeline(corpus: Corpus, above: float, min_history: int) -> CtrRows:
     place = np.arange(corpus.n_interactions) - np.repeat(corpus.offsets[:-1], corpus.lengths)
     assert corpus.ratings is not None
     events = np.flatnonzero((place >= min_history) & ~np.isnan(corpus.ratings))
-    when = place if corpus.times is None else _moments(corpus.times, owner, corpus)
+    when = place if corpus.moments is None else _moments(corpus.moments, owner, corpus)
     events = events[np.lexsort((events, owner[events], when[events]))]
     train, valid = int(0.8 * len(events)), int(0.1 * len(events))
     return CtrRows(corpus, "timeline", above, events, owner[events], (train, train + valid))
@@ -213,6 +213,7 @@ def _shuffled(corpus: Corpus, above: float, min_history: int) -> CtrRows:
         items=corpus.items[order],
         ratings=None if corpus.ratings is None else corpus.ratings[order],
         times=None if corpus.times is None else corpus.times[order],
+        nanos=None if corpus.nanos is None else corpus.nanos[order],
         reviews=None if corpus.reviews is None else corpus.reviews.gather(order),
     )
     assert shuffled.ratings is not None

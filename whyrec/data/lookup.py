@@ -1,9 +1,10 @@
 """From a name to data: where data sets are looked for, and the options a name may carry.
 
 A name is looked up in the data folders first (`Settings.data_folders`, first hit wins), then taken as a path. What
-follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, `users=500` (the first 500), and those of the format
-(`year=2019` for Yelp, column names for a table). `world` and `world:...` are generated
-(whyrec/data/generated/world.py), and so are `facts` and `facts:...` (whyrec/data/generated/facts.py).
+follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, `users=500` (the first 500), `ids=zeros` (spellings of ids
+that do not count, whyrec/data/joining.py), `longest_line=64` (in MiB), and those of the format (`year=2019` for Yelp,
+column names for a table, `clock=yyyymmdd` where times could be meant in two ways). `world` and `world:...` are
+generated (whyrec/data/generated/world.py), and so are `facts` and `facts:...` (whyrec/data/generated/facts.py).
 
 Most data sets are interactions, some are questions. `open_data` opens either, with what generated it where that is
 known; `load` is for whoever needs interactions.
@@ -15,13 +16,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
-from whyrec.data import readers
+from whyrec.data import address, readers
 from whyrec.data.corpus import Corpus
+from whyrec.data.joining import rules_of
 from whyrec.data.prepare import prepare
 from whyrec.data.questions import Questions, need_corpus
 from whyrec.data.readers import Reader, table
+from whyrec.data.readers.files import longest_line
+from whyrec.data.readers.foreign import sentences
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings, read_settings
 
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from whyrec.data.generated.world import World
 
 _TABLE = Reader(table.NAME, table.recognise, table.read, table.OPTIONS)
-_PIPELINE = ("dedup", "kcore", "users")
+_PIPELINE = ("dedup", "kcore", "users", "ids")
+_ANY = ("longest_line",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def load(
         UnknownNameError: no such data set or option; lists the known ones.
         UsageError: the files are not usable (names file and line), or hold questions.
     """
-    base, options = _split(name)
+    base, options = address.split(name)
     if dedup is not None:
         options["dedup"] = "yes" if dedup else "no"
     if min_events is not None:
@@ -80,7 +84,7 @@ def load(
 
 def open_data(name: str, *, settings: Settings | None = None) -> Opened:
     """Whatever has this name; arguments and errors as in `load`."""
-    return _open(name, *_split(name), settings)
+    return _open(name, *address.split(name), settings)
 
 
 def _open(name: str, base: str, options: dict[str, str], settings: Settings | None) -> Opened:
@@ -98,19 +102,46 @@ def _open(name: str, base: str, options: dict[str, str], settings: Settings | No
         made = world.load(base)
         return Opened(made.corpus, made)
     place = locate(base, settings=settings)
-    raw = place.reader.read(place.path, _for_reader(place, options))
-    full = base + ("?" + "&".join(f"{k}={v}" if v else k for k, v in sorted(options.items())) if options else "")
-    if isinstance(raw, Questions):
-        return Opened(replace(raw, name=full))
-    return Opened(
-        prepare(
+    named, found = _for_reader(place, options), address.place(place.path, options)
+    full = address.written(base if Path(base).name not in ("", "..") else str(place.path.resolve()), options)
+    with (
+        longest_line(_count("longest_line", options.get("longest_line", "0"))),
+        sentences(place.path, place.reader.name),
+    ):
+        raw = place.reader.read(place.path, named)
+        if isinstance(raw, Questions):
+            return Opened(replace(raw, name=full, source=found))
+        corpus = prepare(
             raw,
             full,
             dedup=_yes(options.get("dedup"), raw.dedup),
             min_events=_count("kcore", options.get("kcore", "0")),
             users=_count("users", options.get("users", "0")),
+            ids=rules_of(options.get("ids", "")),
         )
-    )
+    return Opened(replace(corpus, source=found))
+
+
+def open_again(name: str, source: str, *, settings: Settings | None = None) -> Opened:
+    """A data set that was opened before, perhaps from another folder.
+
+    Args:
+        name: its name then.
+        source: `Corpus.source` then, "" where there was none.
+        settings: as in `load`.
+
+    Raises:
+        UnknownNameError, UsageError: it is in neither place any more, or as `load`. That it is still the same is for
+            the caller to check, by its digest.
+    """
+    if source and Path(address.split(source)[0]).exists():
+        return replaced_name(_open(source, *address.split(source), settings), name)
+    return open_data(name, settings=settings)
+
+
+def replaced_name(opened: Opened, name: str) -> Opened:
+    """The same under another name."""
+    return replace(opened, data=replace(opened.data, name=name))
 
 
 def locate(name: str, *, settings: Settings | None = None) -> Place:
@@ -122,7 +153,7 @@ def locate(name: str, *, settings: Settings | None = None) -> Place:
     """
     settings = settings or read_settings()
     here = [folder / name for folder in settings.data_folders] + [Path(name)]
-    found = [p for p in here if p.exists()]
+    found = [p for p in here if _exists(p)]
     if not found:
         folders = ", ".join(str(f) for f in settings.data_folders)
         raise UnknownNameError(
@@ -156,27 +187,20 @@ def names(settings: Settings | None = None) -> list[str]:
     return [*(p.name for p in places(settings)), "facts", "world", "world:default", "world:easy", "world:hard"]
 
 
-def _split(name: str) -> tuple[str, dict[str, str]]:
-    base, mark, query = name.partition("?")
-    if not base.strip():
-        raise UsageError(f"{name!r} names no data set. Give a folder, a path or world (`whyrec data ls` lists them).")
-    if not mark:
-        return base, {}
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=False)
-    except ValueError:
-        pairs = []
-    if not pairs or len(dict(pairs)) < len(pairs):
-        raise UsageError(f"{name!r}: after '?' come options such as dedup&kcore=5, each once.")
-    return base, dict(pairs)
-
-
 def _for_reader(place: Place, options: Mapping[str, str]) -> dict[str, str]:
-    known = place.reader.options if place.reader.of_questions else (*_PIPELINE, *place.reader.options)
+    pipeline = () if place.reader.of_questions else _PIPELINE
+    known = (*pipeline, *_ANY, *place.reader.options)
     for option in options:
         if option not in known:
             raise UnknownNameError(f"option of {place.name} ({place.reader.name})", option, known)
-    return {k: v for k, v in options.items() if k not in _PIPELINE}
+    return {k: v for k, v in options.items() if k not in (*pipeline, *_ANY)}
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long or with characters that no file has
+        return False
 
 
 def _yes(value: str | None, default: bool) -> bool:
@@ -188,6 +212,6 @@ def _yes(value: str | None, default: bool) -> bool:
 
 
 def _count(option: str, value: str) -> int:
-    if not value.isdecimal():
+    if not (value.isascii() and value.isdecimal() and len(value) < 10):
         raise UsageError(f"{option} is a whole number, as in {option}=5, not {value!r}.")
     return int(value)

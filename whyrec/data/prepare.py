@@ -1,6 +1,7 @@
 """From rows as they stand in a file to a `Corpus`: the one pipeline, the same for every source.
 
-Order (spec 1.1): a `position` column is the order. Without one, a user's rows are sorted by time, stably, and a row
+Order (spec 1.1): a `position` column is the order. Without one, a user's rows are sorted by time to its full resolution
+(fractions of a second count; only what is equal then is a tie), stably, and a row
 without a time goes where the row before it goes (a leading one, where the next timed row goes), so that it never
 moves against its neighbours in the file. Item ids play no part. Then duplicates (keep the first event of each user
 and item), then k-core until nothing changes, then dense numbers in order of first appearance in the file.
@@ -11,20 +12,24 @@ Everything that was dropped, tied or guessed is counted in `Corpus.notes`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from whyrec.data.corpus import NO_TIME, Corpus, IntArray
+from whyrec.data import joining
+from whyrec.data.corpus import NO_TIME, Corpus, IntArray, ranks
 from whyrec.data.raw import Raw
 from whyrec.errors import UsageError
 
 _YEAR_3000 = 32_503_680_000
 
 
-def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0, users: int = 0) -> Corpus:
+def prepare(
+    raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0, users: int = 0, ids: Sequence[str] = ()
+) -> Corpus:
     """Order, de-duplicate, k-core and number the rows of a data set.
 
     Args:
@@ -33,17 +38,19 @@ def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0, us
         dedup: keep only the first event of each (user, item).
         min_events: every user and item keeps at least this many events, iterated until stable; 0 keeps all.
         users: only the first this many users of the file, for a quick look; 0 keeps all.
+        ids: spellings of ids that do not count (`joining.rules_of`).
 
     Raises:
-        UsageError: no rows, none left, positions that repeat, or times that are not unix seconds.
+        UsageError: no rows, none left, positions that repeat, times after the year 3000, or ratings without end.
     """
     if raw.rows.is_empty():
         raise UsageError(f"{name} has no interactions.")
+    raw, mapped = joining.mapped(raw, ids)
     user, user_ids = _codes(raw.rows["user"])
     item, item_ids = _codes(raw.rows["item"])
-    times = _times(raw.rows, name)
-    row = _order(raw.rows, user, times, name)
-    notes: dict[str, Any] = {"format": raw.format, "rows read": raw.rows.height, **raw.notes}
+    times, nanos = _times(raw.rows, name)
+    row = _order(raw.rows, user, _ranks(times, nanos), name)
+    notes: dict[str, Any] = {"format": raw.format, "rows read": raw.rows.height, **raw.notes, **mapped}
     notes["order"] = "position" if "position" in raw.rows.columns else "time" if times is not None else "file"
     if users:
         row = row[user[row] < users]
@@ -58,7 +65,7 @@ def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0, us
         item, item_ids = _renumber(item, item_ids, kept)
         row = row[np.argsort(user[row], kind="stable")]
     offsets = np.concatenate([[0], np.cumsum(np.bincount(user[row], minlength=len(user_ids)))]).astype(np.int64)
-    catalogue, text_notes = _catalogue(item_ids, raw.items)
+    catalogue, text_notes = joining.join(item_ids, raw)
     corpus = Corpus(
         name=name,
         offsets=offsets,
@@ -66,9 +73,10 @@ def prepare(raw: Raw, name: str, *, dedup: bool = False, min_events: int = 0, us
         user_ids=user_ids,
         catalogue=catalogue,
         times=None if times is None else times[row],
-        ratings=_ratings(raw.rows, row),
+        nanos=None if nanos is None else nanos[row],
+        ratings=_ratings(raw.rows, row, name),
         reviews=raw.rows["review"].gather(row) if "review" in raw.rows.columns else None,
-        notes=notes | text_notes,
+        notes=notes | text_notes | joining.odd_ids(user_ids, item_ids),
     )
     return dataclasses.replace(corpus, notes={**corpus.notes, **ties(corpus)})
 
@@ -99,7 +107,8 @@ def ties(corpus: Corpus) -> dict[str, Any]:
     """
     if corpus.times is None:
         return {}
-    times, stops = corpus.times, corpus.offsets[1:]
+    assert corpus.moments is not None
+    times, stops = corpus.moments, corpus.offsets[1:]
     known = times != NO_TIME
     same = (times[1:] == times[:-1]) & known[1:] & known[:-1]
     inside = np.ones(len(times) - 1, dtype=bool)
@@ -129,9 +138,10 @@ def _renumber(codes: IntArray, ids: pl.Series, kept: IntArray) -> tuple[IntArray
     return dense[codes], ids.gather(left)
 
 
-def _times(rows: pl.DataFrame, name: str) -> IntArray | None:
+def _times(rows: pl.DataFrame, name: str) -> tuple[IntArray | None, npt.NDArray[np.int32] | None]:
+    """Unix seconds, and nanoseconds within the second where there are any."""
     if "time" not in rows.columns or rows["time"].null_count() == rows.height:
-        return None
+        return None, None
     latest = rows["time"].max()
     if isinstance(latest, int) and latest > _YEAR_3000:
         raise UsageError(
@@ -139,14 +149,23 @@ def _times(rows: pl.DataFrame, name: str) -> IntArray | None:
             "Divide milliseconds by 1000."
         )
     times: IntArray = rows["time"].fill_null(NO_TIME).to_numpy()
-    return times
+    return times, rows["nanos"].to_numpy() if "nanos" in rows.columns else None
 
 
-def _ratings(rows: pl.DataFrame, row: IntArray) -> npt.NDArray[np.float32] | None:
+def _ratings(rows: pl.DataFrame, row: IntArray, name: str) -> npt.NDArray[np.float32] | None:
     if "rating" not in rows.columns:
         return None
-    ratings: npt.NDArray[np.float32] = rows["rating"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    with np.errstate(over="ignore"):
+        ratings: npt.NDArray[np.float32] = rows["rating"].cast(pl.Float32).fill_null(float("nan")).to_numpy()
+    endless = np.flatnonzero(np.isinf(ratings))
+    if len(endless):
+        who, what = rows["user"][int(endless[0])], rows["item"][int(endless[0])]
+        raise UsageError(f"{name}: the rating of item {what} by user {who} is too large to be a rating, or infinite.")
     return ratings[row]
+
+
+def _ranks(times: IntArray | None, nanos: npt.NDArray[np.int32] | None) -> IntArray | None:
+    return times if times is None or nanos is None else ranks(times, nanos)
 
 
 def _order(rows: pl.DataFrame, user: IntArray, times: IntArray | None, name: str) -> IntArray:
@@ -201,19 +220,3 @@ def _k_core(row: IntArray, user: IntArray, item: IntArray, k: int) -> tuple[IntA
         if keep.all():
             return row, rounds
         row, rounds = row[keep], rounds + 1
-
-
-def _catalogue(ids: pl.Series, items: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
-    """The text of the items met, in their order, and what was odd about the item file."""
-    unique = items.unique("id", keep="first", maintain_order=True)
-    found = pl.DataFrame({"id": ids}).join(unique, on="id", how="left", maintain_order="left")
-    notes = {
-        "items without an entry": int(found["title"].null_count()),
-        "entries never met": unique.height - (found.height - found["title"].null_count()),
-        "repeated item entries": items.height - unique.height,
-    }
-    catalogue = found.with_columns(
-        pl.col("title", "description", "brand").fill_null(""),
-        pl.col("categories").fill_null(pl.lit([], pl.List(pl.String))),
-    )
-    return catalogue, {k: v for k, v in notes.items() if v}

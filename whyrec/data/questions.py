@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -64,11 +65,15 @@ class Questions:
     Attributes:
         name: name or path it was loaded by.
         questions: in the data set's order; what prompts are made from.
+        source: as `Corpus.source`.
+        notes: what reading mended, for `whyrec data stats`.
     """
 
     name: str
     questions: tuple[Question, ...]
     _solutions: tuple[Solution, ...] = field(repr=False)
+    source: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """One solution per question, and ids that name one question each."""
@@ -128,6 +133,7 @@ def describe(data: Questions) -> dict[str, Any]:
             "share yes or no": sum(a in ("yes", "no") for a in answers) / n,
             "share with every proving paragraph there": sum(there) / n,
         },
+        **({"notes": dict(data.notes)} if data.notes else {}),
     }
 
 

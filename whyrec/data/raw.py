@@ -29,9 +29,10 @@ class Raw:
     Attributes:
         format: the reader's name, for `whyrec data ls` and the notes.
         rows: in file order. `user` and `item` (strings or integers, never null) and any of `position` (int64, never
-            null), `time` (int64 unix seconds, null where missing), `rating` (float32, null where missing), `review`
-            (string, never null).
+            null), `time` (int64 unix seconds, null where missing) and with it `nanos` (int32 nanoseconds within the
+            second, only where not all are 0), `rating` (float32, null where missing), `review` (string, never null).
         items: columns of ITEM_SCHEMA, no null; may have fewer or more items than `rows` meets.
+        items_from: the file that `items` come from, "" where the source has none.
         dedup: whether this source is de-duplicated when nothing is said (whyrec/data/__init__.py: `load`).
         notes: what the reader saw, for `Corpus.notes`.
     """
@@ -39,13 +40,14 @@ class Raw:
     format: str
     rows: pl.DataFrame
     items: pl.DataFrame
+    items_from: str = ""
     dedup: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the promises above."""
         assert self.items.schema == ITEM_SCHEMA, self.items.schema
-        for column in ("user", "item", "position", "review"):
+        for column in ("user", "item", "position", "review", "nanos"):
             assert column not in self.rows.columns or not self.rows[column].null_count(), column
 
 

@@ -20,8 +20,9 @@ def shuffled(corpus: Corpus, seed: int) -> Corpus:
     """
     n = corpus.n_interactions
     new_run = np.ones(n, dtype=bool)
-    if corpus.times is not None:
-        new_run[1:] = (corpus.times[1:] != corpus.times[:-1]) | (corpus.times[1:] == NO_TIME)
+    times = corpus.moments
+    if times is not None:
+        new_run[1:] = (times[1:] != times[:-1]) | (times[1:] == NO_TIME)
         new_run[corpus.offsets[:-1][corpus.lengths > 0]] = True
     row = np.lexsort((np.random.default_rng(seed).random(n), np.cumsum(new_run)))
     return dataclasses.replace(
@@ -29,6 +30,7 @@ def shuffled(corpus: Corpus, seed: int) -> Corpus:
         name=f"{corpus.name} (ties shuffled, seed {seed})",
         items=corpus.items[row],
         times=None if corpus.times is None else corpus.times[row],
+        nanos=None if corpus.nanos is None else corpus.nanos[row],
         ratings=None if corpus.ratings is None else corpus.ratings[row],
         reviews=None if corpus.reviews is None else corpus.reviews.gather(row),
         notes={**corpus.notes, "ties shuffled with seed": seed},

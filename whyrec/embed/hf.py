@@ -9,6 +9,7 @@ import numpy as np
 
 from whyrec.embed.embedder import Vectors, unit_rows
 from whyrec.errors import UsageError
+from whyrec.precision import casting, choose, products
 
 
 class HuggingFace:
@@ -46,4 +47,8 @@ class HuggingFace:
         """float32[len(texts), width], unit rows."""
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
-        return unit_rows(self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False))
+        device = self._model.device.type
+        kind = choose("auto", device).kind
+        with products(kind), casting(kind, device):
+            found = self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
+        return unit_rows(found)

@@ -8,6 +8,7 @@ hashed[:WIDTH]         word hashes, for tests: similar words, similar vectors, n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,6 +81,6 @@ def reopen_embedder(name: str, *, cache: Path) -> Embedder:
 def _width(name: str, text: str, default: int) -> int:
     if not text:
         return default
-    if not text.isdigit() or int(text) < 2:
+    if not re.fullmatch("[0-9]{1,6}", text) or int(text) < 2:
         raise UsageError(f"The width in {name!r} is not a whole number of at least 2; write for example lsa:256.")
     return int(text)

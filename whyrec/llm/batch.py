@@ -16,11 +16,13 @@ from typing import Any
 
 from whyrec.errors import UsageError
 from whyrec.llm.model import ModelError, Refused, Reply, Request
+from whyrec.llm.providers import openai_fields as fields
 from whyrec.llm.providers.openai import OpenAICompatible
-from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat
+from whyrec.llm.providers.openai_wire import RequestWriter, Told, error_of, read_chat
 from whyrec.llm.wrappers.cache_file import FILE_NAME, CacheFile
 from whyrec.llm.wrappers.cached import Cached, stored_text
 from whyrec.llm.wrappers.wrapper import Wrapper
+from whyrec.redaction import cut, redact
 from whyrec.sqlite import make_folder
 
 MOST = 50_000  # lines that OpenAI takes in one file
@@ -110,8 +112,8 @@ def write(questions: Iterable[Question], path: Path, home: Path) -> int:
     path.write_text("".join(f"{one.line()}\n" for one in asked), encoding="utf-8")
     folder = home / "batches"
     make_folder(folder)
-    kept = "".join(json.dumps({"key": one.key, "model": one.model, "body": one.body}) + "\n" for one in asked)
-    (folder / f"{len(list(folder.glob('*.jsonl'))) + 1}.jsonl").write_text(kept, encoding="utf-8")
+    kept = "".join(json.dumps({"key": one.key, "model": redact(one.model), "body": one.body}) + "\n" for one in asked)
+    (folder / f"{len(list(folder.glob('*.jsonl'))) + 1}.jsonl").write_text(cut(kept), encoding="utf-8")
     return len(asked)
 
 
@@ -164,28 +166,38 @@ def _lines(path: Path) -> list[str]:
 
 def _written(home: Path) -> Iterator[Question]:
     for file in sorted((home / "batches").glob("*.jsonl")):
-        for line in _lines(file):
-            told = json.loads(line)
-            yield Question(told["key"], told["model"], told["body"])
+        for number, line in enumerate(_lines(file), 1):
+            try:
+                told = json.loads(line)
+                one = Question(str(told["key"]), str(told["model"]), dict(told["body"]))
+                bytes.fromhex(one.key)
+            except (ValueError, TypeError, LookupError, RecursionError):
+                raise UsageError(
+                    f"Line {number} of {file} is not a question that was written here: delete the line. Its answer, if "
+                    f"there is one, is then asked for again."
+                ) from None
+            yield one
 
 
 def _answer(line: str, asked: Mapping[str, Question]) -> tuple[str, Reply | str]:
     """(custom id, the reply or what is wrong with it)."""
     try:
-        told = json.loads(line)
-        name = str(told["custom_id"])
-        response, error = told.get("response") or {}, told.get("error")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        told = fields.mapping(fields.parse(line.encode("utf-8", "surrogatepass")))
+    except ValueError:
+        told = {}
+    name, error = fields.text(told.get("custom_id")), told.get("error")
+    if not name:
         return "", "it is not a line of a Batch file"
-    if not isinstance(response, dict) or not isinstance(response.get("body") or {}, dict):
-        return name, f"it failed: {str(response)[:200]}"
+    response = told.get("response") or {}
+    body = (response.get("body") or {}) if isinstance(response, dict) else response
+    if not isinstance(response, dict) or not isinstance(body, dict):
+        return name, f"it failed: {fields.shown(body)}"
     question = asked.get(name.removeprefix(_PREFIX))
     if question is None:
         return name, "nobody here asked this (is it another home's batch?)"
-    body = response.get("body") or {}
     if error or response.get("status_code") != 200:
-        said = error or body.get("error") or body
-        return name, f"it failed: {said.get('message', said) if isinstance(said, dict) else said}"
+        said = error or error_of(body) or body
+        return name, f"it failed: {fields.shown(said.get('message', said) if isinstance(said, dict) else said)}"
     try:
         (reply,) = read_chat(body, Request(()), (0,), Told(question.model, 0.0, None))
     except ModelError as bad:
@@ -195,11 +207,12 @@ def _answer(line: str, asked: Mapping[str, Question]) -> tuple[str, Reply | str]
 
 def _fits(text: str, body: Mapping[str, Any]) -> bool:
     """Whether an answer has the fields its schema requires; what they hold is the agent's to judge."""
-    shape = (body.get("response_format") or {}).get("json_schema")
-    if shape is None:
+    shape = fields.mapping(fields.mapping(body.get("response_format")).get("json_schema"))
+    if not shape:
         return True
     try:
         found = json.loads(text, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and set(shape["schema"].get("required", ())) <= found.keys()
+    required = fields.entries(fields.mapping(shape.get("schema")).get("required"))
+    return isinstance(found, dict) and all(name in found for name in map(str, required))

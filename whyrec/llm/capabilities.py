@@ -17,6 +17,8 @@ from whyrec.errors import UsageError
 
 SchemaWay: TypeAlias = Literal["response_format", "strict", "structured_outputs", "none"]
 PrefixWay: TypeAlias = Literal["continue", "prefill", "none"]
+MaxTokensWay: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
+SystemWay: TypeAlias = Literal["system", "user"]
 ScoreWay: TypeAlias = Literal["tokens", "echo", "none"]
 
 
@@ -36,6 +38,8 @@ class Capabilities:
             echo and logprobs, on plain text), "none".
         choice: whether `structured_outputs.choice` restricts an answer to given texts.
         max_tokens: what the field is called.
+        system: how system text is sent: "system" (a message of its own), "user" (at the head of the first question,
+            for models whose template has no system role, or that were trained without one).
         embeddings: width of the vectors of /embeddings (0: none, None: not known).
         context: the longest prompt plus answer in tokens (None: not known).
         checked: when `whyrec llm check` looked, ISO 8601 ("" if never).
@@ -48,7 +52,8 @@ class Capabilities:
     prefix: PrefixWay = "none"
     score: ScoreWay = "none"
     choice: bool = False
-    max_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_tokens: MaxTokensWay = "max_tokens"
+    system: SystemWay = "system"
     embeddings: int | None = None
     context: int | None = None
     checked: str = ""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
@@ -24,18 +24,23 @@ from whyrec.llm.model import (
     AnswerFormat,
     Disconnected,
     LanguageModel,
+    Malformed,
     Message,
     ModelError,
     Refused,
+    Reply,
     Request,
     Sampling,
     Scorer,
 )
 from whyrec.llm.providers.openai import OpenAICompatible
-from whyrec.llm.providers.openai_wire import dumps, strict_schema
+from whyrec.llm.providers.openai_vectors import read_vectors
+from whyrec.llm.providers.openai_wire import Told, dumps, read_chat, strict_schema
 
 Outcome: TypeAlias = Literal["yes", "no", "ignored", "refused", "unknown"]
 _POEM = "Write one short line of poetry about rain. No JSON, no lists."
+# Longer than the system text that some templates write where none is given (Qwen2.5's), so that tokens are added.
+_TOLD = "You are a poet who likes plain words, who never rhymes, and who never explains what a line means. " * 5
 _WORD = "zx81"
 _SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -62,7 +67,14 @@ async def check_server(model: OpenAICompatible) -> tuple[Capabilities, list[Find
         ModelError: it does not answer the simplest question.
     """
     probe = _Probe(model)
-    findings = [await probe.chat(), await probe.schema(), await probe.choice(), await probe.n(), await probe.seed()]
+    findings = [
+        await probe.chat(),
+        await probe.system(),
+        await probe.schema(),
+        await probe.choice(),
+        await probe.n(),
+        await probe.seed(),
+    ]
     findings += [await probe.logprobs(), await probe.prefix(), await probe.score(), await probe.embeddings()]
     findings.append(await probe.context())
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -74,8 +86,12 @@ class _Probe:
         self._model = model
         self.found = replace(model.can, checked="")
 
-    async def _ask(self, question: str = _POEM, *, begun: str = "", **fields: Any) -> Mapping[str, Any]:
-        messages = [{"role": "user", "content": question}]
+    async def _ask(
+        self, question: str = _POEM, *, told: str = "", begun: str = "", samples: int = 1, **fields: Any
+    ) -> list[Reply]:
+        """What the server answers, read as any other answer is."""
+        messages = [{"role": "system", "content": told}] if told else []
+        messages.append({"role": "user", "content": question})
         if begun:
             messages.append({"role": "assistant", "content": begun})
         body = {"model": self._model.address.model, "messages": messages, **_SMALL, **self._model.address.extra}
@@ -83,20 +99,34 @@ class _Probe:
         if self.found.max_tokens != "max_tokens":
             body[self.found.max_tokens] = body.pop("max_tokens")
         kept = {k: v for k, v in body.items() if k not in self._model.address.drop}
-        return await self._model.post("/chat/completions", dumps(kept))
+        answer = await self._model.post("/chat/completions", dumps(kept))
+        return read_chat(answer, Request(()), tuple(range(samples)), Told(self._model.name, 0.0, None))
 
     async def _text(self, question: str = _POEM, *, begun: str = "", **fields: Any) -> str:
-        return _content(await self._ask(question, begun=begun, **fields))
+        return (await self._ask(question, begun=begun, **fields))[0].text
 
     async def chat(self) -> Finding:
         try:
-            body = await self._ask()
+            (reply,) = await self._ask()
         except Refused as error:
             if "max_tokens" not in str(error):
                 raise
             self.found = replace(self.found, max_tokens="max_completion_tokens")
-            body = await self._ask()
-        return Finding("chat", "yes", f"answers as {body.get('model') or self._model.address.model}")
+            (reply,) = await self._ask()
+        return Finding("chat", "yes", f"answers as {reply.model or self._model.address.model}")
+
+    async def system(self) -> Finding:
+        """A server that takes a system message may leave it out: then its count of prompt tokens does not grow."""
+        _, alone = await _try(self._ask)
+        went, told = await _try(lambda: self._ask(told=_TOLD))
+        left_out = went == "yes" and bool(_prompt_tokens(told)) and _prompt_tokens(told) <= _prompt_tokens(alone)
+        if went == "yes" and not left_out:
+            self.found = replace(self.found, system="system")
+            return Finding("system role", "yes", "a message of its own")
+        if not left_out and (await _try(lambda: self._ask(f"{_TOLD}\n\n{_POEM}")))[0] != "yes":
+            return Finding("system role", "unknown", "the same text in a question was refused, too")
+        self.found = replace(self.found, system="user")
+        return Finding("system role", "ignored" if left_out else went, "system text will lead the first question")
 
     async def schema(self) -> Finding:
         named = {"name": "code", "schema": _SCHEMA, "strict": True}
@@ -125,8 +155,8 @@ class _Probe:
         return Finding("choice", "yes" if works else "ignored" if went == "yes" else went, "structured_outputs.choice")
 
     async def n(self) -> Finding:
-        went, body = await _try(lambda: self._ask(n=3, temperature=1.0))
-        count = len(body["choices"]) if went == "yes" else 0
+        went, replies = await _try(lambda: self._ask(samples=3, n=3, temperature=1.0))
+        count = len(replies)
         self.found = replace(self.found, n=count == 3)
         note = "one request per sample will be sent" if count != 3 else "n samples from one request"
         return Finding("n", "yes" if count == 3 else "ignored" if went == "yes" else went, note)
@@ -149,11 +179,10 @@ class _Probe:
     async def logprobs(self) -> Finding:
         outcome: Outcome = "refused"
         for top in (20, 5, 1):
-            went, body = await _try(lambda top=top: self._ask(logprobs=True, top_logprobs=top))  # type: ignore[misc]
+            went, replies = await _try(lambda top=top: self._ask(logprobs=True, top_logprobs=top))  # type: ignore[misc]
             if went != "yes":
                 continue
-            shown = ((body["choices"][0].get("logprobs") or {}).get("content") or [{}])[0].get("top_logprobs") or []
-            if shown:
+            if (told := replies[0].logprobs) and (shown := told[0].top):
                 self.found = replace(self.found, logprobs=len(shown))
                 return Finding("log-probabilities", "yes", f"the {len(shown)} likeliest tokens")
             outcome = "ignored"
@@ -162,12 +191,12 @@ class _Probe:
 
     async def prefix(self) -> Finding:
         count = "Count from 1 to 9 in digits, separated by commas, nothing else."
-        flags = {"continue_final_message": True, "add_generation_prompt": False}
+        flags: dict[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
         begun = "1, 2, 3, 4,"
         _, closed = await _try(lambda: self._ask(count, begun=begun))
-        went, body = await _try(lambda: self._ask(count, begun=begun, **flags))
+        went, open_ = await _try(lambda: self._ask(count, begun=begun, **flags))
         way: PrefixWay = "none"
-        if went == "yes" and (_prompt_tokens(body) < _prompt_tokens(closed) or _continues(body)):
+        if went == "yes" and (_prompt_tokens(open_) < _prompt_tokens(closed) or _continues(open_)):
             way = "continue" if not _continues(closed) else "prefill"
         elif _continues(closed):
             way = "prefill"
@@ -196,8 +225,10 @@ class _Probe:
     async def embeddings(self) -> Finding:
         body = dumps({"model": self._model.address.model, "input": ["rain", "sun"]})
         went, found = await _try(lambda: self._model.post("/embeddings", body))
-        rows = found.get("data") or [] if went == "yes" else []
-        width = len(rows[0].get("embedding") or []) if len(rows) == 2 else 0
+        try:
+            width = read_vectors(found, 2, self._model.name).shape[1] if went == "yes" else 0
+        except Malformed:
+            width = 0
         self.found = replace(self.found, embeddings=width)
         return Finding("embeddings", "yes" if width else "no", f"width {width}" if width else "not with this model")
 
@@ -243,30 +274,26 @@ async def check_model(model: LanguageModel) -> list[Finding]:
 
 
 async def _try(call: Callable[[], Awaitable[Any]]) -> tuple[Outcome, Any]:
-    """("yes", answer), or ("refused", {}) where the server would not or broke over it; a lost server is an error."""
+    """("yes", answer), or ("refused", ()) where the server would not or broke over it; a lost server is an error."""
     try:
         return "yes", await call()
     except Disconnected:
         raise
     except (ModelError, UsageError):
-        return "refused", {}
+        return "refused", ()
 
 
 async def _each(draw: Callable[[int], Awaitable[str]], seeds: tuple[int, ...]) -> list[str]:
     return [await draw(seed) for seed in seeds]
 
 
-def _content(body: Mapping[str, Any]) -> str:
-    choices = body.get("choices") or [{}]
-    return str((choices[0].get("message") or {}).get("content") or "")
+def _prompt_tokens(replies: Sequence[Reply]) -> int:
+    """As the server counts them, 0 where it does not."""
+    return (replies[0].usage.prompt or 0) if replies else 0
 
 
-def _prompt_tokens(body: Mapping[str, Any]) -> int:
-    return int((body.get("usage") or {}).get("prompt_tokens") or 0)
-
-
-def _continues(body: Mapping[str, Any]) -> bool:
-    return _content(body).removeprefix("1, 2, 3, 4,").lstrip().startswith("5")
+def _continues(replies: Sequence[Reply]) -> bool:
+    return bool(replies) and replies[0].text.removeprefix("1, 2, 3, 4,").lstrip().startswith("5")
 
 
 def _is_the_word(text: str) -> bool:

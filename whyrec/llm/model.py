@@ -7,13 +7,14 @@ never into a cache key or onto the wire.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
 FinishReason: TypeAlias = Literal["stop", "length", "filtered", "error"]
 CacheState: TypeAlias = Literal["miss", "hit", "joined"]  # joined: shared the flight of an identical call
+Wrong: TypeAlias = Callable[["Reply"], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class About:
             rendered again, so a trace stores these instead of the messages.
         rendered: how many of the request's messages the prompt rendered; later ones belong to a repair.
         turn: 0 for the first ask, 1.. for repairs.
+        wrong: tells why whoever asks cannot use an answer, "" where it can; None where nobody reads it that way.
     """
 
     run: str = ""
@@ -80,6 +82,7 @@ class About:
     blanks: Mapping[str, Any] | None = None
     rendered: int = 0
     turn: int = 0
+    wrong: Wrong | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +114,39 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one reply. Prompt tokens of a request with n samples are counted on its first reply only."""
+    """Tokens of one reply. Prompt tokens of a request with n samples are counted on its first reply only.
 
-    prompt: int = 0
-    completion: int = 0
-    cached: int = 0
+    None: nobody knows, because the server did not count or its count cannot be true. That is not zero.
+    """
+
+    prompt: int | None = 0
+    completion: int | None = 0
+    cached: int | None = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether both sides were counted."""
+        return self.prompt is not None and self.completion is not None
+
+
+UNKNOWN = Usage(None, None, None)
+MOST_TOKENS = 10**9  # of one reply; more is no count
+
+
+def read_count(value: object) -> int | None:
+    """A server's count of tokens; None where it is none: absent, no whole number, negative, absurdly large."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_TOKENS:
+        return None
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a cached answer took when it was first asked for: tokens, US dollars and seconds, None where unknown."""
+
+    usage: Usage = UNKNOWN
+    cost: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +172,7 @@ class Reply:
         queue_s, service_s: seconds waiting for the limiter and on the wire.
         cost: US dollars, 0.0 where free, None where the price is not known.
         cache: whether the answer came from the cache.
-        made: what the server said when the answer was made, where `usage` is nothing because the cache had it.
+        made: what it took when it was first asked for, where it takes nothing now because the cache had it.
     """
 
     text: str
@@ -156,20 +187,24 @@ class Reply:
     service_s: float = 0.0
     cost: float | None = 0.0
     cache: CacheState = "miss"
-    made: Usage | None = None
+    made: Made | None = None
 
     @property
-    def length(self) -> int:
+    def length(self) -> int | None:
         """Tokens of reasoning and answer, the same whether it was asked for now or came from the cache."""
-        return (self.made or self.usage).completion
+        return (self.made.usage if self.made else self.usage).completion
 
 
 @dataclass(frozen=True, slots=True)
 class TokenScores:
-    """Log-likelihood of one given continuation: one natural log-probability per token of it."""
+    """Log-likelihood of one given continuation: one natural log-probability per token of it.
+
+    `cache` says whether it came from the cache.
+    """
 
     continuation: str
     logprobs: tuple[float, ...]
+    cache: CacheState = field(default="miss", compare=False)
 
     @property
     def total(self) -> float:
@@ -219,10 +254,12 @@ class Scorer(Protocol):
 class ModelError(Exception):
     """A model did not answer. The message is a sentence with the model's name and what to do.
 
-    `attempts` says how often the request was sent before giving up.
+    `attempts` says how often the request was sent before giving up; `paid` whether its last send may have been
+    answered, and so charged, all the same.
     """
 
     attempts: int = 1
+    paid: bool = False
 
 
 class Overloaded(ModelError):
@@ -237,12 +274,30 @@ class ServerFault(ModelError):
     """Status 5xx, or an answer that is not what the protocol says."""
 
 
+class Malformed(ServerFault):
+    """Status 200, and a body that cannot be read as an answer.
+
+    `lasting` says that its shape is wrong, so that the same question would bring the same and is not sent again; a
+    body that is no JSON (cut on its way, a proxy's page) may be another one next time.
+    """
+
+    paid = True
+
+    def __init__(self, message: str, *, lasting: bool = True) -> None:
+        super().__init__(message)
+        self.lasting = lasting
+
+
 class TimedOut(ModelError):
     """No answer in the time allowed."""
+
+    paid = True
 
 
 class Disconnected(ModelError):
     """The connection was refused, reset or dropped."""
+
+    paid = True
 
 
 class Refused(ModelError):

@@ -55,7 +55,7 @@ def wrap(model: LanguageModel, *, settings: Settings, **around: Unpack[Around]) 
     from whyrec.llm.wrappers.traced import Traced
 
     budget, price, digests = around.get("budget") or Budget(), price_of(model.name, home=settings.home), Digests()
-    sent = Retrying(Limited(model, around.get("limits")), before_retry=pay_again(budget, price))
+    sent = Retrying(Limited(model, around.get("limits")), before_retry=pay_again(budget, price, model))
     paid = Budgeted(sent, budget, price=price)
     kept = Cached(paid, CacheFile(settings.home / FILE_NAME), digests=digests) if around.get("cache", True) else paid
     run = around.get("run")

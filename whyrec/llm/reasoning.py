@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import re
 
+from whyrec.llm.model import Reply
+
 OPEN, CLOSE = "<think>", "</think>"
 _BEGUN = re.compile(rf"{OPEN}\s*(?:{CLOSE}\s*)?\Z")
 
@@ -33,6 +35,23 @@ def split_reasoning(text: str, *, prefix: str = "") -> tuple[str, str]:
     if prefix.rfind(OPEN) > prefix.rfind(CLOSE):
         return thinking.strip(), ""
     return "", text
+
+
+def cut_thinking(reply: Reply, limit: int) -> str:
+    """What is wrong with a reply that was cut before its thought came to an answer, and what to do; "" for others.
+
+    Args:
+        reply: as it came.
+        limit: the tokens it was allowed.
+    """
+    if reply.finish_reason != "length" or reply.text.strip() or not reply.reasoning:
+        return ""
+    limit = max(reply.length or 0, limit)  # an option of the name may have raised it
+    return (
+        f"it thought until the limit of {limit} tokens and came to no answer; raise the limit with "
+        f'?extra={{"max_tokens":{4 * limit}}} behind the model\'s name (a budget counts it), or switch thinking off, '
+        f'for example with ?chat_template_kwargs={{"enable_thinking":false}}'
+    )
 
 
 def begun(rendered: str, prefix: str) -> str:

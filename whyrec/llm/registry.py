@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import LanguageModel
+from whyrec.redaction import KNOWN
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -133,6 +134,10 @@ def open_provider(
         UnknownNameError: nobody knows the scheme.
         UsageError: the rest of the name is wrong, a key is missing, or a package is not installed.
     """
+    KNOWN.learn_environment()
+    KNOWN.learn_text(name, "a key in a model's name")
+    if not name.isprintable():
+        raise UsageError(f"The name of a model has characters in it that cannot be printed: {name[:200]!a}.")
     scheme_name, _, rest = name.partition(":")
     scheme = _SCHEMES.get(scheme_name)
     if scheme is None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from whyrec.errors import UsageError
+from whyrec.redaction import KNOWN
 from whyrec.runs.reading import RunReader
-from whyrec.sqlite import is_full, make_folder, no_space
+from whyrec.sqlite import make_folder
+from whyrec.sqlite_errors import is_full, no_space
 
 if TYPE_CHECKING:
     import polars as pl
@@ -91,11 +93,11 @@ def _kind(value: Any) -> str:
 
 
 def _row(result: Any, fields: list[tuple[str, bool]]) -> tuple[Any, ...]:
-    payload = result.payload or {}
+    payload = KNOWN.cut_in(result.payload or {})
     values = [
         json.dumps(payload[name], ensure_ascii=False)
         if as_json and payload.get(name) is not None
         else payload.get(name)
         for name, as_json in fields
     ]
-    return (result.key, result.user, result.split, result.status, result.reason, result.generation, *values)
+    return (result.key, result.user, result.split, result.status, KNOWN.cut(result.reason), result.generation, *values)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,17 +40,12 @@ def list_runs(home: Path, *, unreadable: Callable[[str, str], None] = lambda _ru
     found = []
     for run_id in run_ids(home):
         try:
-            run = open_run(home, run_id)
-        except UsageError as error:
+            with closing(open_run(home, run_id)) as run:
+                row = run.info()
+                told = (row["graph"], row["data"], row["model"], row["state"], row["started_at"])
+                found.append(RunInfo(run_id, *told, run.counts()))
+        except (UsageError, UnknownNameError) as error:  # damaged, or gone in the meantime
             unreadable(run_id, str(error))
-            continue
-        try:
-            row = run.info()
-            found.append(
-                RunInfo(run_id, row["graph"], row["data"], row["model"], row["state"], row["started_at"], run.counts())
-            )
-        finally:
-            run.close()
     return sorted(found, key=lambda info: info.started_at, reverse=True)
 
 
@@ -69,9 +66,11 @@ def open_run(home: Path, run_id: str) -> RunReader:
     if version != len(MIGRATIONS):
         _upgrade(folder)
     run = RunReader(folder)
-    if run._read.execute("SELECT count(*) FROM run").fetchone()[0] == 0:
+    try:
+        run.info()
+    except BaseException:
         run.close()
-        raise UsageError(f"The run in {folder} was never started (its file is empty). Remove the folder.")
+        raise
     return run
 
 
@@ -105,9 +104,14 @@ def _full_id(home: Path, run_id: str) -> str:
 
 
 def _upgrade(folder: Path) -> None:
+    if not os.access(folder, os.W_OK):
+        raise UsageError(
+            f"The run {folder} was written by an older whyrec and lies where nothing can be written, so its file "
+            f"cannot be brought up to date. Copy its folder into a WHYREC_HOME that can be written, and read it there."
+        )
     lock = lock_run(folder)
     try:
-        connection = connect(folder / FILE_NAME)
+        connection = connect(folder / FILE_NAME, create=False)
         try:
             migrate(connection, folder / FILE_NAME, MIGRATIONS)
         finally:

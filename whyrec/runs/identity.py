@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
+from whyrec.llm.naming.same import same_model
+
 
 def canonical(value: Any) -> str:
     """Canonical JSON: sorted keys, no spaces, tuples as lists, paths as text. Anything else is refused."""
@@ -33,7 +35,7 @@ class Identity:
         graph: name of the workflow.
         data: name of the data set as given; for the reader, the digest below decides.
         data_digest: digest of the corpus.
-        model, model_revision: what answers, as `LanguageModel` names it.
+        model, model_revision: what answers, as `LanguageModel` names it; how it is reached is no part of the digest.
         prompts: prompt name -> digest.
         options: the options that change answers (JSON-able); never concurrency, limits, budgets.
         voices: what of who is asked, and how, is not as in every ordinary run (JSON-able): models of single roles, a
@@ -56,7 +58,7 @@ class Identity:
             {
                 "graph": self.graph,
                 "data_digest": self.data_digest,
-                "model": self.model,
+                "model": same_model(self.model),
                 "model_revision": self.model_revision,
                 "prompts": dict(self.prompts),
                 "options": dict(self.options),

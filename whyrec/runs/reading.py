@@ -11,13 +11,18 @@ from typing import Any, cast
 
 from whyrec.errors import UsageError
 from whyrec.llm.model import FinishReason, Reply, TokenLogprob, TokenScores, Usage
-from whyrec.runs.rows import Counts, Metric, Result, Status, unpack
+from whyrec.redaction import cut
+from whyrec.runs.rows import Counts, Damaged, Metric, Result, Status, digest_of, unpack
 from whyrec.sqlite import connect
 
 FILE_NAME = "run.sqlite"
 _RESULT = "SELECT key,user,split,status,reason,generation,size,payload FROM example"
 _CHUNK = 500
 _BITS = 63  # of SQLite's numbers
+_MANIFEST: dict[str, type | tuple[type, ...]] = {
+    "graph": str, "data": str, "model": str, "state": str, "settings": str, "started_at": (int, float),
+}  # fmt: skip
+UNMETERED = "cache='miss' AND (tokens_in IS NULL OR tokens_out IS NULL)"  # sent, and nobody counted its tokens
 
 
 class RunReader:
@@ -34,9 +39,21 @@ class RunReader:
         self._read = connect(self.path, read_only=True)
 
     def info(self) -> dict[str, Any]:
-        """The row of table `run`, by column."""
+        """The row of table `run`, by column.
+
+        Raises:
+            UsageError: it is not there, or not what a run writes.
+        """
         cursor = self._read.execute("SELECT * FROM run")
-        return dict(zip((c[0] for c in cursor.description), cursor.fetchone(), strict=True))
+        row = cursor.fetchone()
+        if row is None:
+            raise UsageError(f"The run in {self.folder} was never started (its file is empty). Remove the folder.")
+        found = dict(zip((c[0] for c in cursor.description), row, strict=True))
+        for column, kinds in _MANIFEST.items():
+            if not isinstance(found.get(column), kinds):
+                raise self._damaged(f"{column} of the run is {found.get(column)!r}")
+        self._json(found["settings"], "the run's settings")
+        return found
 
     def statuses(self, keys: Iterable[str]) -> dict[str, str]:
         """ "done" or "failed" for those of the keys that have a result."""
@@ -54,14 +71,14 @@ class RunReader:
         self._settle()
         condition, values = (" WHERE status=?", (status,)) if status else ("", ())
         # ordered through the key's index, so that nothing is sorted or held
-        yield from map(_result, self._read.execute(f"{_RESULT} INDEXED BY sqlite_autoindex_example_1{condition} "
+        yield from map(self._result, self._read.execute(f"{_RESULT} INDEXED BY sqlite_autoindex_example_1{condition} "
                                                    f"ORDER BY key", values))  # fmt: skip
 
     def result(self, key: str) -> Result | None:
         """The result of one example, None where there is none yet."""
         self._settle()
         row = self._read.execute(f"{_RESULT} WHERE key=?", (key,)).fetchone()
-        return None if row is None else _result(row)
+        return None if row is None else self._result(row)
 
     def digest(self) -> str:
         """16 hex digits of all results sorted by key: status and payload, not when, how often or why they failed."""
@@ -82,13 +99,13 @@ class RunReader:
         """All metrics, by name and labels."""
         self._settle()
         rows = self._read.execute("SELECT name,value,labels FROM metric ORDER BY name,labels")
-        return [Metric(name, value, json.loads(labels)) for name, value, labels in rows]
+        return [Metric(name, value, self._json(labels, f"the metric {name}")) for name, value, labels in rows]
 
     def text(self, digest: int) -> str:
         """A stored text by its digest.
 
         Raises:
-            UsageError: the run has lost it.
+            UsageError: the run has lost it, or it is not what was stored.
         """
         row = self._read.execute("SELECT size,body FROM text WHERE digest=?", (digest,)).fetchone()
         if row is None:
@@ -96,7 +113,13 @@ class RunReader:
                 f"{self.path} has lost a text (digest {digest}) that calls of the run refer to: something else changed "
                 f"the file. Its other calls and all results can still be read."
             )
-        return unpack(*row)
+        try:
+            text = unpack(*row)
+        except Damaged as error:
+            raise self._damaged(f"the text {digest}: {error}") from None
+        if digest_of(text) != digest:
+            raise self._damaged(f"the text {digest} is another than was stored")
+        return cut(text)
 
     def calls(self, *, example: str = "", user: str = "", item: str = "", node: str = "") -> Iterator[dict[str, Any]]:
         """Calls in the order they were answered, by column, of one example, user, item or node where given.
@@ -112,18 +135,25 @@ class RunReader:
         for row in cursor:
             yield self._with_texts(dict(zip(columns, row, strict=True)))
 
-    def tokens(self, examples: Sequence[str]) -> dict[str, tuple[int, int, int]]:
-        """Node -> (first questions, tokens in, tokens out) of all that these examples asked, cached answers included.
+    def tokens(self, examples: Sequence[str]) -> dict[str, tuple[int, int | None, int | None]]:
+        """Node -> (first questions, tokens in, tokens out) of all that these examples asked.
 
-        Repairs are no first questions; their tokens count. Scorings are questions, and their tokens do not count.
+        Repairs are no first questions; their tokens count. A cached answer counts with what it took at first. Scorings
+        are questions, and their tokens do not count. None: nobody counted the tokens of one of the answers.
         """
         self._settle()
+        took = "CASE WHEN cache='miss' THEN tokens_{0} ELSE made_{0} END"
+        sides = ",".join(f"sum({took}) FILTER (WHERE kind='complete')".format(side) for side in ("in", "out"))
+        unknown = "sum(kind='complete' AND " + took.format("in") + " + " + took.format("out") + " IS NULL)"
         rows = self._read.execute(
-            "SELECT node,sum(turn=0),sum(tokens_in*(kind='complete')),sum(tokens_out*(kind='complete')) FROM call "
+            f"SELECT node,sum(turn=0),{sides},{unknown} FROM call "
             f"WHERE example<>'' AND example IN ({','.join('?' * len(examples))}) AND error_kind='' GROUP BY node",
             tuple(examples),
         )
-        return {node: (calls, tokens_in, tokens_out) for node, calls, tokens_in, tokens_out in rows}
+        return {
+            node: (calls, None if missing else tokens_in or 0, None if missing else tokens_out or 0)
+            for node, calls, tokens_in, tokens_out, missing in rows
+        }
 
     def call(self, number: int) -> dict[str, Any] | None:
         """One call by its number, as `calls` gives it; None where there is none."""
@@ -171,7 +201,7 @@ class RunReader:
             sample=sample,
             usage=Usage(tokens_in, tokens_out, tokens_cached),
             finish_reason=cast("FinishReason", finish),
-            logprobs=() if logprobs is None else read_logprobs(json.loads(self.text(logprobs))),
+            logprobs=() if logprobs is None else read_logprobs(self._json(self.text(logprobs), "log-probabilities")),
             model=answered_by,
         )
 
@@ -184,7 +214,7 @@ class RunReader:
         ).fetchone()
         if row is None:
             return None
-        return [TokenScores(text, tuple(logprobs)) for text, logprobs in json.loads(self.text(row[0]))]
+        return [TokenScores(text, tuple(logprobs)) for text, logprobs in self._json(self.text(row[0]), "scores")]
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -195,21 +225,29 @@ class RunReader:
             call[column] = "" if call[column] is None else self.text(call[column])
         return call
 
+    def _result(self, row: tuple[Any, ...]) -> Result:
+        key, user, split, status, reason, generation, size, packed = row
+        payload = None
+        if packed is not None:
+            try:
+                payload = self._json(unpack(size, packed), f"the result of {key}")
+            except Damaged as error:
+                raise self._damaged(f"the result of {key}: {error}") from None
+        return Result(key, user, split, status, reason, payload, generation)
+
+    def _json(self, text: str, what: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(f"{what}: {error}") from None
+
+    def _damaged(self, what: str) -> UsageError:
+        return UsageError(
+            f"{self.path} is damaged ({what}): something else changed the file. What is whole in it can still be read."
+        )
+
     def _settle(self) -> None:
         """Make everything recorded so far visible to a read; a finished run has nothing to do."""
-
-
-def _result(row: tuple[Any, ...]) -> Result:
-    key, user, split, status, reason, generation, size, payload = row
-    return Result(
-        key=key,
-        user=user,
-        split=split,
-        status=status,
-        reason=reason,
-        payload=None if payload is None else json.loads(unpack(size, payload)),
-        generation=generation,
-    )
 
 
 def read_logprobs(rows: list[Any]) -> tuple[TokenLogprob, ...]:
@@ -223,7 +261,8 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
     row = connection.execute(
         "SELECT count(*), total(error_kind='' AND cache='miss'), total(error_kind='' AND cache='hit'),"
         " total(error_kind='' AND cache='joined'), total(error_kind<>''), total(turn>0), total(max(attempts-1,0)),"
-        " total(tokens_in), total(tokens_out), total(tokens_cached), total(cost), total(cost IS NULL) FROM call"
+        " total(tokens_in), total(tokens_out), total(tokens_cached), total(cost), total(cost IS NULL),"
+        f" total(unreadable<>''), total({UNMETERED}) FROM call"
     ).fetchone()
     whole = [int(value) for value in row]
     return Counts(
@@ -241,4 +280,6 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
         tokens_cached=whole[9],
         cost=float(row[10]),
         unpriced=whole[11],
+        unreadable=whole[12],
+        unmetered=whole[13],
     )

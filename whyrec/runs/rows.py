@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from whyrec.llm.model import About, Reply
+from whyrec.redaction import KNOWN
 from whyrec.sqlite import deflate
 
 Status: TypeAlias = Literal["done", "failed"]
@@ -23,19 +24,50 @@ class Text(NamedTuple):
 
 
 def pack(text: str) -> Text:
-    """Digest and pack a text. Lone surrogates, which servers do send, survive."""
-    raw = text.encode("utf-8", "surrogatepass")
+    """Digest and pack a text, keys cut out. Lone surrogates, which servers do send, survive."""
+    raw = KNOWN.cut(text).encode("utf-8", "surrogatepass")
     packed = deflate(raw)
     return Text(
-        int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big", signed=True),
+        _digest(raw),
         len(raw),
         packed if len(packed) < len(raw) else raw,
     )
 
 
+def digest_of(text: str) -> int:
+    """The digest that `pack` gives a text."""
+    return _digest(text.encode("utf-8", "surrogatepass"))
+
+
+def _digest(raw: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "big", signed=True)
+
+
+class Damaged(ValueError):
+    """A stored text is not what was stored: a byte was changed or lost."""
+
+
 def unpack(size: int, body: bytes) -> str:
-    """The text of a `Text`."""
-    return (body if len(body) == size else zlib.decompress(body)).decode("utf-8", "surrogatepass")
+    """The text of a `Text`.
+
+    Raises:
+        Damaged: it cannot be unpacked, is no text, or has another length than was stored.
+    """
+    try:
+        return _raw(size, body).decode("utf-8", "surrogatepass")
+    except (zlib.error, UnicodeDecodeError, TypeError, OverflowError) as error:
+        raise Damaged(str(error)) from None
+
+
+def _raw(size: int, body: bytes) -> bytes:
+    """The bytes that were packed, checksum compared; never more than were stored, whatever a body unpacks to."""
+    if len(body) == size:
+        return body
+    packed = zlib.decompressobj()
+    raw = packed.decompress(body, size + 1)
+    if not packed.eof or len(raw) != size:
+        raise Damaged(f"{len(raw):,} bytes, {'cut short' if not packed.eof else 'whole'}, where {size:,} were stored")
+    return raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +109,8 @@ class CallRecord(NamedTuple):
         answer, reasoning, logprobs: of the reply; None where empty or failed.
         reply: the reply's numbers; None when failed.
         error_kind, error, attempts: class name, sentence without secrets and number of sends when failed.
+        charged: when failed, whether it may have cost something all the same.
+        unreadable: why whoever asked could not use the answer; "" where it could.
     """
 
     at: float
@@ -96,6 +130,8 @@ class CallRecord(NamedTuple):
     error_kind: str = ""
     error: str = ""
     attempts: int = 1
+    charged: bool = False
+    unreadable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +152,12 @@ class Counts:
         calls: recorded calls, `calls == asked + hits + joined + errors`.
         asked: answered by the model itself; hits: by the cache; joined: by the flight of an identical call.
         errors: ended without an answer.
+        unreadable: answered, cached or not, with something that whoever asked could not use.
         repairs: asked to mend an answer of the wrong shape (turn > 0).
         retries: sends beyond the first.
-        tokens_in, tokens_out, tokens_cached: of asked calls.
-        cost: US dollars of the calls whose price is known; unpriced: how many have none.
+        tokens_in, tokens_out, tokens_cached: of the calls of which they are known.
+        unmetered: calls that were sent and of which nobody counted the tokens.
+        cost: US dollars of the calls of which they are known; unpriced: of how many they are not.
     """
 
     done: int = 0
@@ -129,10 +167,17 @@ class Counts:
     hits: int = 0
     joined: int = 0
     errors: int = 0
+    unreadable: int = 0
     repairs: int = 0
     retries: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     tokens_cached: int = 0
+    unmetered: int = 0
     cost: float = 0.0
     unpriced: int = 0
+
+    @property
+    def sent(self) -> int:
+        """Calls that reached a model, answered or not."""
+        return self.asked + self.errors

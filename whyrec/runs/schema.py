@@ -12,7 +12,7 @@ CALL_COLUMNS = (
     "at", "kind", "example", "user", "item", "split", "graph", "node", "agent", "prompt", "prompt_digest", "turn",
     "retry", "sample", "model", "request", "settings", "blanks", "messages", "answer", "reasoning", "logprobs",
     "answered_by", "finish", "attempts", "tokens_in", "tokens_out", "tokens_cached", "cost", "queue_s", "service_s",
-    "cache", "error_kind", "error",
+    "cache", "error_kind", "error", "unreadable", "made_in", "made_out", "made_cost", "made_s",
 )  # fmt: skip
 
 
@@ -53,7 +53,33 @@ def index_nodes(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX call_node ON call(node)")
 
 
-MIGRATIONS: Sequence[Migration] = (create_tables, index_nodes)
+def allow_unknown(connection: sqlite3.Connection) -> None:
+    """Version 3: tokens may be unknown (NULL), unusable answers say why, cached ones what they took at first.
+
+    A model that answered without one token in or out had its tokens counted by nobody: those become NULL. What older
+    cached answers took was not written down and stays NULL.
+    """
+    for column in ("unreadable TEXT NOT NULL DEFAULT ''", "made_in INTEGER", "made_out INTEGER", "made_cost REAL",
+                   "made_s REAL"):  # fmt: skip
+        connection.execute(f"ALTER TABLE call ADD COLUMN {column}")
+    # taking a NOT NULL away changes nothing that is stored, and so needs no copy of a million calls: the way that
+    # SQLite's documentation of ALTER TABLE gives for it
+    version = connection.execute("PRAGMA schema_version").fetchone()[0]
+    connection.execute("PRAGMA writable_schema=ON")
+    for column in ("tokens_in", "tokens_out", "tokens_cached"):
+        connection.execute(
+            "UPDATE sqlite_schema SET sql=replace(sql, ?, ?) WHERE type='table' AND name='call'",
+            (f"{column} INTEGER NOT NULL", f"{column} INTEGER"),
+        )
+    connection.execute(f"PRAGMA schema_version={version + 1}")
+    connection.execute("PRAGMA writable_schema=RESET")
+    connection.execute(
+        "UPDATE call SET tokens_in=NULL, tokens_out=NULL, tokens_cached=NULL"
+        " WHERE cache='miss' AND error_kind='' AND tokens_in=0 AND tokens_out=0"
+    )
+
+
+MIGRATIONS: Sequence[Migration] = (create_tables, index_nodes, allow_unknown)
 
 
 def call_row(call: CallRecord) -> Row:
@@ -66,11 +92,16 @@ def call_row(call: CallRecord) -> Row:
         call.settings.digest, *[None if text is None else text.digest for text in texts],
     )  # fmt: skip
     if reply is None:
-        return (*head, "", "error", call.attempts, 0, 0, 0, 0.0, 0.0, 0.0, "miss", call.error_kind, call.error)
-    usage = reply.usage
+        tokens, cost = (None, None) if call.charged else (0, 0.0)
+        return (
+            *head, "", "error", call.attempts, tokens, tokens, tokens, cost, 0.0, 0.0, "miss", call.error_kind,
+            call.error, "", None, None, None, None,
+        )  # fmt: skip
+    usage, made = reply.usage, reply.made
+    first = (None,) * 4 if made is None else (made.usage.prompt, made.usage.completion, made.cost, made.seconds)
     return (
         *head, reply.model, reply.finish_reason, reply.attempts, usage.prompt, usage.completion, usage.cached,
-        reply.cost, round(reply.queue_s, 6), round(reply.service_s, 6), reply.cache, "", "",
+        reply.cost, round(reply.queue_s, 6), round(reply.service_s, 6), reply.cache, "", "", call.unreadable, *first,
     )  # fmt: skip
 
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from whyrec import __version__
 from whyrec.errors import LockedError, UsageError
+from whyrec.redaction import cut, redact
 from whyrec.runs.identity import Identity, canonical
 from whyrec.runs.reading import FILE_NAME, RunReader
-from whyrec.runs.redact import redact
 from whyrec.runs.rows import CallRecord, Counts, Result, pack
 from whyrec.runs.schema import MIGRATIONS, Batch, call_row, write_batches
-from whyrec.sqlite import BatchedWriter, Row, connect, is_full, make_folder, migrate, no_space
+from whyrec.sqlite import BatchedWriter, Row, connect, make_folder, migrate
+from whyrec.sqlite_errors import is_full, no_space, readable
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -79,12 +80,12 @@ class Run(RunReader):
         now = time.time()
         rows = []
         for result in results:
-            payload = None if result.payload is None else canonical(result.payload)
+            payload = None if result.payload is None else cut(canonical(result.payload))
             packed = None if payload is None else pack(payload)
             digest = "" if payload is None else hashlib.blake2b(_raw(payload), digest_size=8).hexdigest()
             rows.append(
-                (result.key, result.user, result.split, result.status, result.reason, result.generation, now, digest,
-                 None if packed is None else packed.size, None if packed is None else packed.body)
+                (result.key, result.user, result.split, result.status, redact(result.reason), result.generation, now,
+                 digest, None if packed is None else packed.size, None if packed is None else packed.body)
             )  # fmt: skip
         self._unsettled = True
         self._writer.submit(Batch(examples=rows))
@@ -146,11 +147,11 @@ class Run(RunReader):
 
     def _update(self, statement: str, values: tuple[Any, ...]) -> None:
         path = self.folder / FILE_NAME
-        connection = connect(path)
+        connection = connect(path, create=False)
         try:
             connection.execute(statement, values)
         except sqlite3.Error as error:
-            raise (no_space(path, error) if is_full(error) else error) from None
+            raise readable(path, error) from None
         finally:
             connection.close()
 
@@ -158,15 +159,19 @@ class Run(RunReader):
         changed, reply = self._changed, call.reply
         changed["calls"] += 1
         changed["repairs"] += call.about.turn > 0
+        changed["unreadable"] += call.unreadable != ""
         if reply is None:
             changed["errors"] += 1
             changed["retries"] += max(call.attempts - 1, 0)
+            changed["unmetered"] += call.charged
+            changed["unpriced"] += call.charged
             return
         changed["asked" if reply.cache == "miss" else "hits" if reply.cache == "hit" else "joined"] += 1
         changed["retries"] += max(reply.attempts - 1, 0)
-        changed["tokens_in"] += reply.usage.prompt
-        changed["tokens_out"] += reply.usage.completion
-        changed["tokens_cached"] += reply.usage.cached
+        changed["tokens_in"] += reply.usage.prompt or 0
+        changed["tokens_out"] += reply.usage.completion or 0
+        changed["tokens_cached"] += reply.usage.cached or 0
+        changed["unmetered"] += not reply.usage.known
         if reply.cost is None:
             changed["unpriced"] += 1
         else:
@@ -222,7 +227,7 @@ def _writer_of(folder: Path) -> str:
         return ""
     try:
         row = connection.execute("SELECT pid,host FROM run").fetchone()
-    except sqlite3.Error:
+    except UsageError:
         return ""
     finally:
         connection.close()
@@ -252,8 +257,8 @@ def _introduce(connection: sqlite3.Connection, folder: Path, identity: Identity,
         connection.execute(
             "INSERT INTO run(id,identity,graph,data,data_digest,model,model_revision,settings,command,git_revision,"
             "whyrec,host,pid,state,started_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,'running',?)",
-            (folder.name, identity.digest, identity.graph, identity.data, identity.data_digest, redact(identity.model),
-             identity.model_revision, redact(identity.settings), *here, now),
+            (folder.name, identity.digest, identity.graph, cut(identity.data), identity.data_digest,
+             redact(identity.model), identity.model_revision, redact(identity.settings), *here, now),
         )  # fmt: skip
     else:
         connection.execute(

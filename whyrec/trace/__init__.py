@@ -5,7 +5,7 @@ last of these fast. What needs prompts or graphs (the messages as sent, replay, 
 `whyrec.workbench`, two floors up.
 """
 
-from whyrec.trace.calls import ORDERS, Calls, Line, Wanted
+from whyrec.trace.calls import ORDERS, STATUSES, Calls, Line, Wanted
 from whyrec.trace.search import TextIndex
 
-__all__ = ["ORDERS", "Calls", "Line", "TextIndex", "Wanted"]
+__all__ = ["ORDERS", "STATUSES", "Calls", "Line", "TextIndex", "Wanted"]

@@ -4,6 +4,8 @@ a call is RUN:NUMBER, or its number alone for one of the latest run.
 
 from __future__ import annotations
 
+import logging
+from contextlib import closing
 from pathlib import Path
 
 from whyrec.errors import UsageError
@@ -12,10 +14,11 @@ from whyrec.runs.folders import run_ids
 
 LATEST = "latest"
 _DIGITS = 18  # SQLite numbers no further
+_READ_THROUGH = 50_000  # calls; some hundredths of a second
 
 
 def find_run(home: Path, name: str = LATEST) -> RunReader:
-    """Open the run of this name for reading.
+    """Open the run of this name for reading; "latest" passes over a run that is damaged, and says so.
 
     Raises:
         UnknownNameError: there is none.
@@ -23,22 +26,37 @@ def find_run(home: Path, name: str = LATEST) -> RunReader:
     """
     if name not in ("", LATEST):
         return open_run(home, name)
-    found: tuple[float, str] | None = None
-    damaged: UsageError | None = None
+    starts: list[tuple[float, str]] = []
+    damaged: list[UsageError] = []
     for run_id in run_ids(home):
         try:
-            run = open_run(home, run_id)
+            with closing(open_run(home, run_id)) as run:
+                starts.append((float(run.info()["started_at"]), run_id))
         except UsageError as error:  # a damaged file hides no other
-            damaged = error
-            continue
+            damaged.append(error)
+    for _, run_id in sorted(starts, reverse=True):
+        run = open_run(home, run_id)
         try:
-            started = float(run.info()["started_at"])
-        finally:
+            _read_through(run)
+        except UsageError as error:
             run.close()
-        found = max(found, (started, run_id)) if found else (started, run_id)
-    if found is None:
-        raise damaged or UsageError(f"There are no runs in {home}. Start one with `whyrec run`.")
-    return open_run(home, found[1])
+            damaged.append(error)
+            continue
+        for why in damaged:
+            logging.getLogger("whyrec").warning("Left out: %s", why)
+        return run
+    raise damaged[-1] if damaged else UsageError(f"There are no runs in {home}. Start one with `whyrec run`.")
+
+
+def _read_through(run: RunReader) -> None:
+    """Meet the damage that `runs ls` would meet; of a very long run only its end is looked at, so that it is quick.
+
+    Raises:
+        UsageError: there is some.
+    """
+    last = run._read.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0]
+    if last <= _READ_THROUGH:
+        run.counts()
 
 
 def find_call(home: Path, address: str) -> tuple[RunReader, int]:

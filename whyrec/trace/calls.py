@@ -29,6 +29,12 @@ ORDERS: Mapping[str, str] = {
     "cost": "c.cost",
     "attempts": "c.attempts",
 }
+_STATUS: Mapping[str, str] = {
+    "ok": "c.error_kind='' AND c.unreadable=''",
+    "unreadable": "c.unreadable<>''",
+    "error": "c.error_kind<>''",
+}
+STATUSES = tuple(_STATUS)
 _INDEXED = ("example", "user", "item")
 _NAMED = ("node", "prompt")
 _FEW = ("graph", "model")
@@ -43,7 +49,7 @@ class Wanted:
         user, item, example: for whom: original ids, and the example's key ("valid/A1").
         graph, node, prompt, model: who asked, and whom.
         version: beginning of the prompt's digest.
-        status: "ok" answered, "error" not.
+        status: "ok" answered with something of use, "unreadable" with something of none, "error" not answered.
         repaired: True: only repairs (turn > 0); False: only first questions.
         cached: True: answered by the cache or by the flight of an identical call; False: by the model.
         slower: at least so many seconds on the wire.
@@ -60,7 +66,7 @@ class Wanted:
     prompt: str = ""
     version: str = ""
     model: str = ""
-    status: Literal["", "ok", "error"] = ""
+    status: Literal["", "ok", "unreadable", "error"] = ""
     repaired: bool | None = None
     cached: bool | None = None
     slower: float | None = None
@@ -89,21 +95,22 @@ class Line:
     model: str
     finish: str
     attempts: int
-    tokens_in: int
-    tokens_out: int
-    tokens_cached: int
+    tokens_in: int | None
+    tokens_out: int | None
+    tokens_cached: int | None
     cost: float | None
     queue_s: float
     service_s: float
     cache: str
     error_kind: str
     error: str
+    unreadable: str
 
     @property
     def status(self) -> str:
-        """ "ok", "repair", "cached" or the kind of the error, for a list."""
-        if self.error_kind:
-            return self.error_kind
+        """ "ok", "unreadable", "repair", "cached" or the kind of the error, for a list."""
+        if self.error_kind or self.unreadable:
+            return self.error_kind or "unreadable"
         return "repair" if self.turn else "ok" if self.cache == "miss" else "cached"
 
 
@@ -245,7 +252,7 @@ def _conditions(wanted: Wanted) -> Iterator[tuple[str, tuple[Any, ...]]]:
     if wanted.version:
         yield "substr(c.prompt_digest, 1, ?)=?", (len(wanted.version), wanted.version)
     if wanted.status:
-        yield ("c.error_kind=''" if wanted.status == "ok" else "c.error_kind<>''"), ()
+        yield _STATUS[wanted.status], ()
     if wanted.repaired is not None:
         yield ("c.turn>0" if wanted.repaired else "c.turn=0"), ()
     if wanted.cached is not None:

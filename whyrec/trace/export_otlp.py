@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from whyrec.errors import UsageError
-from whyrec.runs.redact import redact
+from whyrec.redaction import redact
 from whyrec.trace.export_spans import Span
 
 _AGAIN = (408, 429, 500, 502, 503, 504)

@@ -20,7 +20,8 @@ from typing import Any
 
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
-from whyrec.sqlite import connect, readable
+from whyrec.sqlite import connect
+from whyrec.sqlite_errors import readable
 
 FILE_NAME = "search.sqlite"
 _PIECE = 10_000  # calls per transaction: what an interrupted build loses at most
@@ -109,7 +110,7 @@ class TextIndex:
         index = connect(self._path, read_only=True)
         try:
             return last - _upto(index)
-        except sqlite3.OperationalError:  # its tables are just being made
+        except UsageError:  # its tables are just being made, or it is damaged and is made again
             return last
         finally:
             index.close()

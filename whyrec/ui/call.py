@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,10 @@ from starlette.responses import RedirectResponse, Response
 
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget
+from whyrec.llm.model import LanguageModel
+from whyrec.llm.model import Request as ModelRequest
 from whyrec.llm.prices import Price, price_of
+from whyrec.llm.sent import as_sent
 from whyrec.llm.wrappers.budgeted import worst_cost
 from whyrec.runs import RunReader
 from whyrec.runs.reading import read_logprobs
@@ -83,9 +87,8 @@ def _again(request: Request, run: RunReader, found: Asked, form: Mapping[str, st
     request_then = bench.changed(found, change)
     model = change.llm or str(found.call["model"])
     price = price_of(model, home=site.settings.home)
-    worst = worst_cost(request_then, price).dollars
+    worst = asyncio.run(_worst(bench.open_model(run, model, site.settings), request_then, price))
     if not _agreed(price, worst, form.get("confirm", "")):
-        asyncio.run(bench.open_model(run, model, site.settings).close())  # a wrong name or a missing key says so now
         return site.page(
             request, "confirm.html", status=402, run=run.id, call=number, model=model, price=price, worst=worst,
             times=change.times, given=list(form.items()),
@@ -94,6 +97,20 @@ def _again(request: Request, run: RunReader, found: Asked, form: Mapping[str, st
     budget = Budget(calls=change.times * 3) if price is None else Budget(dollars=float(form.get("confirm") or 0.0))
     replayed = asyncio.run(bench.replay(run, number, change, settings=site.settings, budget=budget))
     return RedirectResponse(f"{link('runs', run.id, 'calls', number)}#replay-{replayed.id}", 303)
+
+
+async def _worst(model: LanguageModel, request: ModelRequest, price: Price | None) -> float:
+    """US dollars that a request can cost at most; a wrong name or a missing key says so now.
+
+    Raises:
+        UsageError: nothing caps an answer, so nobody can say.
+    """
+    try:
+        if price is not None and not price.free:
+            Budget(dollars=0.0).check(model, price)
+        return worst_cost(request, price, sent=as_sent(model, request)).dollars
+    finally:
+        await model.close()
 
 
 def read_form(found: Asked, form: Mapping[str, str]) -> bench.Change:
@@ -115,7 +132,7 @@ def read_form(found: Asked, form: Mapping[str, str]) -> bench.Change:
         if text and text != _shown(getattr(sampling, name)):
             pairs.append(f"{name}={text}")
     times = form.get("times", "1")
-    if not (times.isdecimal() and 1 <= int(times) <= _MOST_TIMES):
+    if not (re.fullmatch("[0-9]{1,4}", times) and 1 <= int(times) <= _MOST_TIMES):
         raise UsageError(f"A call is sent again 1 to {_MOST_TIMES} times, not {times!r}.")
     llm = form.get("llm", "").strip()
     llm = "" if llm == found.call["model"] else llm

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
-from whyrec.trace import ORDERS, Calls, Line, TextIndex, Wanted
+from whyrec.trace import ORDERS, STATUSES, Calls, Line, TextIndex, Wanted
 from whyrec.ui.site import Site, link, site_of
 
 PER_PAGE = 50
@@ -20,7 +20,7 @@ _AT_ONCE = 20_000  # so many calls are indexed while the page waits
 _COUNTED = 10_000
 _TEXTS = ("text", "user", "item", "example", "graph", "node", "prompt", "version", "model")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
-    "status": ("ok", "error"),
+    "status": STATUSES,
     "repaired": ("yes", "no"),
     "cached": ("yes", "no"),
 }
@@ -64,11 +64,10 @@ def read_wanted(given: Mapping[str, str]) -> Wanted:
     for name, choices in _CHOICES.items():
         value = given.get(name, "")
         if value and value not in choices:
-            raise UsageError(f"{name}={value!r} is neither {' nor '.join(choices)}.")
+            raise UsageError(f"{name}={value!r} is none of {', '.join(choices)}.")
         told[name] = value if name == "status" else {"yes": True, "no": False}.get(value)
     for name in _NUMBERS:
         told[name] = _number(name, given.get(name, ""))
-    told["status"] = cast('Literal["", "ok", "error"]', told["status"])
     return Wanted(**told)
 
 

@@ -57,14 +57,17 @@ def runs(request: Request) -> Response:
     for run_id in site.run_ids():
         try:
             found.append(_started(site, run_id))
-        except UsageError as error:
-            broken.append(str(error))
+        except (UsageError, UnknownNameError) as error:
+            broken.append(f"{run_id} is unreadable: {error}")
     found.sort(reverse=True)
     at = _offset(request)
     shown = []
     for _, run_id in found[at : at + _PER_PAGE]:
-        with site.run(run_id) as run:
-            shown.append(seen(site, run))
+        try:
+            with site.run(run_id) as run:
+                shown.append(seen(site, run))
+        except (UsageError, UnknownNameError) as error:  # damaged further in, or just removed
+            broken.append(f"{run_id} is unreadable: {error}")
     total = Sum()
     for one in shown:
         total.add(one.tally.all)

@@ -9,20 +9,25 @@ Answers forbid scripts and frames that are not ours, so text that slips through 
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
+import re
 import secrets
 import socket
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from functools import cached_property
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_HOST = re.compile(r"(?:\[(?P<six>[0-9a-f:.]{2,45})\]|(?P<name>[a-z0-9][a-z0-9._-]{0,252}))(?::(?P<port>[0-9]{1,5}))?")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_MOST_BYTES = 4_000_000
+_MOST_BYTES = 4_000_000  # of a form
+_BODY_S = 20.0  # for all of a form to arrive
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -67,14 +72,20 @@ class Door:
         """Its name has the port in it, since cookies do not tell ports apart."""
         return f"whyrec_{self.port}"
 
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """What this machine is called, asked once: a name server may take its time."""
+        return frozenset({socket.gethostname().lower(), socket.getfqdn().lower()})
+
     def knows(self, host: str) -> bool:
         """Whether a Host header is a name of ours; its port may be a forwarded one."""
-        name = (urlsplit(f"//{host}").hostname or "") if host and "@" not in host else ""
-        if name in _LOOPBACK or name == self.host:
-            return True
-        if is_loopback(self.host):
+        found = _HOST.fullmatch(host.lower())
+        if found is None or int(found["port"] or 1) not in range(1, 65_536):
             return False
-        return _is_address(name) or name in (socket.gethostname().lower(), socket.getfqdn().lower())
+        name = found["name"] or _plain(found["six"])
+        if name in _LOOPBACK or name == _plain(self.host):
+            return True
+        return not is_loopback(self.host) and (_is_address(name) or name in self.names)
 
     def acts(self, token: str) -> bool:
         """Whether this is the token of our forms."""
@@ -113,15 +124,12 @@ class Guard:
             await send(message)
 
         refused = self._refusal(Request(scope))
-        await (refused or self.app)(scope, receive, sending)
+        await (refused or self.app)(scope, _bounded(receive), sending)
 
     def _refusal(self, request: Request) -> Response | None:
         door, headers = self.door, request.headers
-        try:
-            known = door.knows(headers.get("host", ""))
-        except ValueError:
-            known = False
-        if not known:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not door.knows(hosts[0]):
             return _no(421, f"This page answers to {door.host}:{door.port} only, not to the Host you asked for.")
         if headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") != "navigate":
             return _no(403, "Another site asked for this; it is not told.")
@@ -141,6 +149,26 @@ class Guard:
         return _no(401, "Open the address with ?token=… that `whyrec ui` printed; then this browser is let in.")
 
 
+def _bounded(receive: Receive) -> Receive:
+    """A body that comes in time and is not too long, whatever its length was said to be."""
+    loop = asyncio.get_running_loop()
+    until, size = loop.time() + _BODY_S, 0
+
+    async def receiving() -> Message:
+        nonlocal size
+        try:
+            async with asyncio.timeout_at(until):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, f"The form did not arrive within {_BODY_S:.0f} seconds.") from None
+        size += len(message.get("body", b""))
+        if size > _MOST_BYTES:
+            raise HTTPException(413, f"A form of at most {_MOST_BYTES:,} bytes can be read.")
+        return message
+
+    return receiving
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach an address."""
     return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
@@ -149,14 +177,24 @@ def is_loopback(host: str) -> bool:
 def _foreign(headers: Headers) -> str:
     """Why a request that acts is not ours; "" where it may be."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+    if origin is not None and origin.lower() not in _origins(headers):
         return "Another site asked for this; nothing was done."
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return "Another site asked for this; nothing was done."
     length = headers.get("content-length", "")
-    if not length.isdecimal() or int(length) > _MOST_BYTES:
+    if not re.fullmatch("[0-9]{1,12}", length) or int(length) > _MOST_BYTES:
         return f"A form of at most {_MOST_BYTES:,} bytes, with its length, can be read."
     return ""
+
+
+def _origins(headers: Headers) -> tuple[str, str]:
+    host = headers.get("host", "").lower()
+    return f"http://{host}", f"https://{host}"  # the second where a proxy in front speaks TLS
+
+
+def _plain(host: str) -> str:
+    """An address in its one spelling; a name in small letters."""
+    return str(ipaddress.ip_address(host)) if _is_address(host) else host.lower()
 
 
 def _is_address(name: str) -> bool:

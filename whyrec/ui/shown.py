@@ -10,8 +10,9 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from whyrec.runs import amounts
 from whyrec.workbench.plain import plain
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -90,12 +91,37 @@ def number(found: float) -> str:
     return f"{found:,.0f}"
 
 
-def money(cost: float | None, unpriced: int = 0) -> str:
-    """US dollars; "?" where the price is not known."""
+class _Added(Protocol):
+    """Calls added up: a tally's `Sum`."""
+
+    tokens_in: int
+    tokens_out: int
+    unmetered: int
+    cost: float
+    unpriced: int
+    sent: int
+
+
+def tokens(of: _Added) -> str:
+    """Tokens of many calls; a lower bound where some were not counted."""
+    if of.unmetered and not (of.tokens_in or of.tokens_out):
+        return amounts.UNKNOWN
+    known = f"{number(of.tokens_in)} → {number(of.tokens_out)}"
+    return f"at least {known} ({of.unmetered:,} of {of.sent:,} unknown)" if of.unmetered else known
+
+
+def spent(of: _Added) -> str:
+    """US dollars of many calls; a lower bound where the price or the tokens of some are not known."""
+    if of.unpriced and not of.cost:
+        return amounts.UNKNOWN
+    return f"at least {money(of.cost)} ({of.unpriced:,} of {of.sent:,} unknown)" if of.unpriced else money(of.cost)
+
+
+def money(cost: float | None) -> str:
+    """US dollars."""
     if cost is None:
-        return "?"
-    known = (f"${cost:.5f}" if cost < 0.1 else f"${cost:,.2f}") if cost else "$0"
-    return f"{known} + {unpriced:,} unpriced" if unpriced else known
+        return amounts.UNKNOWN
+    return (f"${cost:.5f}" if cost < 0.1 else f"${cost:,.2f}") if cost else "$0"
 
 
 def span(seconds: float) -> str:
@@ -129,6 +155,6 @@ def chance(logprob: float) -> str:
 
 FILTERS = {
     "fences": fences, "visible": visible, "line": line, "value": value, "compact": compact,
-    "number": number, "money": money, "span": span,
+    "number": number, "money": money, "span": span, "tokens": tokens, "spent": spent, "taken": amounts.tokens,
     "ago": ago, "chance": chance, "moment": moment,
 }  # fmt: skip

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from whyrec.runs import RunReader
+from whyrec.runs.reading import UNMETERED
 from whyrec.sqlite import connect
 
 _SLICE = 20_000  # calls per query
@@ -20,21 +21,27 @@ _PATIENCE_S = 0.25
 _MOST_BINS = 240
 
 _SUMS = (
-    "count(*), total(error_kind<>''), total(turn>0), total(error_kind='' AND cache<>'miss'), total(tokens_in),"
-    " total(tokens_out), total(cost), total(cost IS NULL), total(service_s), max(service_s)"
+    "count(*), total(error_kind<>''), total(unreadable<>''), total(turn>0), total(error_kind='' AND cache<>'miss'),"
+    f" total(tokens_in), total(tokens_out), total({UNMETERED}), total(cost), total(cost IS NULL), total(service_s),"
+    " max(service_s)"
 )
 
 
 @dataclass
 class Sum:
-    """Calls added up. Seconds are on the wire; `longest` is the longest call."""
+    """Calls added up. Seconds are on the wire; `longest` is the longest call.
+
+    Tokens and cost are of the calls of which they are known: not of the `unmetered` and the `unpriced` ones.
+    """
 
     calls: int = 0
     errors: int = 0
+    unreadable: int = 0
     repairs: int = 0
     cached: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    unmetered: int = 0
     cost: float = 0.0
     unpriced: int = 0
     seconds: float = 0.0
@@ -47,10 +54,14 @@ class Sum:
             setattr(self, one.name, max(mine, theirs) if one.name == "longest" else mine + theirs)
 
     @property
+    def sent(self) -> int:
+        """Calls that reached a model."""
+        return self.calls - self.cached
+
+    @property
     def mean(self) -> float:
         """Seconds on the wire of a call that was sent."""
-        sent = self.calls - self.cached
-        return self.seconds / sent if sent else 0.0
+        return self.seconds / self.sent if self.sent else 0.0
 
 
 @dataclass
@@ -130,15 +141,9 @@ class Tallies:
 
 
 def _sum(row: Sequence[Any]) -> Sum:
-    calls, errors, repairs, cached, tokens_in, tokens_out, cost, unpriced, seconds, longest = row
-    whole = map(int, (calls, errors, repairs, cached, tokens_in, tokens_out))
-    found = Sum(*whole)
-    found.cost, found.unpriced, found.seconds, found.longest = (
-        float(cost),
-        int(unpriced),
-        float(seconds),
-        float(longest),
-    )
+    found = Sum()
+    for one, value in zip(fields(Sum), row, strict=True):  # `_SUMS` has their order
+        setattr(found, one.name, type(getattr(found, one.name))(value))
     return found
 
 

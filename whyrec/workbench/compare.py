@@ -313,12 +313,16 @@ def _done(one: Ran) -> dict[str, float]:
     return {key: float(result.status == "done") for key, result in one.results.items()}
 
 
+def _seconds(took: Took) -> float | None:
+    return took.seconds / took.answered if took.answered and took.seconds is not None else None
+
+
 _TAKEN: tuple[tuple[str, str, Callable[[Ran], dict[str, float]]], ...] = (
     ("examples done", "higher", _done),
     ("answers valid at first", "higher", _of_each(lambda t: 1 - (t.repairs + t.errors) / t.first if t.first else None)),
     ("repairs an example", "lower", _of_each(lambda t: t.repairs)),
     ("calls an example", "lower", _of_each(lambda t: t.calls)),
-    ("seconds a call", "lower", _of_each(lambda t: t.seconds / t.asked if t.asked else None)),
+    ("seconds a call", "lower", _of_each(_seconds)),
     ("tokens in, an example", "lower", _of_each(lambda t: t.tokens_in)),
     ("tokens out, an example", "lower", _of_each(lambda t: t.tokens_out)),
     ("US dollars an example", "lower", _of_each(lambda t: t.cost)),

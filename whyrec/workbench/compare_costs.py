@@ -1,4 +1,9 @@
-"""What each example of a run took: calls, repairs, seconds, tokens, money, counted by the run's own log."""
+"""What each example of a run took: calls, repairs, seconds, tokens, money, counted by the run's own log.
+
+An answer from the cache costs a run nothing, but that says when it was asked, not what the arm is: of two equal arms
+the second would look free. So every answer counts with what it took when it was first asked, cached or not. Where that
+is not known of one answer, the sum of its example is not known either, and no test uses it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +13,17 @@ from dataclasses import dataclass
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
 
-_SUMS = (
+_TOOK = (("seconds", "service_s", "made_s"), ("tokens_in", "tokens_in", "made_in"),
+         ("tokens_out", "tokens_out", "made_out"), ("cost", "cost", "made_cost"))  # fmt: skip
+_SUMS = ", ".join(
+    # NULL as soon as one answer's is; an error took seconds nobody waited for an answer in, and no known tokens
+    f"CASE WHEN total(error_kind='' AND (CASE cache WHEN 'miss' THEN {now} ELSE {first} END) IS NULL) THEN NULL"
+    f" ELSE total(CASE WHEN error_kind<>'' THEN 0 WHEN cache='miss' THEN {now} ELSE {first} END) END"
+    for _, now, first in _TOOK
+)
+_COUNTS = (
     "SELECT example, count(*), total(turn=0), total(turn>0), total(error_kind<>''),"
-    " total(cache='miss' AND error_kind=''), total(CASE WHEN cache='miss' AND error_kind='' THEN service_s END),"
-    " total(tokens_in), total(tokens_out), total(cost), total(cost IS NULL) FROM call GROUP BY example"
+    f" total(cache='miss' AND error_kind=''), {_SUMS} FROM call GROUP BY example"
 )
 
 
@@ -25,9 +37,9 @@ class Took:
         repairs: those that showed the model a wrong answer.
         errors: those that got none.
         asked: those that a model answered, the cache's left out.
-        seconds: on the wire, of those.
-        tokens_in, tokens_out: of those.
-        cost: US dollars of those; None where one has no price.
+        seconds: on the wire, of all answers when they were first asked; None where one is not known.
+        tokens_in, tokens_out: likewise.
+        cost: US dollars, likewise; None also where one has no price.
     """
 
     calls: int = 0
@@ -35,25 +47,26 @@ class Took:
     repairs: int = 0
     errors: int = 0
     asked: int = 0
-    seconds: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
+    seconds: float | None = 0.0
+    tokens_in: float | None = 0.0
+    tokens_out: float | None = 0.0
     cost: float | None = 0.0
+
+    @property
+    def answered(self) -> int:
+        """Calls that got an answer, from a model or from the cache."""
+        return self.calls - self.errors
 
 
 def took(run: RunReader, keys: Collection[str]) -> Mapping[str, Took]:
     """By example, for each of these; an example without a call took nothing."""
     connection = connect(run.path, read_only=True)
     try:
-        rows = connection.execute(_SUMS).fetchall()
+        rows = connection.execute(_COUNTS).fetchall()
     finally:
         connection.close()
-    wanted = set(keys)
     found = dict.fromkeys(keys, Took())
-    for key, calls, first, repairs, errors, asked, seconds, tokens_in, tokens_out, cost, unpriced in rows:
-        if key in wanted:
-            counts = {"calls": calls, "first": first, "repairs": repairs, "errors": errors, "asked": asked}
-            counts |= {"tokens_in": tokens_in, "tokens_out": tokens_out}
-            whole = {name: int(count) for name, count in counts.items()}
-            found[key] = Took(**whole, seconds=float(seconds), cost=None if unpriced else float(cost))
+    for key, *row in rows:
+        if key in found:
+            found[key] = Took(*map(int, row[:5]), *row[5:])
     return found

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message
 from whyrec.runs import Result
+from whyrec.runs.amounts import tokens
 from whyrec.trace import Calls, Wanted
 from whyrec.trace.address import find_call, find_run
 from whyrec.trace.words import Piece, compare
@@ -141,8 +142,8 @@ def _told(side: Side | None) -> dict[str, str]:
         "seed": sampling.seed,
         "stop": ", ".join(sampling.stop),
         "answer type": request.format.name,
-        "tokens in": call["tokens_in"],
-        "tokens out": call["tokens_out"],
+        "tokens": tokens(call["tokens_in"], call["tokens_out"]),
+        "unreadable": call["unreadable"],
         "finish": call["finish"],
     }
     return {name: str(value) for name, value in told.items()}

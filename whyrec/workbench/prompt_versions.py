@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -108,8 +109,8 @@ def find(home: Path, given: str, *, name: str = "") -> Version:
         UsageError: a file that is no prompt; a run without that prompt, or with several where none is named.
         UnknownNameError: nothing is called that.
     """
-    if Path(given).is_file():
-        return Version(prompts.parse(_read(Path(given)), where=given), given)
+    if _is_file(given):
+        return Version(prompts.parse(prompts.read_file(Path(given)), where=given), given)
     if given in prompts.names():
         return Version(prompts.load(given), f"prompts/{given}.md")
     if _DIGEST.match(given) and (found := _by_digest(home, given)):
@@ -159,15 +160,11 @@ def history(
     known: set[str] = set(prompts.names())
     for run_id in run_ids(settings.home):
         try:
-            run = open_run(settings.home, run_id)
+            with closing(open_run(settings.home, run_id)) as run:
+                known |= set(_names(run))
+                found += _uses(run, settings, name, outcomes)
         except UsageError as error:
             unreadable(run_id, str(error))
-            continue
-        try:
-            known |= set(_names(run))
-            found += _uses(run, settings, name, outcomes)
-        finally:
-            run.close()
     if not found and name not in known:
         raise UnknownNameError("prompt", name, known)
     return sorted(found, key=lambda use: use.at, reverse=True)
@@ -221,14 +218,11 @@ def _by_digest(home: Path, beginning: str) -> dict[str, Version]:
     }
     for run_id in run_ids(home):
         try:
-            open_run(home, run_id).close()
+            with closing(open_run(home, run_id)) as run, closing(connect(run.path, read_only=True)) as reading:
+                sql = "SELECT digest,text FROM prompt WHERE digest GLOB ?"
+                rows = reading.execute(sql, (f"{beginning}*",)).fetchall()
         except UsageError:
             continue  # the list of runs says what is wrong with it
-        reading = connect(home / "runs" / run_id / "run.sqlite", read_only=True)
-        try:
-            rows = reading.execute("SELECT digest,text FROM prompt WHERE digest GLOB ?", (f"{beginning}*",)).fetchall()
-        finally:
-            reading.close()
         for digest, text in rows:
             if digest not in found:
                 found[digest] = Version(prompts.parse(text, where=run_id), run_id)
@@ -277,8 +271,8 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _read(path: Path) -> str:
+def _is_file(given: str) -> bool:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The prompt file {path} cannot be read ({error}).") from None
+        return Path(given).is_file()
+    except OSError:  # a name too long for a file system is none
+        return False

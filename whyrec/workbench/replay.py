@@ -19,8 +19,8 @@ from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget, open_provider, wrap
 from whyrec.llm.model import LanguageModel, Message, ModelError, Request, Sampling
+from whyrec.redaction import cut, redact
 from whyrec.runs import RunReader
-from whyrec.runs.redact import redact
 from whyrec.settings import Settings
 from whyrec.sqlite import Migration, connect, migrate
 from whyrec.workbench.asked import Asked, asked
@@ -51,13 +51,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer of a replay, or why there is none. Seconds on the wire, US dollars (None: price not known)."""
+    """One answer of a replay, or why there is none. Seconds on the wire; tokens and US dollars, None where unknown."""
 
     text: str
     reasoning: str = ""
     finish: str = ""
-    tokens_in: int = 0
-    tokens_out: int = 0
+    tokens_in: int | None = 0
+    tokens_out: int | None = 0
     seconds: float = 0.0
     cost: float | None = 0.0
     error: str = ""
@@ -184,7 +184,8 @@ class Store:
         try:
             migrate(connection, self._path, _MIGRATIONS)
             messages = [[m.role, m.content] for m in one.messages]
-            values = (one.call, one.at, one.model, *map(_json, (one.change, messages, [asdict(s) for s in one.said])))
+            told = [cut(_json(part)) for part in (one.change, messages, [asdict(s) for s in one.said])]
+            values = (one.call, one.at, cut(one.model), *told)
             cursor = connection.execute(
                 "INSERT INTO replay(call, at, model, change, messages, said) VALUES (?,?,?,?,?,?)", values
             )
@@ -220,7 +221,15 @@ async def _ask(llm: LanguageModel, request: Request) -> tuple[Said, ...]:
     except ModelError as error:
         return (Said("", error=f"{type(error).__name__}: {redact(str(error))}"),)
     return tuple(
-        Said(r.text, r.reasoning, r.finish_reason, r.usage.prompt, r.usage.completion, round(r.service_s, 3), r.cost)
+        Said(
+            r.text,
+            r.reasoning,
+            r.finish_reason,
+            r.usage.prompt or 0,
+            r.usage.completion or 0,
+            round(r.service_s, 3),
+            r.cost,
+        )
         for r in replies
     )
 

@@ -24,6 +24,7 @@ from prompts import parse
 from whyrec.data import open_data
 from whyrec.errors import UnknownNameError
 from whyrec.llm import Budget, wrap
+from whyrec.redaction import cut
 from whyrec.settings import Settings
 from whyrec.sqlite import make_folder
 
@@ -90,7 +91,7 @@ class Debugging:
         place = make_place(settings.home, number)
         found.subject = replace(subject, example=found._job.inputs.key(index))
         (place / "session.json").write_text(
-            json.dumps(asdict(found.subject), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            cut(json.dumps(asdict(found.subject), indent=1, ensure_ascii=False)) + "\n", encoding="utf-8"
         )
         return found
 

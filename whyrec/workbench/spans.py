@@ -23,7 +23,7 @@ from whyrec.trace.export_spans import Attribute, Span, nanoseconds, span_id, tra
 from whyrec.workbench.asked import Asked, asked
 
 _TOLD = ("example", "user", "item", "split", "graph", "agent", "prompt", "prompt_digest", "turn", "retry", "sample",
-         "finish", "attempts", "cache", "queue_s", "service_s")  # fmt: skip
+         "finish", "unreadable", "attempts", "cache", "queue_s", "service_s")  # fmt: skip
 _MOST = 1_000_000  # calls of one example
 _REMEMBERED = 1024  # examples in flight at once
 Attributes: TypeAlias = dict[str, Attribute]
@@ -122,10 +122,7 @@ def _llm(run: RunReader, found: Asked) -> Attributes:
         "openinference.span.kind": "LLM",
         "llm.model_name": call["answered_by"] or call["model"],
         "llm.invocation_parameters": _dumps(parameters),
-        "llm.token_count.prompt": call["tokens_in"],
-        "llm.token_count.completion": call["tokens_out"],
-        "llm.token_count.total": call["tokens_in"] + call["tokens_out"],
-        "llm.token_count.prompt_details.cache_read": call["tokens_cached"],
+        **_tokens(call),
         "session.id": run.id,
         "metadata": _dumps({"call": call["id"], "run": run.id, "model": call["model"], "kind": call["kind"],
                             "as_sent": found.faithful, **{name: call[name] for name in _TOLD}}),
@@ -152,6 +149,18 @@ def _llm(run: RunReader, found: Asked) -> Attributes:
         if call["reasoning"]:
             made["llm.output_messages.0.message.reasoning_content"] = call["reasoning"]
     return made
+
+
+def _tokens(call: Mapping[str, Any]) -> Attributes:
+    """Counts of tokens; those that nobody counted are left out, which is how a span says unknown."""
+    tokens_in, tokens_out = call["tokens_in"], call["tokens_out"]
+    counts = {
+        "prompt": tokens_in,
+        "completion": tokens_out,
+        "total": None if tokens_in is None or tokens_out is None else tokens_in + tokens_out,
+        "prompt_details.cache_read": call["tokens_cached"],
+    }
+    return {f"llm.token_count.{name}": count for name, count in counts.items() if count is not None}
 
 
 def _chain(run: RunReader, user: str) -> Attributes:

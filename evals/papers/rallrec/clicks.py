@@ -38,7 +38,8 @@ class Pool:
         rows: int64[N], row numbers, ascending.
         samples: float64[N, R], P(yes) of each sample, NaN where a row has fewer.
         experts: float64[N, 2], the expert's probability and variance; None where nobody was asked.
-        tokens: int64[N, R], lengths of the samples, -1 where a row has fewer; [N, 0] where nothing was thought.
+        tokens: int64[N, R], lengths of the samples, -1 where a row has fewer or nobody counted; [N, 0] where nothing
+            was thought.
         clicked: bool[N].
         failures: of the other rows.
         votes: samples whose probability is only their last word.
@@ -100,7 +101,7 @@ def pool_of(results: Sequence[Result], rows: CtrRows, split: Split) -> Pool:
         rows=found,
         samples=_ragged([p["p"] for p in payloads], np.nan),
         experts=experts,
-        tokens=_ragged([p["tokens"] for p in payloads], -1).astype(np.int64),
+        tokens=_ragged([[-1 if n is None else n for n in p["tokens"]] for p in payloads], -1).astype(np.int64),
         clicked=view.clicked(found),
         failures=failures,
         votes=sum(way not in ("logprobs", "score") for p in payloads for way in p["ways"]),

@@ -22,7 +22,7 @@ def test_rows_and_books(write, settings, end):
     corpus = load("bx", settings=settings)
     assert corpus.user_ids.to_list() == ["7", "9"] and corpus.ratings.tolist() == [0.0, 8.0, 10.0]
     book = corpus.item(1)
-    assert (book.title, book.brand, book.categories) == ('The "Blue"; Book &amp; I', "Am\u00e9lie N.", ("Zebra",))
+    assert (book.title, book.brand, book.categories) == ('The "Blue"; Book & I', "Am\u00e9lie N.", ("Zebra",))
     assert "1999" in book.description
     assert (corpus.item(2).brand, corpus.item(2).categories, corpus.item(2).description) == ("", (), "")
     assert corpus.times is None and corpus.notes["order"] == "file" and corpus.notes["format"] == "bookcrossing"

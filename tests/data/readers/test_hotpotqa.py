@@ -87,7 +87,7 @@ def test_what_is_no_list_of_questions_is_refused(write, settings):
     with pytest.raises(UsageError, match="is not JSON"):
         hotpotqa.read(folder, {})
     write("hot/hotpot_dev_distractor_v1.json", json.dumps([3]))
-    with pytest.raises(UsageError, match="entry 1: it is '3', not an object"):
+    with pytest.raises(UsageError, match="entry 1: it is 3, not an object"):
         hotpotqa.read(folder, {})
 
 

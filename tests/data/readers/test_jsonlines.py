@@ -21,7 +21,7 @@ def test_typed_access(write):
         '{"id": 7, "name": "x", "n": 3, "x": 2.5, "none": null, "c": [["a", "b"], ["a", " c "]], "flat": ["d", ""]}',
     )
     assert (r.key("id"), r.key("name"), r.text("name"), r.text("none"), r.text("absent")) == ("7", "x", "x", "", "")
-    assert (r.number("n"), r.number("x"), r.number("none"), r.whole("n")) == (3.0, 2.5, None, 3)
+    assert (r.number("n"), r.number("x"), r.number("none")) == (3.0, 2.5, None)
     assert (r.texts("c"), r.texts("flat"), r.texts("absent")) == (["a", "b", "c"], ["d"], [])
 
 
@@ -32,7 +32,6 @@ def test_typed_access(write):
         *(("number", field) for field in ("name", "yes")),
         *(("texts", field) for field in ("name", "mixed")),
         ("text", "x"),
-        ("whole", "x"),
     ],
 )
 def test_a_wrong_type_names_file_line_and_field(write, method, field):

@@ -73,7 +73,7 @@ def test_wrong_parquet_cells_name_the_row(tmp_path):
     with pytest.raises(UsageError, match="no column 'z'"):
         read_table(tmp_path / "t.parquet", user="z", item="i")
     (tmp_path / "bad.parquet").write_text("no")
-    with pytest.raises(UsageError, match="not a readable Parquet"):
+    with pytest.raises(UsageError, match="cannot be read as a Parquet file"):
         read_table(tmp_path / "bad.parquet", user="u", item="i")
 
 

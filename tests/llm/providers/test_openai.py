@@ -218,7 +218,7 @@ async def test_a_key_goes_to_its_own_server_and_into_no_message(
     monkeypatch.setenv("MY_KEY", "sk-wrong-0123456789")
     openai_server.key = "sk-right-0123456789"
     model = opened("openai:tiny")
-    with pytest.raises(Refused, match=r"\?key=VARIABLE"):
+    with pytest.raises(Refused, match=r"\?key=OPENAI_API_KEY"):
         await model.complete(ask())
     await model.close()
     assert not any("sk-" in str(h) for h in openai_server.headers)  # another host never sees OpenAI's key

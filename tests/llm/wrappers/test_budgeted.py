@@ -4,6 +4,7 @@ import asyncio
 import random
 import re
 import tomllib
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from whyrec.errors import UsageError
 from whyrec.llm.model import (
+    UNKNOWN,
     BudgetSpent,
     Disconnected,
     Message,
@@ -310,3 +312,28 @@ def test_own_prices_win_and_mistakes_are_told(tmp_path: Path) -> None:
         own.write_text(wrong)
         with pytest.raises(UsageError, match=r"prices\.toml is not a table of prices"):
             price_of("openai:gpt-4o-mini", home=tmp_path)
+
+
+async def test_what_was_paid_and_not_counted_is_charged_in_full() -> None:
+    class Lost(Server):
+        async def complete(self, request):
+            error = ServerFault("answered, and nobody can read it")
+            error.paid = True
+            raise error
+
+    class Uncounted(Server):
+        async def complete(self, request):
+            return [Reply("x", usage=UNKNOWN)]
+
+    worst = sum(worst_tokens(ask()))
+    for server in (Lost(), Uncounted()):
+        budget = Budget()
+        with suppress(ServerFault):
+            (reply,) = await Budgeted(server, budget, price=PRICE).complete(ask())
+            assert reply.cost is None, "unknown is not free"
+        assert budget.spent.tokens == worst and budget.spent.dollars > 0
+
+
+def test_tokens_from_the_providers_cache_are_never_more_than_the_prompt() -> None:
+    assert PRICE.of(Usage(10, 0, 10_000)) == PRICE.of(Usage(10, 0, 10)) > 0
+    assert PRICE.of(UNKNOWN) is None and Price().of(UNKNOWN) == 0.0

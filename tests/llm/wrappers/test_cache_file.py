@@ -125,10 +125,14 @@ async def test_a_full_disk_is_one_sentence(path: Path) -> None:
     file = CacheFile(path)
     file._writer._connection.execute("PRAGMA max_page_count=8")
     cached = Cached(Model(), file)
-    for i in range(50):
-        file.put(str(i).encode(), "m", "".join(random.Random(i).choices("abcdefghijklmnop", k=2000)))
-    with pytest.raises(UsageError, match=r"no space left to write.*Nothing already done is lost"):
+
+    def fill() -> None:
+        for i in range(50):  # the writer may meet the end of the disk while there is more to put
+            file.put(str(i).encode(), "m", "".join(random.Random(i).choices("abcdefghijklmnop", k=2000)))
         file.flush()
+
+    with pytest.raises(UsageError, match=r"no space left to write.*Nothing already done is lost"):
+        fill()
     with pytest.raises(UsageError, match="no space left"):
         await cached.complete(ASK)
     with pytest.raises(UsageError, match="no space left"):
@@ -142,3 +146,24 @@ def test_wrong_places(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is a file, but a folder is needed"):
         CacheFile(tmp_path / "file" / "cache.sqlite")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\x00", b'["half', b"[]", b"[1,2,3,[],[0,0,0],0,0]", b'["a","b","c",[["t"]],[0,0,0],0,0]', b"\xff" * 30],
+)
+async def test_a_damaged_entry_is_asked_again_and_replaced(path: Path, body: bytes) -> None:
+    model = Model()
+    cached = Cached(model, CacheFile(path))
+    await cached.complete(ASK)
+    cached._file.flush()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE answer SET body=?, size=?", (body, len(body)))
+    connection.commit()
+    connection.close()
+    (again,) = await cached.complete(ASK)
+    assert again.cache == "miss" and len(model.asked) == 2
+    cached._file.flush()
+    (third,) = await cached.complete(ASK)
+    assert third.cache == "hit" and third.text == again.text and len(model.asked) == 2
+    await cached.close()

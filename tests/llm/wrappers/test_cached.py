@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whyrec.llm.model import (
+    Made,
     Message,
     Refused,
     Reply,
@@ -88,7 +89,8 @@ async def test_a_hit_costs_nothing_and_says_the_same(path: Path) -> None:
     (after,) = await reopened.complete(ASK)
     await reopened.close()
     assert len(model.asked) == 1 and first.cache == "miss" and first.usage == Usage(10, 5, 2)
-    expected = replace(first, cache="hit", usage=Usage(), cost=0.0, attempts=0, service_s=0.0, made=Usage(10, 5, 2))
+    made = Made(Usage(10, 5, 2), first.cost, first.service_s)
+    expected = replace(first, cache="hit", usage=Usage(), cost=0.0, attempts=0, service_s=0.0, made=made)
     assert again == later == after == expected
 
 

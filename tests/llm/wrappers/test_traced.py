@@ -3,16 +3,19 @@
 import itertools
 import json
 import random
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from whyrec.llm.model import (
+    UNKNOWN,
     About,
     AnswerFormat,
     BudgetSpent,
     Message,
+    ModelError,
     Refused,
     Reply,
     Request,
@@ -23,10 +26,13 @@ from whyrec.llm.model import (
     TokenScores,
     Usage,
 )
-from whyrec.llm.wrappers.cached import request_digest, score_digest
+from whyrec.llm.wrappers.cache_file import CacheFile
+from whyrec.llm.wrappers.cached import Cached, request_digest, score_digest
 from whyrec.llm.wrappers.stamped import Stamped
 from whyrec.llm.wrappers.traced import Traced
 from whyrec.runs import Identity, Run
+from whyrec.trace import Calls, Wanted
+from whyrec.workbench.compare_costs import took
 
 ABOUT = About(
     graph="cot_rec.preference", node="summarise", agent="summarise", example="valid:u1", user="u1", item="i1",
@@ -197,3 +203,62 @@ async def test_a_call_takes_at_most_2_kb_on_disk(tmp_path: Path) -> None:
     run.close()
     after = sum(path.stat().st_size for path in run.folder.iterdir())
     assert 500 < (after - before) / 1000 <= 2000
+
+
+async def test_unknown_tokens_and_what_may_have_been_charged_are_null(run: Run) -> None:
+    class Silent(Model):
+        async def complete(self, request):
+            await super().complete(request)
+            return [Reply("x", usage=UNKNOWN, cost=None)]
+
+    await Traced(Silent(), run).complete(ASK)
+    for error in (TimedOut("late"), Refused("no")):
+        with pytest.raises(ModelError):
+            await Traced(Model(error), run).complete(ASK)
+    free = Model(TimedOut("late"))
+    free.free = True
+    with pytest.raises(TimedOut):
+        await Traced(free, run).complete(ASK)
+    rows = [(row["tokens_in"], row["tokens_out"], row["cost"]) for row in run.calls()]
+    assert rows == [(None, None, None), (None, None, None), (0, 0, 0.0), (0, 0, 0.0)]
+    counts = run.counts()
+    assert (counts.unmetered, counts.unpriced, counts.sent, counts.tokens_in) == (2, 2, 4, 0)
+
+
+async def test_what_whoever_asks_cannot_use_is_told(run: Run) -> None:
+    about = replace(ABOUT, wrong=lambda reply: "" if reply.sample else "it is no JSON")
+    asked = replace(ASK, about=about, samples=(0, 1))
+    await Traced(Model(), run).complete(asked)
+    assert [row["unreadable"] for row in run.calls()] == ["it is no JSON", ""] and run.counts().unreadable == 1
+    with closing(Calls(run)) as calls:
+        found = calls.find(Wanted(status="unreadable"))
+        assert [line.status for line in found] == ["unreadable"] and found[0].sample == 0
+        assert [line.sample for line in calls.find(Wanted(status="ok"))] == [1]
+
+
+async def test_a_cached_answer_keeps_what_it_took_at_first(run: Run, tmp_path: Path) -> None:
+    model = Traced(Cached(Model(), CacheFile(tmp_path / "cache.sqlite")), run)
+    for _ in range(2):
+        await model.complete(ASK)
+    await model.close()
+    first, again = run.calls()
+    assert (first["tokens_in"], first["made_in"], first["cost"]) == (100, None, 0.125)
+    assert (again["cache"], again["tokens_in"], again["cost"], again["service_s"]) == ("hit", 0, 0.0, 0.0)
+    assert (again["made_in"], again["made_out"], again["made_cost"], again["made_s"]) == (100, 20, 0.125, 1.5)
+    run.flush()
+    (spent,) = took(run, [ABOUT.example]).values()
+    assert (spent.tokens_in, spent.tokens_out, spent.cost, spent.seconds, spent.asked) == (200, 40, 0.25, 3.0, 1)
+    assert run.tokens([ABOUT.example]) == {"summarise": (2, 200, 40)}
+
+
+async def test_a_sum_over_something_unknown_is_unknown(run: Run) -> None:
+    class Silent(Model):
+        async def complete(self, request):
+            return [Reply("x", usage=UNKNOWN, cost=None, service_s=1.0)]
+
+    await Traced(Model(), run).complete(ASK)
+    await Traced(Silent(), run).complete(ASK)
+    run.flush()
+    (spent,) = took(run, [ABOUT.example]).values()
+    assert (spent.tokens_in, spent.tokens_out, spent.cost, spent.seconds) == (None, None, None, 2.5)
+    assert run.tokens([ABOUT.example]) == {"summarise": (2, None, None)}

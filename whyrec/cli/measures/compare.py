@@ -119,7 +119,7 @@ def _expect(subject: Subject, compared: list[Arm], how: How, *, yes: bool) -> No
         asyncio.run(job.models.close())
         for model in job.models.all:
             if how.budget is not None:
-                how.budget.check(model.name, price_of(model.name, home=how.settings.home))
+                how.budget.check(model, price_of(model.name, home=how.settings.home))
     ask(most, how.settings.ask_above, yes=yes)
 
 
@@ -134,8 +134,9 @@ def _print(console: Console, found: Comparison, subject: Subject) -> None:
     console.print(
         Text(
             "Differences are paired by example: mean, 95 % bootstrap interval, two-sided p of a sign-flip permutation "
-            "test" + (" (Holm over the arms)" if len(found.arms) > 2 else "") + ". Seconds, tokens and dollars are of "
-            "calls that a model answered, not the cache."
+            "test" + (" (Holm over the arms)" if len(found.arms) > 2 else "") + ". Seconds, tokens and dollars are "
+            "those of each answer when it was first asked, cached or not; an example of which one is unknown is left "
+            "out."
         ),
         style="dim",
         soft_wrap=True,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from whyrec.runs.amounts import spent, sums
+
 if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.console import Console
 
     from graphs.engine.progress import Snapshot
-    from whyrec.runs import Counts
 
 _LINE_EVERY_S = 5.0
 
@@ -24,12 +25,6 @@ def span(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d} min" if minutes < 100 else f"{minutes // 60}:{minutes % 60:02d} h"
-
-
-def money(calls: Counts) -> str:
-    """What the calls cost, and how many have no price."""
-    known = f"${calls.cost:.4f}" if calls.cost else "$0"
-    return f"{known} and {calls.unpriced} calls of unknown price" if calls.unpriced else known
 
 
 def facts(now: Snapshot) -> list[tuple[str, str]]:
@@ -45,8 +40,10 @@ def facts(now: Snapshot) -> list[tuple[str, str]]:
         ("calls", str(calls.calls)),
         ("cache hits", str(calls.hits + calls.joined)),
         ("errors", str(calls.errors)),
-        ("tokens", f"{calls.tokens_in} in, {calls.tokens_out} out"),
-        ("spend", money(calls)),
+        ("unreadable", str(calls.unreadable)),
+        ("repairs", str(calls.repairs)),
+        ("tokens", sums(calls.tokens_in, calls.tokens_out, calls.unmetered, calls.sent)),
+        ("spend", spent(calls.cost, calls.unpriced, calls.sent)),
         ("time left", left),
     ]
 

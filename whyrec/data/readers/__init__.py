@@ -31,12 +31,12 @@ class Reader:
 
 
 READERS = (
-    Reader(interactions.NAME, interactions.recognise, interactions.read),
-    Reader(movielens.NAME, movielens.recognise, movielens.read),
+    Reader(interactions.NAME, interactions.recognise, interactions.read, interactions.OPTIONS),
+    Reader(movielens.NAME, movielens.recognise, movielens.read, movielens.OPTIONS),
     Reader(bookcrossing.NAME, bookcrossing.recognise, bookcrossing.read, ("explicit",)),
     Reader(mind.NAME, mind.recognise, mind.read),
     Reader(yelp.NAME, yelp.recognise, yelp.read, ("year",)),
-    Reader(amazon.NAME, amazon.recognise, amazon.read),
+    Reader(amazon.NAME, amazon.recognise, amazon.read, amazon.OPTIONS),
     Reader(hotpotqa.NAME, hotpotqa.recognise, hotpotqa.read, hotpotqa.OPTIONS, of_questions=True),
 )
 

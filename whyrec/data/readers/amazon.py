@@ -13,19 +13,23 @@ from __future__ import annotations
 import ast
 import html
 import re
+import warnings
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
+from whyrec.data.joining import Met
 from whyrec.data.raw import ITEM_SCHEMA, Raw, no_items
-from whyrec.data.readers import jsonlines
+from whyrec.data.readers import clock, jsonlines
 from whyrec.data.readers.files import find, read_lines
 from whyrec.data.readers.interactions import join
-from whyrec.data.readers.jsonlines import Record
+from whyrec.data.readers.jsonlines import Mended, Record
 from whyrec.errors import UsageError
 
 NAME = "amazon"
+OPTIONS = (clock.OPTION,)
 _META = re.compile(r"^meta_(?P<category>.+)\.json(\.gz)?$")
 _REVIEWS = re.compile(r"^(reviews_)?(?P<category>.+?)(_5)?\.json(\.gz)?$")
 _ASIN = re.compile(rb"""["']asin["']\s*:\s*["']([^"']*)["']""")
@@ -39,7 +43,9 @@ def recognise(path: Path) -> bool:
 
 
 def read(path: Path, options: Mapping[str, str]) -> Raw:
-    """Read a review file, or the only one in a folder, and its metadata where they are; no options.
+    """Read a review file, or the only one in a folder, and its metadata where they are.
+
+    The option `clock` says how numbers are times.
 
     Raises:
         UsageError: several categories in the folder, or a malformed line; names file and line.
@@ -47,14 +53,24 @@ def read(path: Path, options: Mapping[str, str]) -> Raw:
     files = [path] if path.is_file() else _review_files(path)
     if len(files) > 1:
         raise UsageError(f"{path} holds several review files ({', '.join(p.name for p in files)}). Name one of them.")
-    found = [_review(record) for record in jsonlines.read(files[0])]
-    schema = {"user": pl.String, "item": pl.String, "time": pl.Int64, "rating": pl.Float32, "review": pl.String}
+    mended = Mended()
+    found = [_review(record) for record in jsonlines.read(files[0], mended)]
+    schema = {"user": pl.String, "item": pl.String, "time": pl.Float64, "rating": pl.Float64, "review": pl.String}
     rows = pl.DataFrame(found, schema=schema, orient="row")
+    times = clock.read(rows["time"], where=lambda row: _place(files[0], row), form=options.get(clock.OPTION, ""))
+    rows, notes = rows.with_columns(**times.columns()), times.notes
     meta = find(files[0].parent, f"meta_{_category(files[0])}.json")
     if meta is None:
-        return Raw(NAME, rows, no_items(), notes={"metadata": f"no meta_{_category(files[0])}.json found"})
-    items = [_item(record) for record in _metadata(meta, set(rows["item"]))]
-    return Raw(NAME, rows, pl.DataFrame(items, schema=ITEM_SCHEMA, orient="row"))
+        none = {"metadata": f"no meta_{_category(files[0])}.json found"}
+        return Raw(NAME, rows, no_items(), notes={**notes, **mended.notes(), **none})
+    items = [_item(record) for record in _metadata(meta, Met(rows["item"]), mended)]
+    table = pl.DataFrame(items, schema=ITEM_SCHEMA, orient="row")
+    return Raw(NAME, rows, table, meta.name, notes={**notes, **mended.notes()})
+
+
+def _place(path: Path, row: int) -> str:
+    """Where the review of a row stands."""
+    return f"{path}, line {next(islice(read_lines(path), row, None))[0]}"
 
 
 def _review_files(folder: Path) -> list[Path]:
@@ -70,31 +86,33 @@ def _category(path: Path) -> str | None:
     return match["category"] if match and not path.name.startswith("meta_") else None
 
 
-def _review(r: Record) -> tuple[str, str, int | None, float | None, str]:
+def _review(r: Record) -> tuple[str, str, float | None, float | None, str]:
     review = join(html.unescape(r.text("summary")), html.unescape(r.text("reviewText")))
-    return r.key("reviewerID"), r.key("asin"), r.whole("unixReviewTime"), r.number("overall"), review
+    return r.key("reviewerID"), r.key("asin"), r.number("unixReviewTime"), r.number("overall"), review
 
 
-def _metadata(path: Path, met: set[str]) -> Iterator[Record]:
-    """Records of the items met."""
+def _metadata(path: Path, met: Met, mended: Mended) -> Iterator[Record]:
+    """Records of the items met, or nearly so."""
     for number, line in read_lines(path):
         asins = _ASIN.findall(line)
-        if asins and not any(a.decode("utf-8", "replace") in met for a in asins):
+        if asins and not any(met.near(a.decode("utf-8", "replace")) for a in asins):
             continue
-        record = (
-            _literal(path, number, line) if line.startswith((b"{'", b"{u'")) else jsonlines.decode(path, number, line)
-        )
-        if record.key("asin") in met:
+        read = _literal if line.startswith((b"{'", b"{u'")) else jsonlines.decode
+        record = read(path, number, line, mended)
+        if met.near(record.key("asin")):
             yield record
 
 
-def _literal(path: Path, number: int, line: bytes) -> Record:
+def _literal(path: Path, number: int, line: bytes, mended: Mended) -> Record:
     """A line written as a Python dict (2014)."""
     try:
-        value = ast.literal_eval(line.decode())
-    except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
-        raise UsageError(f"{path}, line {number}: neither JSON nor a Python literal ({error}).") from None
-    return Record(path, number, value)
+        with warnings.catch_warnings():  # of odd escapes in titles
+            warnings.simplefilter("ignore")
+            value = ast.literal_eval(line.decode())
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        why = str(error).partition("\n")[0][:200]
+        raise UsageError(f"{path}, line {number}: neither JSON nor a Python literal ({why}).") from None
+    return jsonlines.record(path, number, value, mended)
 
 
 def _item(r: Record) -> tuple[str, str, str, str, list[str]]:

@@ -3,26 +3,34 @@
 polars reads the file at full speed and refuses most bad lines, but without saying where, and it fills short lines with
 nulls. So the fast path proves that no line was short (the separators add up), and only when something is wrong does
 a slow pass in plain Python look for the first bad line.
+
+A column of times comes as whole numbers where every one is one, else as text (whyrec/data/readers/clock.py reads it).
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, NoReturn, TypeAlias
 
 import polars as pl
 
-from whyrec.data.readers.files import read_bytes
+from whyrec.data.readers.files import check_lines, read_bytes
+from whyrec.data.readers.foreign import FAULTS, reason
+from whyrec.data.readers.jsonlines import shown
 from whyrec.errors import UsageError
 
-Kind: TypeAlias = Literal["text", "int", "float"]
-_DTYPES: dict[Kind, pl.DataType] = {"text": pl.String(), "int": pl.Int64(), "float": pl.Float64()}
+Kind: TypeAlias = Literal["text", "int", "float", "time"]
+_DTYPES: dict[Kind, pl.DataType] = {"text": pl.String(), "int": pl.Int64(), "float": pl.Float64(), "time": pl.Int64()}
 _NAMES: dict[Kind, str] = {"text": "text", "int": "a whole number", "float": "a number"}
+_WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _UNIT = "\x1f"
+_LONGEST_CELL = 2**31 - 1
+UTF_8_OR_LATIN_1 = "utf-8, else latin-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,11 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a file is written. A separator of several characters ('::') is allowed when nothing is quoted."""
+    """How a file is written. A separator of several characters ('::') is allowed when nothing is quoted.
+
+    `encoding` is that of the file; UTF_8_OR_LATIN_1 for one that some editions have in the one and some in the other
+    (text in Latin-1 is hardly ever also UTF-8).
+    """
 
     separator: str = ","
     header: bool = True
@@ -67,31 +79,54 @@ def read(path: Path, fields: Sequence[Field], *, dialect: Dialect = CSV) -> pl.D
 
 def parse(data: bytes, path: Path, fields: Sequence[Field], *, dialect: Dialect = CSV) -> pl.DataFrame:
     """Like `read`, for content already in memory; `path` is for the errors."""
+    check_lines(data, path)
     source = _Source(path, _recode(data, path, dialect), dialect)
     columns = source.columns(fields)
     kinds = {f.name: f for f in fields if f.name in columns}
+    dtypes = {c: _DTYPES[kinds[c].kind] if c in kinds else pl.String() for c in columns}
     try:
-        frame = pl.read_csv(
-            source.data,
-            has_header=dialect.header,
-            new_columns=None if dialect.header else columns,
-            separator=source.separator,
-            quote_char='"' if dialect.quoted else None,
-            schema_overrides={c: _DTYPES[kinds[c].kind] if c in kinds else pl.String() for c in columns},
-            infer_schema=False,
-        )
-    except pl.exceptions.PolarsError as error:
-        source.complain(columns, kinds, str(error).splitlines()[0])
+        frame = _parsed(source, columns, dtypes)
+    except FAULTS as error:
+        kinds = {n: replace(f, kind="text") if f.kind == "time" else f for n, f in kinds.items()}
+        dtypes |= {n: pl.String() for n, f in kinds.items() if f.kind == "text"}
+        try:
+            frame = _parsed(source, columns, dtypes)
+        except FAULTS:
+            source.complain(columns, kinds, reason(error))
     if not source.every_line_whole(frame) or any(f.required and frame[n].null_count() for n, f in kinds.items()):
         source.complain(columns, kinds, "a line is short or has an empty field")
     texts = [pl.col(n).fill_null("") for n, f in kinds.items() if f.kind == "text"]
     return frame.select(list(kinds)).with_columns(texts)
 
 
+def place(path: Path, row: int, *, dialect: Dialect = CSV) -> str:
+    """Where a row (from 0) of a file that was read stands: "FILE, line 7"."""
+    source = _Source(path, _recode(read_bytes(path), path, dialect), dialect)
+    for at, (number, _) in enumerate(source.lines(), -1 if dialect.header else 0):
+        if at == row:
+            return f"{path}, line {number}"
+    return str(path)
+
+
+def _parsed(source: _Source, columns: Sequence[str], dtypes: dict[str, pl.DataType]) -> pl.DataFrame:
+    dialect = source.dialect
+    return pl.read_csv(
+        source.data,
+        has_header=dialect.header,
+        new_columns=None if dialect.header else columns,
+        separator=source.separator,
+        quote_char='"' if dialect.quoted else None,
+        schema_overrides=dtypes,
+        infer_schema=False,
+    )
+
+
 def _recode(data: bytes, path: Path, dialect: Dialect) -> bytes:
     """UTF-8 with a one-byte separator and no blank end."""
     data = data.rstrip(b"\r\n")
-    if dialect.encoding != "utf-8":
+    if dialect.encoding == UTF_8_OR_LATIN_1:
+        data = data if data.isascii() or _is_utf_8(data) else data.decode("latin-1").encode()
+    elif dialect.encoding != "utf-8":
         data = data.decode(dialect.encoding).encode()
     if len(dialect.separator) > 1:
         assert not dialect.quoted
@@ -99,6 +134,14 @@ def _recode(data: bytes, path: Path, dialect: Dialect) -> bytes:
             raise UsageError(f"{path} has a control character (0x1f), which no '{dialect.separator}' file should have.")
         data = data.replace(dialect.separator.encode(), _UNIT.encode())
     return data
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +160,13 @@ class _Source:
             raise UsageError(f"{self.path} is empty.")
         if not self.dialect.header:
             return [f.name for f in fields]
-        first = self.data.split(b"\n", 1)[0].decode("utf-8-sig", "replace").rstrip("\r")
-        columns = next(csv.reader([first], delimiter=self.separator))
+        first = self.data.split(b"\n", 1)[0].decode("utf-8-sig", "replace").removesuffix("\r")
+        if "\r" in first:
+            raise UsageError(
+                f"{self.path}, line 1: the header holds a bare carriage return (\\r), as in files with the line ends "
+                "of an old Mac. Save the file with the line ends of Unix or Windows."
+            )
+        columns = next(self._cells([first]), ([], 0))[0]
         if len(set(columns)) < len(columns):
             raise UsageError(f"{self.path}, line 1: two columns have the same name in {', '.join(columns)}.")
         missing = [f.name for f in fields if f.required and f.name not in columns]
@@ -142,17 +190,23 @@ class _Source:
                 yield number, self._decode(line.rstrip(b"\r"), number).split(self.separator)
             return
         text = io.StringIO("\n".join(self._decode(x, n) for n, x in enumerate(self.data.split(b"\n"), 1)), newline="")
-        reader = csv.reader(text, delimiter=self.separator, strict=True)
         number = 1
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                raise UsageError(f"{self.path}, line {number}: {error}.") from None
+        for cells, after in self._cells(text, strict=True):
             yield number, cells
-            number = reader.line_num + 1
+            number = after + 1
+
+    def _cells(self, text: Iterable[str], *, strict: bool = False) -> Iterator[tuple[list[str], int]]:
+        """(cells, number of their last line) of every record of delimited text."""
+        before = csv.field_size_limit(_LONGEST_CELL)  # a review may be longer than csv's 128 KiB; lines are bounded
+        reader, number = csv.reader(text, delimiter=self.separator, strict=strict), 1
+        try:
+            for cells in reader:
+                yield cells, reader.line_num
+                number = reader.line_num + 1
+        except csv.Error as error:
+            raise UsageError(f"{self.path}, line {number}: {error}.") from None
+        finally:
+            csv.field_size_limit(before)
 
     def _decode(self, line: bytes, number: int) -> str:
         try:
@@ -181,11 +235,22 @@ class _Source:
 def _fault(field: Field, cell: str) -> str:
     if not cell:
         return "empty" if field.required else ""
-    try:
-        if field.kind == "int" and not -(2**63) <= int(cell) < 2**63:
-            return f"{cell!r}, which is too large"
-        if field.kind == "float":
-            float(cell)
-    except ValueError:
-        return f"{cell!r}, not {_NAMES[field.kind]}"
+    if field.kind == "int" and _WHOLE.fullmatch(cell) and len(cell) >= 19 and not _fits(cell):
+        return f"{shown(cell)}, which is too large"
+    if field.kind == "int" and not _WHOLE.fullmatch(cell):
+        return f"{shown(cell)}, not {_NAMES[field.kind]}"
+    if field.kind == "float" and ("_" in cell or cell != cell.strip() or not _is_number(cell)):
+        return f"{shown(cell)}, not {_NAMES[field.kind]}"
     return ""
+
+
+def _fits(cell: str) -> bool:
+    return len(cell) <= 25 and -(2**63) <= int(cell) < 2**63
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from typing import Any
 
 from whyrec.data.questions import Paragraph, Question, Questions, Solution
 from whyrec.data.readers.files import read_bytes
+from whyrec.data.readers.jsonlines import Mended, may_have_halves, shown, whole_characters
 from whyrec.errors import UsageError
 
 NAME = "hotpotqa"
@@ -39,18 +40,23 @@ def read(path: Path, options: Mapping[str, str]) -> Questions:
     if most and not (most.isdecimal() and int(most)):
         raise UsageError(f"questions is a whole number above 0, as in questions=100, not {most!r}.")
     try:
-        entries = json.loads(read_bytes(file))
-    except ValueError as error:
-        raise UsageError(f"{file} is not JSON ({error}). Download it again.") from None
+        raw = read_bytes(file)
+        entries = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"{file} is not JSON ({why}). Download it again.") from None
     if not isinstance(entries, list):
         raise UsageError(f"{file} is not a list of questions, as the official files of HotpotQA are.")
-    read_entries = [_Entry(file, i, e) for i, e in enumerate(entries[: int(most) if most else None], 1)]
+    halves = may_have_halves(raw)
+    read_entries = [_Entry(file, i, e, halves=halves) for i, e in enumerate(entries[: int(most) if most else None], 1)]
     questions = tuple(entry.question() for entry in read_entries)
     first: dict[str, int] = {}
     for entry, question in zip(read_entries, questions, strict=True):
         if first.setdefault(question.id, entry.number) != entry.number:
             raise entry.wrong(f"its _id is also that of entry {first[question.id]}")
-    return Questions(str(path), questions, tuple(entry.solution() for entry in read_entries))
+    solutions = tuple(entry.solution() for entry in read_entries)
+    mended = Mended(sum(entry.mended for entry in read_entries))
+    return Questions(str(path), questions, solutions, notes=mended.notes())
 
 
 def _choose(folder: Path, options: Mapping[str, str]) -> Path:
@@ -72,11 +78,16 @@ def _choose(folder: Path, options: Mapping[str, str]) -> Path:
 class _Entry:
     """One entry of the list, read with errors that name it."""
 
-    def __init__(self, file: Path, number: int, fields: Any) -> None:
+    def __init__(self, file: Path, number: int, fields: Any, *, halves: bool) -> None:
         self.file, self.number, self.id = file, number, ""
         if not isinstance(fields, dict):
-            raise self.wrong(f"it is {str(fields)[:40]!r}, not an object")
-        self.fields: dict[str, Any] = fields
+            raise self.wrong(f"it is {shown(fields)}, not an object")
+        found = Mended()
+        try:
+            self.fields: dict[str, Any] = whole_characters(fields, found) if halves else fields
+        except RecursionError:
+            raise self.wrong("it is nested too deep") from None
+        self.mended = bool(found.records)
         self.id = self.text("_id")
 
     def wrong(self, what: str) -> UsageError:
@@ -90,7 +101,7 @@ class _Entry:
         if value is None and not needed:
             return ""
         if not isinstance(value, str) or (needed and not value.strip()):
-            raise self.wrong(f"{name} is {_short(value)}, where text is expected")
+            raise self.wrong(f"{name} is {shown(value)}, where text is expected")
         return str(value).strip()
 
     def question(self) -> Question:
@@ -106,22 +117,17 @@ class _Entry:
     def _list(self, name: str) -> list[Any]:
         value = self.fields.get(name)
         if not isinstance(value, list):
-            raise self.wrong(f"{name} is {_short(value)}, where a list is expected")
+            raise self.wrong(f"{name} is {shown(value)}, where a list is expected")
         return list(value)
 
     def _paragraph(self, value: Any) -> Paragraph:
         match value:
             case [str(title), [*sentences]] if all(isinstance(s, str) for s in sentences):
                 return Paragraph(title.strip(), tuple(s.strip() for s in sentences))
-        raise self.wrong(f"context holds {_short(value)}, where [title, [sentences]] is expected")
+        raise self.wrong(f"context holds {shown(value)}, where [title, [sentences]] is expected")
 
     def _fact(self, value: Any) -> tuple[str, int]:
         match value:
             case [str(title), int(sentence)] if not isinstance(sentence, bool):
                 return title.strip(), sentence
-        raise self.wrong(f"supporting_facts holds {_short(value)}, where [title, sentence number] is expected")
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:59] + "…"
+        raise self.wrong(f"supporting_facts holds {shown(value)}, where [title, sentence number] is expected")

@@ -2,28 +2,32 @@
 
 `interactions.csv` has user_id, item_id and any of position, timestamp, rating. `items.jsonl` has item_id and any of
 title, description, brand, categories (flat or nested) or genres. `reviews.jsonl` has user_id, item_id, and summary
-and text; a user who reviewed an item twice has two reviews, matched in file order.
+and text; a user who reviewed an item twice has two reviews, matched in file order. `?clock=` says how numbers in
+`timestamp` are meant where they could be meant in two ways (whyrec/data/readers/clock.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from whyrec.data.raw import ITEM_SCHEMA, Raw, no_items
-from whyrec.data.readers import delimited, jsonlines
+from whyrec.data.readers import clock, delimited, jsonlines
 from whyrec.data.readers.delimited import Field
 from whyrec.data.readers.files import find, need
+from whyrec.data.readers.jsonlines import Mended
 from whyrec.errors import UsageError
 
 NAME = "interactions"
+OPTIONS = (clock.OPTION,)
 _COLUMNS = [
     Field("user_id"),
     Field("item_id"),
     Field("position", "int", required=False),
-    Field("timestamp", "int", required=False),
+    Field("timestamp", "time", required=False),
     Field("rating", "float", required=False),
 ]
 
@@ -34,10 +38,10 @@ def recognise(folder: Path) -> bool:
 
 
 def read(folder: Path, options: Mapping[str, str]) -> Raw:
-    """Read the folder; this format has no options.
+    """Read the folder; the option `clock` says how numbers are times.
 
     Raises:
-        UsageError: a malformed line, a missing position, a review without an interaction.
+        UsageError: a malformed line, a time that cannot be read, a missing position, a review without an interaction.
     """
     path = need(folder, "interactions.csv")
     rows = delimited.read(path, _COLUMNS)
@@ -47,25 +51,34 @@ def read(folder: Path, options: Mapping[str, str]) -> Raw:
         raise UsageError(f"{path}, line {line}: position is empty. Where the column exists, every row needs one.")
     if "rating" in rows.columns:
         rows = rows.with_columns(pl.col("rating").cast(pl.Float32))
+    notes: dict[str, Any] = {}
+    if "time" in rows.columns:
+        times = clock.read(
+            rows["time"], where=lambda row: delimited.place(path, row), form=options.get(clock.OPTION, "")
+        )
+        rows, notes = rows.with_columns(**times.columns()), times.notes
+    mended = Mended()
     if reviews := find(folder, "reviews.jsonl"):
-        rows = rows.with_columns(match_reviews(rows, reviews))
+        rows = rows.with_columns(match_reviews(rows, reviews, mended))
     items = find(folder, "items.jsonl")
-    return Raw(NAME, rows, read_items(items) if items else no_items())
+    texts = read_items(items, mended) if items else no_items()
+    return Raw(NAME, rows, texts, items.name if items else "", notes={**notes, **mended.notes()})
 
 
-def read_items(path: Path) -> pl.DataFrame:
-    """Items of a JSON-lines file with item_id, as ITEM_SCHEMA says."""
+def read_items(path: Path, mended: Mended) -> pl.DataFrame:
+    """Items of a JSON-lines file with item_id, as ITEM_SCHEMA says; half characters are counted in `mended`."""
     rows = []
-    for r in jsonlines.read(path):
+    for r in jsonlines.read(path, mended):
         categories = r.texts("categories") or r.texts("genres")
         rows.append((r.key("item_id"), r.text("title"), r.text("description"), r.text("brand"), categories))
     return pl.DataFrame(rows, schema=ITEM_SCHEMA, orient="row")
 
 
-def match_reviews(rows: pl.DataFrame, path: Path) -> pl.Series:
+def match_reviews(rows: pl.DataFrame, path: Path, mended: Mended) -> pl.Series:
     """The review text of each row: the k-th review of (user, item) in the file goes to the k-th such row."""
     found = [
-        (r.key("user_id"), r.key("item_id"), join(r.text("summary"), r.text("text"))) for r in jsonlines.read(path)
+        (r.key("user_id"), r.key("item_id"), join(r.text("summary"), r.text("text")))
+        for r in jsonlines.read(path, mended)
     ]
     reviews = pl.DataFrame(found, schema={"user": pl.String, "item": pl.String, "review": pl.String}, orient="row")
     if reviews.select("user", "item").equals(rows.select("user", "item")):

@@ -52,7 +52,7 @@ def read(folder: Path, options: Mapping[str, str]) -> Raw:
         categories=categories.list.unique(maintain_order=True),
     ).cast(ITEM_SCHEMA)
     rows, notes = _sequences(behaviors)
-    return Raw(NAME, rows, items, dedup=True, notes=notes)
+    return Raw(NAME, rows, items, "news.tsv", dedup=True, notes=notes)
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -10,15 +10,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from whyrec.data.joining import Met
 from whyrec.data.raw import ITEM_SCHEMA, Raw
 from whyrec.data.readers import jsonlines
 from whyrec.data.readers.files import find, need
+from whyrec.data.readers.jsonlines import Mended
 from whyrec.errors import UsageError
 
 NAME = "yelp"
+_SCHEMA = {
+    "user": pl.String, "item": pl.String, "time": pl.Int64, "nanos": pl.Int32, "rating": pl.Float64,
+    "review": pl.String,
+}  # fmt: skip
 _REVIEWS, _BUSINESSES = "yelp_academic_dataset_review.json", "yelp_academic_dataset_business.json"
 
 
@@ -36,26 +43,31 @@ def read(folder: Path, options: Mapping[str, str]) -> Raw:
     year = options.get("year", "")
     if year and not (year.isdecimal() and len(year) == 4):
         raise UsageError(f"The option year={year!r} of {folder.name} is not a year of four digits.")
-    found = []
-    for r in jsonlines.read(need(folder, _REVIEWS)):
+    found, mended = [], Mended()
+    for r in jsonlines.read(need(folder, _REVIEWS), mended):
         date = r.text("date")
         if year and not date.startswith(f"{year}-"):
             continue
         found.append(
-            (r.key("user_id"), r.key("business_id"), _unix(r, date), r.number("stars"), r.text("text").strip())
+            (r.key("user_id"), r.key("business_id"), *_moment(r, date), r.number("stars"), r.text("text").strip())
         )
-    schema = {"user": pl.String, "item": pl.String, "time": pl.Int64, "rating": pl.Float32, "review": pl.String}
-    rows = pl.DataFrame(found, schema=schema, orient="row")
-    met = set(rows["item"])
-    items = [_item(r) for r in jsonlines.read(need(folder, _BUSINESSES)) if r.fields.get("business_id") in met]
-    return Raw(NAME, rows, pl.DataFrame(items, schema=ITEM_SCHEMA, orient="row"), notes={"year": year} if year else {})
+    rows = pl.DataFrame(found, schema=_SCHEMA, orient="row")
+    rows = rows if (rows["nanos"] != 0).any() else rows.drop("nanos")
+    met, businesses = Met(rows["item"]), need(folder, _BUSINESSES)
+    items = [_item(r) for r in jsonlines.read(businesses, mended) if met.near(r.fields.get("business_id"))]
+    table = pl.DataFrame(items, schema=ITEM_SCHEMA, orient="row")
+    notes: dict[str, Any] = {"year": year} if year else {}
+    return Raw(NAME, rows, table, businesses.name, notes=notes | mended.notes())
 
 
-def _unix(record: jsonlines.Record, date: str) -> int:
+def _moment(record: jsonlines.Record, date: str) -> tuple[int, int]:
+    """Unix seconds and nanoseconds within the second."""
     try:
-        return int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        record.complain(f"date is {date!r}, where YYYY-MM-DD HH:MM:SS is expected")
+        moment = datetime.fromisoformat(date)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return int(moment.replace(microsecond=0).timestamp()), moment.microsecond * 1000
+    except (ValueError, OverflowError):
+        record.complain(f"date is {jsonlines.shown(date)}, where YYYY-MM-DD HH:MM:SS is expected")
 
 
 def _item(record: jsonlines.Record) -> tuple[str, str, str, str, list[str]]:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.address import read_options
 from whyrec.llm.model import Disconnected, LanguageModel, Overloaded, Reply, Request, ServerFault, TimedOut, TokenScores
+from whyrec.llm.naming.address import read_options
+from whyrec.llm.naming.same import split_flaky
 from whyrec.llm.wrappers.wrapper import Wrapper
 from whyrec.settings import Settings
 
@@ -134,10 +135,8 @@ def open_flaky(rest: str, *, settings: Settings, world: World | None) -> Flaky:
     """
     from whyrec.llm.registry import open_provider
 
-    given, inner = "", rest
-    if "=" in rest.partition(":")[0]:
-        given, _, inner = rest.partition(":")
-    faults, seed = _read(given) if given else (SHOW_7, 0)
+    given, inner = split_flaky(rest)
+    faults, seed = _read(given.removesuffix(":")) if given else (SHOW_7, 0)
     return Flaky(open_provider(inner or "extractive", settings=settings, world=world), faults, seed=seed)
 
 

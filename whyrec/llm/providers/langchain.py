@@ -19,12 +19,13 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import Runnable
+from pydantic import ValidationError
 
 from whyrec.errors import UsageError
-from whyrec.llm.address import read_options
 from whyrec.llm.model import (
     Disconnected,
     FinishReason,
+    Malformed,
     ModelError,
     Overloaded,
     Refused,
@@ -34,11 +35,16 @@ from whyrec.llm.model import (
     ServerFault,
     TimedOut,
     Usage,
+    read_count,
 )
+from whyrec.llm.naming.address import read_options
+from whyrec.llm.naming.keys import LANGCHAIN_URLS, langchain_key
+from whyrec.llm.naming.urls import read_url
 from whyrec.llm.providers.openai_errors import retry_after
 from whyrec.llm.reasoning import split_reasoning
+from whyrec.llm.sent import Sent, copies, longest
 from whyrec.llm.wrappers.together import together
-from whyrec.runs.redact import redact
+from whyrec.redaction import cut, redact
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,6 +53,7 @@ if TYPE_CHECKING:
 _ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 _CUT = ("length", "max_tokens", "MAX_TOKENS")
 _FILTERED = ("content_filter", "refusal", "SAFETY", "safety")
+_BUGS = (TypeError, AttributeError, LookupError, AssertionError)
 _LOST = ("Connect", "Connection", "Disconnect", "Protocol", "Reset")
 
 
@@ -56,13 +63,26 @@ class LangChainModel:
     Args:
         model: any chat model; give it `max_retries=0`, since retries are ours.
         name: the string that opens it again.
+        about_key: what to do when the provider refuses the key.
     """
 
-    def __init__(self, model: BaseChatModel, *, name: str) -> None:
+    def __init__(self, model: BaseChatModel, *, name: str, about_key: str = "") -> None:
         self.name, self.revision = name, ""
+        self._about_key = about_key
         self._model = model
         self._several = "n" in type(model).model_fields
         self._fields = set(type(model).model_fields)
+        given = {name: getattr(model, name, None) or {} for name in ("model_kwargs", "extra_body")}
+        self._longest = longest(given)
+        self._copies = max(copies(fields) for fields in ({"n": getattr(model, "n", 1)}, *given.values()))
+        self._added = len(json.dumps(given, default=str))
+
+    def as_sent(self, request: Request) -> Sent:
+        """What bounds the answers: `max_tokens` where the chat model has that field, else nobody knows."""
+        if "max_tokens" not in self._fields:
+            kind = type(self._model).__name__
+            return Sent(None, advice=f"LangChain's {kind} has no field max_tokens; use the provider's own URL.")
+        return Sent(max(request.sampling.max_tokens, self._longest), self._copies, self._added)
 
     async def complete(self, request: Request) -> list[Reply]:
         """One reply per sample index.
@@ -78,14 +98,17 @@ class LangChainModel:
         start = time.perf_counter()
         try:
             answers = await self._answers(request)
-        except (TypeError, AttributeError, LookupError, AssertionError):
-            raise  # a bug, ours or theirs, and no answer of a server
         except Exception as error:
-            raise self._error(error) from None
+            if isinstance(error, _BUGS) and _raised_here(error):
+                raise
+            failed = self._error(error)
+            failed.paid = failed.paid or len(request.samples) > 1  # others of them may have been answered
+            raise failed from None
         seconds = time.perf_counter() - start
         replies = [_reply(m, sample) for m, sample in zip(answers, request.samples, strict=True)]
         return [
-            replace(reply, service_s=seconds, model=reply.model or redact(self.name), cost=None) for reply in replies
+            replace(_cut(reply), service_s=seconds, model=reply.model or redact(self.name), cost=None)
+            for reply in replies
         ]
 
     async def _answers(self, request: Request) -> list[AIMessage]:
@@ -126,8 +149,14 @@ class LangChainModel:
     def _error(self, error: Exception) -> ModelError:
         """Providers raise their own classes; status, name and headers tell what they mean."""
         status = getattr(error, "status_code", None) or getattr(error, "code", None)
-        said = f"{self.name} failed ({type(error).__name__}): {str(error)[:300].rstrip('.')}."
+        said = f"{self.name} failed ({type(error).__name__}): {redact(str(error))[:300].rstrip('.')}."
+        if status in (401, 403) and self._about_key:
+            said = f"{said.rstrip('.')}: {self._about_key}."
         names = [kind.__name__ for kind in type(error).__mro__]
+        if isinstance(error, (*_BUGS, ValidationError)):  # LangChain's client broke over what the server answered
+            return Malformed(
+                f"{said.rstrip('.')}: the answer is none that LangChain can read, so it is not asked again."
+            )
         if isinstance(error, TimeoutError) or any("Timeout" in name for name in names):
             return TimedOut(said)
         if status == 429:
@@ -143,11 +172,24 @@ class LangChainModel:
         """LangChain keeps its own connections; nothing to give back."""
 
 
+def _cut(reply: Reply) -> Reply:
+    """Some servers say the key they were shown."""
+    return replace(reply, text=cut(reply.text), reasoning=cut(reply.reasoning), model=cut(reply.model))
+
+
+def _raised_here(error: Exception) -> bool:
+    """Whether this file raised it: then it is a bug of ours, and no answer of a server."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename == __file__
+
+
 def _share(found: Sequence[AIMessage], usage: dict[str, Any]) -> list[AIMessage]:
     """The request's tokens on its first message: a call with n samples reports one sum."""
-    total = {"input_tokens": usage.get("prompt_tokens", 0), "output_tokens": usage.get("completion_tokens", 0)}
-    nothing = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
-    counts = [{**total, "total_tokens": sum(total.values())}, *[nothing] * (len(found) - 1)]
+    total = {"input_tokens": usage.get("prompt_tokens"), "output_tokens": usage.get("completion_tokens")}
+    nothing = dict.fromkeys(total, 0 if None not in total.values() else None)
+    counts = [total, *[nothing] * (len(found) - 1)]
     return [m.model_copy(update={"usage_metadata": count}) for m, count in zip(found, counts, strict=True)]
 
 
@@ -158,12 +200,12 @@ def _reply(message: AIMessage, sample: int) -> Reply:
     usage: dict[str, Any] = dict(message.usage_metadata or {})
     reason = str(metadata.get("finish_reason") or metadata.get("stop_reason") or "")
     finish: FinishReason = "length" if reason in _CUT else "filtered" if reason in _FILTERED else "stop"
-    cached = (usage.get("input_token_details") or {}).get("cache_read") or 0
+    cached = (usage.get("input_token_details") or {}).get("cache_read")
     return Reply(
         text=text,
         reasoning="\n".join(filter(None, (thought, reasoning))),
         sample=sample,
-        usage=Usage(usage.get("input_tokens", 0), usage.get("output_tokens", 0), cached),
+        usage=Usage(read_count(usage.get("input_tokens")), read_count(usage.get("output_tokens")), read_count(cached)),
         finish_reason=finish,
         model=str(metadata.get("model_name") or metadata.get("model") or ""),
     )
@@ -186,7 +228,7 @@ def _value(text: str) -> Any:
     """An option as LangChain wants it: a number, a truth value, JSON, or else the text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -197,15 +239,23 @@ def open_langchain(rest: str, *, settings: Settings, world: World | None) -> Lan
         UsageError: the provider's package or key is missing, or LangChain does not know the string.
     """
     string, _, query = rest.partition("?")
-    options = {name: _value(value) for name, value in read_options(query, "&").items()}
+    given = read_options(query, "&")
     if ":" not in string:
         raise UsageError(
             f"langchain:{rest} must name a provider and a model, as langchain:anthropic:claude-sonnet-4-5."
         )
+    key = langchain_key(string.partition(":")[0], given)
+    options = {name: _value(value) for name, value in given.items() if name != "key"}
+    if key is not None:
+        options["api_key"] = key.value
     try:
         model = init_chat_model(string, max_retries=0, **cast(Any, options))
     except (ImportError, ValueError) as error:
-        raise UsageError(f"LangChain cannot open {string!r}: {str(error).strip().rstrip('.')}.") from None
+        raise UsageError(f"LangChain cannot open {string!r}: {redact(str(error)).strip().rstrip('.')}.") from None
     except Exception as error:  # each provider has its own error for a missing key
-        raise UsageError(f"LangChain cannot open {string!r} ({type(error).__name__}): {str(error)[:300]}") from None
-    return LangChainModel(model, name=f"langchain:{rest}")
+        raise UsageError(
+            f"LangChain cannot open {string!r} ({type(error).__name__}): {redact(str(error))[:300]}"
+        ) from None
+    url = next((given[name] for name in LANGCHAIN_URLS if name in given), "")
+    advice = key.advice(read_url(url, string).host if url else "this provider") if key is not None else ""
+    return LangChainModel(model, name=f"langchain:{rest}", about_key=advice)

@@ -3,7 +3,7 @@
 A thin client over one aiohttp session per event loop, because CPU time per call decides how many graphs one process
 can drive (design section 5: the openai package costs 1.1-2.0 ms a call, this about a tenth). Names:
 `openai:MODEL`, `vllm:MODEL@URL`, `ollama:MODEL`, `lmstudio:MODEL`, and options behind a question mark (see
-`whyrec.llm.address`). What the server can do comes from `whyrec llm check`, else from what its scheme promises.
+`whyrec.llm.naming.address`). What the server can do comes from `whyrec llm check`, else from what its scheme promises.
 
 Unusual: samples are asked in runs of consecutive indices, because a server gives its i-th choice the seed plus i; a
 server that silently returns fewer choices than `n` is asked again for the missing ones, one by one. A reply's text
@@ -24,13 +24,30 @@ import aiohttp
 from yarl import URL
 
 from whyrec.errors import UsageError
-from whyrec.llm.address import Address, parse, read_key
 from whyrec.llm.capabilities import Capabilities, read_checked
-from whyrec.llm.model import Disconnected, Overloaded, Refused, Reply, Request, ServerFault, TimedOut, TokenScores
-from whyrec.llm.providers.openai_errors import error_for, error_in
+from whyrec.llm.model import (
+    Disconnected,
+    Malformed,
+    ModelError,
+    Overloaded,
+    Refused,
+    Reply,
+    Request,
+    ServerFault,
+    TimedOut,
+    TokenScores,
+)
+from whyrec.llm.naming.address import Address, parse, with_base_url
+from whyrec.llm.naming.keys import Key, key_for
+from whyrec.llm.naming.urls import basic
+from whyrec.llm.providers.openai_errors import add_v1, error_for, error_in, is_page
+from whyrec.llm.providers.openai_fields import entries, shown, text, whole
 from whyrec.llm.providers.openai_score import score
-from whyrec.llm.providers.openai_wire import RequestWriter, Told, read_chat, read_json, refused_prefix
+from whyrec.llm.providers.openai_wire import RequestWriter, Told, error_of, read_chat, read_json, refused_prefix
+from whyrec.llm.sent import Sent
+from whyrec.llm.system_text import FOLDED
 from whyrec.llm.wrappers.together import together
+from whyrec.redaction import KNOWN
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -47,9 +64,7 @@ class OpenAICompatible:
     Args:
         address: the parsed name.
         capabilities: what the server can do.
-        key: API key, "" for none. It is sent to this server only and appears in no message.
-        key_variable: where the key came from, for the sentence when it is refused.
-        needs_key: whether the server answers nobody without one.
+        key: what is shown to this server and to no other; it appears in no message.
     """
 
     def __init__(
@@ -57,20 +72,19 @@ class OpenAICompatible:
         address: Address,
         *,
         capabilities: Capabilities | None = None,
-        key: str = "",
-        key_variable: str = "",
-        needs_key: bool = False,
+        key: Key | None = None,
     ) -> None:
         self.name, self.revision = address.name, ""
         self.address = address
         self.can = capabilities or address.capabilities(Capabilities())
-        self._key, self._key_variable, self._needs_key = key, key_variable, needs_key
+        self._key = key or Key()
         self._writer = RequestWriter(address, self.can)
         self._chat = URL(f"{address.url}/chat/completions")
         self._timeout = aiohttp.ClientTimeout(total=address.timeout_s, sock_connect=min(10.0, address.timeout_s))
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._proxy = _proxy(address.url)
         self._cost = 0.0 if address.local else None
+        self.system_way = FOLDED if self.can.system == "user" else ""
 
     def check_key(self) -> None:
         """Before anything is asked.
@@ -78,10 +92,10 @@ class OpenAICompatible:
         Raises:
             UsageError: the server needs a key and there is none.
         """
-        if self._needs_key and not self._key:
+        if self._key.needed and not self._key.value:
             raise UsageError(
-                f"{self.name} needs an API key: set the environment variable {self._key_variable or 'OPENAI_API_KEY'} "
-                f"(or name another one with ?key=VARIABLE)."
+                f"{self.name} needs an API key: set the environment variable {self._key.variable} (or name another one "
+                f"with ?key=VARIABLE)."
             )
 
     async def complete(self, request: Request) -> list[Reply]:
@@ -94,19 +108,33 @@ class OpenAICompatible:
         runs = _runs(request, together=several)
         if len(runs) == 1:
             return await self._ask(request, runs[0])
-        answers = await together([self._ask(request, run) for run in runs])
+        try:
+            answers = await together([self._ask(request, run) for run in runs])
+        except ModelError as error:
+            error.paid = True  # others of them may have been answered
+            raise
         return [reply for replies in answers for reply in replies]
+
+    def as_sent(self, request: Request) -> Sent:
+        """What bounds the answers to a request, options of the name included."""
+        return self._writer.sent(request)
 
     async def _ask(self, request: Request, samples: tuple[int, ...]) -> list[Reply]:
         body = self._writer.chat(request, n=len(samples), first=samples[0])
         start = time.perf_counter()
-        raw = await self._post(self._chat, body)
+        answer = await self._post(self._chat, body)
         told = Told(self.name, time.perf_counter() - start, self._cost)
-        replies = read_chat(read_json(raw, self.name), request, samples, told)
-        if missing := samples[len(replies) :]:
-            alone = await together([self._ask(request, (sample,)) for sample in missing])
-            replies += [reply for answers in alone for reply in answers]
-        return replies
+        try:
+            replies = read_chat(answer, request, samples, told)
+            if len(replies) == len(samples):
+                return replies
+            read = {reply.sample: reply for reply in replies}
+            alone = await together([self._ask(request, (sample,)) for sample in samples if sample not in read])
+        except ModelError as error:
+            error.paid = True  # it was answered, and so charged, whatever became of the answer
+            raise
+        read |= {reply.sample: reply for answers in alone for reply in answers}
+        return [read[sample] for sample in samples]
 
     async def score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
         """Log-likelihood of each continuation; see `Scorer.score`.
@@ -114,7 +142,11 @@ class OpenAICompatible:
         Raises:
             UsageError: the server cannot score given texts.
         """
-        return await score(self, request, continuations)
+        try:
+            return await score(self, request, continuations)
+        except ServerFault as error:
+            error.paid = True  # of its several requests some were answered
+            raise
 
     async def post(self, path: str, body: bytes) -> dict[str, Any]:
         """POST a JSON body to `path` below the base URL ("/embeddings"), or below its root if it begins with "//".
@@ -123,7 +155,10 @@ class OpenAICompatible:
             ModelError: as `complete` does.
         """
         base = self.address.url.removesuffix("/v1") if path.startswith("//") else self.address.url
-        return read_json(await self._post(URL(base + path.replace("//", "/", 1)), body), self.name)
+        found = await self._post(URL(base + path.replace("//", "/", 1)), body)
+        if not isinstance(found, dict):
+            raise Malformed(f"{self.name} answered {path} with something that is no JSON object: {shown(found)}.")
+        return found
 
     async def models(self) -> list[str]:
         """Names of the models that the server offers."""
@@ -148,18 +183,18 @@ class OpenAICompatible:
             entry = (await self._offered()).get(self.address.model, {})
         except (Refused, ServerFault):
             return None
-        found = next((entry[key] for key in _CONTEXT_KEYS if isinstance(entry.get(key), int)), None)
-        return found
+        return next((length for key in _CONTEXT_KEYS if (length := whole(entry.get(key)))), None)
 
     async def _offered(self) -> dict[str, dict[str, Any]]:
-        raw = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
-        entries = read_json(raw, self.name).get("data") or []
-        return {str(entry["id"]): entry for entry in entries if isinstance(entry, dict) and "id" in entry}
+        found = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
+        listed = entries(found.get("data") if isinstance(found, dict) else found)  # Together sends the bare list
+        return {entry["id"]: entry for entry in listed if isinstance(entry, dict) and text(entry.get("id"))}
 
-    async def _post(self, url: URL, body: bytes) -> bytes:
+    async def _post(self, url: URL, body: bytes) -> Any:
         return await self._exchange("POST", url, body if len(body) < _LARGE else io.BytesIO(body))
 
-    async def _exchange(self, method: str, url: URL, body: bytes | io.BytesIO | None) -> bytes:
+    async def _exchange(self, method: str, url: URL, body: bytes | io.BytesIO | None) -> Any:
+        """The object or list that the server answers."""
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop) or self._open_session(loop)
         where = self.address.where
@@ -168,7 +203,7 @@ class OpenAICompatible:
             response = await session.request(
                 method, url, data=body, proxy=self._proxy, allow_redirects=False, timeout=self._timeout
             )
-            raw = await response.read()
+            raw = KNOWN.cut_bytes(await response.read())  # some servers say the key they were shown
         except TimeoutError:
             raise TimedOut(f"{where} did not answer within {self.address.timeout_s:g} seconds.") from None
         except aiohttp.ClientConnectorError as error:
@@ -178,14 +213,30 @@ class OpenAICompatible:
             ) from None
         except (aiohttp.ClientError, ConnectionError) as error:
             raise Disconnected(f"{where} dropped the connection ({type(error).__name__}).") from None
-        if response.status == 200 and not raw.startswith(b'{"error"'):
-            return raw
-        raise await self._complaint(method, response, raw)
+        paid = response.status == 200  # an answer that cannot be read, or an error in one, may have been charged
+        if paid:
+            try:
+                found = self._read(raw)
+            except ModelError as error:
+                error.paid = True
+                raise
+            if error_of(found) is None:
+                return found
+        complaint = await self._complaint(method, response, raw)
+        complaint.paid = paid
+        raise complaint
 
-    async def _complaint(self, method: str, response: aiohttp.ClientResponse, raw: bytes) -> Exception:
-        if self._key:
-            raw = raw.replace(self._key.encode(), b"***")
-        error = error_for(response.status, response.headers, raw, self.address, key_variable=self._key_variable)
+    def _read(self, raw: bytes) -> Any:
+        try:
+            return read_json(raw, self.name)
+        except Malformed:
+            if is_page(raw) and (hint := add_v1(self.address)):
+                raise Refused(f"{self.address.where} answers with a web page.{hint}") from None
+            raise
+
+    async def _complaint(self, method: str, response: aiohttp.ClientResponse, raw: bytes) -> ModelError:
+        folds = self.can.system == "user"
+        error = error_for(response.status, response.headers, raw, self.address, key=self._key, folds=folds)
         if response.status == 404 and method == "POST":
             try:
                 offered = await self.models()
@@ -195,13 +246,16 @@ class OpenAICompatible:
                 return Refused(
                     f"{self.address.url} has no model {self.address.model!r}; it offers {', '.join(offered[:20])}."
                 )
-            return Refused(f"{self.address.where} knows no such request: {error_in(raw)[0]}.")
+            if offered:
+                return Refused(f"{self.address.where} knows no such request: {error_in(raw).said.rstrip('.')}.")
         return error
 
     def _open_session(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
+        if self._key.value:
+            headers["Authorization"] = f"Bearer {self._key.value}"
+        elif self.address.place.login is not None:
+            headers["Authorization"] = basic(*self.address.place.login)
         session = self._sessions[loop] = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=30.0, ttl_dns_cache=300),
             headers=headers,
@@ -248,42 +302,33 @@ _SINGLE = Capabilities(n=False, prefix="prefill")
 
 def open_openai(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`openai:MODEL` at OpenAI (or $OPENAI_BASE_URL), `openai:MODEL@URL` at any compatible server."""
-    import os
-
-    given = os.environ.get("OPENAI_BASE_URL", "").strip()
-    if given and "@http" not in rest:
-        model, mark, query = rest.partition("?")
-        rest = f"{model}@{given}{mark}{query}"
-    address = parse("openai", rest, "https://api.openai.com/v1")
+    address = parse("openai", with_base_url(rest))
     official = address.host == "api.openai.com"
     base = Capabilities(schema="strict", max_tokens="max_completion_tokens") if official else Capabilities()
-    own = "OPENAI_API_KEY" if official or given else ""
-    return _open(address, base, own, settings=settings)
+    return _open(address, base, usual="OPENAI_API_KEY", settings=settings)
 
 
 def open_vllm(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`vllm:MODEL`: a `vllm serve` on this machine or behind a URL."""
-    return _open(parse("vllm", rest, "http://127.0.0.1:8000/v1"), _VLLM, "VLLM_API_KEY", settings=settings)
+    return _open(parse("vllm", rest), _VLLM, own="VLLM_API_KEY", usual="VLLM_API_KEY", settings=settings)
 
 
 def open_ollama(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`ollama:MODEL`: an Ollama server, which draws one answer per request."""
-    return _open(parse("ollama", rest, "http://127.0.0.1:11434/v1"), _SINGLE, "", settings=settings)
+    return _open(parse("ollama", rest), _SINGLE, settings=settings)
 
 
 def open_lmstudio(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`lmstudio:MODEL`: an LM Studio server, which draws one answer per request."""
-    return _open(parse("lmstudio", rest, "http://127.0.0.1:1234/v1"), _SINGLE, "", settings=settings)
+    return _open(parse("lmstudio", rest), _SINGLE, settings=settings)
 
 
-def _open(address: Address, base: Capabilities, scheme_key: str, *, settings: Settings) -> OpenAICompatible:
-    variable = address.key_variable(scheme_key)
-    needed = bool(address.options.get("key")) or (bool(variable) and not address.local and variable != "VLLM_API_KEY")
+def _open(
+    address: Address, base: Capabilities, *, settings: Settings, own: str = "", usual: str = ""
+) -> OpenAICompatible:
     checked = read_checked(settings.home, address.url, address.model)
     return OpenAICompatible(
         address,
         capabilities=address.capabilities(checked or base),
-        key=read_key(variable),
-        key_variable=variable,
-        needs_key=needed,
+        key=key_for(address.place, named=address.options.get("key", ""), own=own, usual=usual),
     )

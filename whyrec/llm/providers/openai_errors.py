@@ -10,15 +10,45 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-import orjson
-
-from whyrec.llm.address import Address
 from whyrec.llm.model import ModelError, Overloaded, Refused, ServerFault, TimedOut
+from whyrec.llm.naming.address import Address
+from whyrec.llm.naming.keys import Key
+from whyrec.llm.providers.openai_fields import entries, mapping, parse, shown, text, whole
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached", "insufficient_balance", "payment_required")
+_TAG = re.compile(r"(?s)<(?:script|style)\b.*?</(?:script|style)>|<[^>]*>")
+# How templates and services without a system role say so: Gemma, old Mistral templates, Google's Gemma, o1-mini.
+_NO_SYSTEM = re.compile(
+    r"(?i)system (?:role|messages?|prompts?)\b.{0,20}\bnot\b|not support.{0,20}(?:'system'|system (?:role|message))"
+    r"|developer instruction is not|roles must alternate|only user and assistant roles"
+    r"|(?:invalid|unknown) role\W+system"
+)
+_LIMITS = ("max_tokens", "max_completion_tokens")
+_TOO_MANY = re.compile(
+    r"(?i)too (?:large|many|high|long)|at most|exceed|less than|maximum (?:context|value|of)|greater"
+)
+_REFUSING = re.compile(
+    r"(?i)support|unrecogni|unknown|unexpected|permitted|allowed|forbidden|deprecated|unavailable|invalid|must be"
+)
+# Options of a model's name that say more than to drop a field.
+_OPTIONS = {
+    "response_format": "schema=none",
+    "structured_outputs": "schema=none&choice=no",
+    "n": "n=no",
+    "logprobs": "logprobs=0",
+    "top_logprobs": "logprobs=0",
+    "continue_final_message": "prefix=prefill",
+    "add_generation_prompt": "prefix=prefill",
+}
+_FIELDS = frozenset({*_LIMITS, *_OPTIONS, "temperature", "top_p", "stop", "seed"})
+_WORDS = frozenset({"n", "stop"})  # fields whose name may be a word of the sentence
+_TOLD = re.compile(r"nsupported (?:parameter|value): '(\w+)'|'loc': \('body', '(\w+)'")  # OpenAI; vLLM's pydantic
+_MISSING = re.compile(r"(?i)field required|missing")
+_ABOUT_ITSELF = ("messages", "model", "prompt", "input")  # no field that could be left out
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -58,55 +88,123 @@ def _duration(text: str) -> float | None:
     return sum(float(amount) * _UNITS[unit] for amount, unit in parts) if parts else None
 
 
-def error_in(body: bytes) -> tuple[str, str, int]:
-    """(message, code, status) of an error body; OpenAI's, vLLM's, Ollama's and FastAPI's shapes."""
+class Complaint(NamedTuple):
+    """What an error body says: the words, its code, a status it names (0: none), and the request field it is about."""
+
+    said: str
+    code: str
+    status: int
+    field: str
+
+
+def error_in(body: bytes) -> Complaint:
+    """The complaint in an error body; OpenAI's, vLLM's, Ollama's, Mistral's and FastAPI's shapes, or a page's words."""
     try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body[:300].decode("utf-8", errors="replace").strip(), "", 0
-    inner: Any = found.get("error", found) if isinstance(found, dict) else found
+        found = parse(body)
+    except ValueError:
+        words = body[:20_000].decode("utf-8", errors="replace")
+        return Complaint(" ".join((_TAG.sub(" ", words) if is_page(body) else words).split())[:300], "", 0, "")
+    inner = found.get("error", found) if isinstance(found, dict) else found
     if not isinstance(inner, dict):
-        return str(inner)[:300], "", 0
+        return Complaint(shown(inner), "", 0, "")
     message = inner.get("message") or inner.get("detail") or inner
-    code = inner.get("code") or inner.get("type") or ""
-    status = int(code) if str(code).isdigit() else 0
-    return str(message)[:300], str(code), status
+    if isinstance(message, dict):  # Mistral wraps FastAPI's list once more
+        message = message.get("detail") or message
+    number = whole(inner.get("code"))
+    code = (text(inner.get("code")) if number is None else str(number)) or text(inner.get("type"))
+    status = int(code) if re.fullmatch(r"[1-5][0-9]{2}", code) else 0
+    said, field = _detail(message) if isinstance(message, list) else (shown(message), "")
+    return Complaint(said, code[:100], status, field or text(inner.get("param")))
+
+
+def _detail(found: list[Any]) -> tuple[str, str]:
+    """(words, field) of the list of complaints that FastAPI sends with status 422."""
+    first = mapping(found[0]) if found else {}
+    path = [part for part in entries(first.get("loc")) if isinstance(part, str) and part != "body"]
+    said = text(first.get("msg"))
+    if not said:
+        return shown(found), ""
+    return f"{said} ({'.'.join(path)})"[:300] if path else said[:300], path[0] if path else ""
+
+
+def is_page(body: bytes) -> bool:
+    """Whether a body is a web page and no answer of an API."""
+    return body.lstrip()[:1] == b"<"
+
+
+def add_v1(address: Address) -> str:
+    """What to do where the URL looks as if its end were missing; "" where it does not."""
+    if "/v1" in urlsplit(address.url).path:
+        return ""
+    return f" Its URL has no /v1: add /v1, as in {address.url}/v1."
 
 
 def error_for(
-    status: int, headers: Mapping[str, str], body: bytes, address: Address, *, key_variable: str
+    status: int, headers: Mapping[str, str], body: bytes, address: Address, *, key: Key, folds: bool = False
 ) -> ModelError:
-    """The error that a status and its body mean (404 is completed by the client, which knows the models)."""
-    said, code, inner_status = error_in(body)
+    """The error that a status and its body mean (404 is completed by the client, which knows the models).
+
+    Args:
+        status, headers, body: of the response.
+        address: of the server.
+        key: what was sent as a key, and where it came from.
+        folds: whether system text was sent within the first question.
+    """
+    complaint = error_in(body)
     if status == 200:
-        status = inner_status or 500
-    said = said.rstrip(".") or "nothing"
+        status = complaint.status or 500
+    said = complaint.said.rstrip(".") or "nothing"
     where = address.where
-    if status == 429 and code not in _NO_MONEY:
+    hint = add_v1(address) if status in (404, 405) or is_page(body) or 300 <= status < 400 else ""
+    if status == 429 and complaint.code not in _NO_MONEY:
         return Overloaded(f"{where} is over its rate limit: {said}.", retry_after(headers))
     if status == 503 and "retry-after" in headers:
         return Overloaded(f"{where} is overloaded: {said}.", retry_after(headers))
     if status == 408:
         return TimedOut(f"{where} gave up waiting: {said}.")
-    if status >= 500:
-        return ServerFault(f"{where} failed with status {status}: {said}.")
-    return Refused(f"{where} {_why(status, code, said, key_variable)}")
-
-
-def _why(status: int, code: str, said: str, key_variable: str) -> str:
-    if status in (401, 403):
-        hint = (
-            f"check the API key in the environment variable {key_variable}"
-            if key_variable
-            else "it wants an API key; name the environment variable that holds it with ?key=VARIABLE"
+    if not folds and status >= 400 and _NO_SYSTEM.search(said):
+        return Refused(
+            f"{where} takes no system message ({said}): add ?system=user to the model's name, which puts system text "
+            f"at the head of the first question, or let `whyrec llm check {address.name}` find out what it takes."
         )
-        return f"refused the key with status {status} ({said}): {hint}."
-    if status == 402 or code in _NO_MONEY:
+    if status >= 500:
+        return ServerFault(f"{where} failed with status {status}: {said}.{hint}")
+    return Refused(f"{where} {_why(status, complaint._replace(said=said), key.advice(address.host))}{hint}")
+
+
+def _why(status: int, complaint: Complaint, about_key: str) -> str:
+    said = complaint.said
+    if status in (401, 403):
+        return f"refused the key with status {status} ({said}): {about_key}."
+    if status == 402 or complaint.code in _NO_MONEY:
         return f"has no money left on the account ({said}): top it up or use another key."
     if 300 <= status < 400:
         return f"redirects elsewhere (status {status}); give the URL it redirects to."
-    unsupported = re.search(r"nsupported (?:parameter|value): '(\w+)'", said)
-    if unsupported:
-        field = unsupported.group(1)
-        return f"does not take {field!r} ({said}): add ?drop={field} to the model's name."
+    if status in (400, 422) and (field := _refused_field(complaint)):
+        return f"does not take {field!r} ({said}): {_instead(field, said)}."
     return f"refused the request with status {status}: {said}."
+
+
+def _refused_field(complaint: Complaint) -> str:
+    """The field of a request that a complaint refuses, "" where it is about something else."""
+    said, named = complaint.said, re.split(r"[.\[]", complaint.field)[0]
+    if named in _ABOUT_ITSELF or _MISSING.search(said) or not (named or _REFUSING.search(said)):
+        return ""
+    if named:
+        return named
+    if told := _TOLD.search(said):
+        return "" if (name := told[1] or told[2]) in _ABOUT_ITSELF else name
+    quoted = [name for name in re.findall(r"['\"`](\w+)[\w.]*['\"`]", said) if name in _FIELDS]
+    return next(
+        (name for name in [*quoted, *re.findall(r"[a-z_]+", said)] if name in _FIELDS - _WORDS or name in quoted), ""
+    )
+
+
+def _instead(field: str, said: str) -> str:
+    """What to write instead of a refused field. An answer's limit is never dropped: nothing would end an answer."""
+    if field in _LIMITS:
+        if _TOO_MANY.search(said):
+            return f'lower it with ?extra={{"{field}":NUMBER}} behind the model\'s name, or max_tokens in the prompt'
+        other = next(name for name in _LIMITS if name != field)
+        return f"add ?max_tokens={other} to the model's name"
+    return f"add ?{_OPTIONS.get(field, f'drop={field}')} to the model's name"

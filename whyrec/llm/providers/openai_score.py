@@ -15,11 +15,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from whyrec.errors import UsageError
-from whyrec.llm.address import Address
 from whyrec.llm.capabilities import Capabilities
-from whyrec.llm.model import Request, ServerFault, TokenScores
+from whyrec.llm.model import Malformed, Request, TokenScores
+from whyrec.llm.naming.address import Address
+from whyrec.llm.providers import openai_fields as fields
 from whyrec.llm.providers.openai_wire import dumps
 from whyrec.llm.reasoning import OPEN, begun
+from whyrec.llm.system_text import folded
 
 _TAIL = 16  # tokens at the end of a prompt in which its template may have begun a thought
 
@@ -58,20 +60,32 @@ async def _by_tokens(client: Client, request: Request, continuations: Sequence[s
     templated = {"add_generation_prompt": True} | {
         k: v for k, v in client.address.extra.items() if k == "chat_template_kwargs"
     }
-    base = await _token_ids(client, {"messages": request.messages, **templated})
+    messages = folded(request.messages) if client.can.system == "user" else request.messages
+    base = await _token_ids(client, {"messages": messages, **templated})
     if request.prefix:
         base = await _without_begun(client, base, request.prefix)
         base += await _token_ids(client, {"prompt": request.prefix, "add_special_tokens": False})
     tails = [await _token_ids(client, {"prompt": text, "add_special_tokens": False}) for text in continuations]
-    asked = {"prompt": [base + tail for tail in tails], "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
-    choices = await _completions(client, asked, len(tails))
+    body = {"prompt": [base + tail for tail in tails], "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
+    choices = await _completions(client, body, len(tails))
     scores = []
     for choice, tail in zip(choices, tails, strict=True):
-        entries = (choice.get("prompt_logprobs") or [])[len(base) :]
-        if len(entries) != len(tail):
-            raise ServerFault(f"{client.name} returned {len(entries)} prompt log-probabilities for {len(tail)} tokens.")
-        scores.append(tuple(float(entry[str(i)]["logprob"]) for entry, i in zip(entries, tail, strict=True)))
+        shown = fields.entries(choice.get("prompt_logprobs"))[len(base) :]
+        if len(shown) != len(tail):
+            raise Malformed(f"{client.name} returned {len(shown)} prompt log-probabilities for {len(tail)} tokens.")
+        scores.append(
+            _numbers(client, [fields.mapping(fields.mapping(e).get(str(i))) for e, i in zip(shown, tail, strict=True)])
+        )
     return scores
+
+
+def _numbers(client: Client, shown: Sequence[Mapping[str, Any]]) -> tuple[float, ...]:
+    """The log-probability in each entry."""
+    found = [fields.logprob(entry.get("logprob")) for entry in shown]
+    kept = tuple(value for value in found if value is not None)
+    if len(kept) != len(found):
+        raise Malformed(f"{client.name} returned a log-probability that is no number: score with another server.")
+    return kept
 
 
 async def _without_begun(client: Client, base: list[int], prefix: str) -> list[int]:
@@ -82,43 +96,50 @@ async def _without_begun(client: Client, base: list[int], prefix: str) -> list[i
     if not prefix.lstrip().startswith(OPEN):
         return base
     body = await client.post("//detokenize", dumps({"model": client.address.model, "tokens": base[-_TAIL:]}))
-    said = begun(str(body.get("prompt") or ""), prefix)
+    said = begun(fields.text(body.get("prompt")), prefix)
     cut = await _token_ids(client, {"prompt": said, "add_special_tokens": False}) if said else []
     return base[: -len(cut)] if cut and base[-len(cut) :] == cut else base
 
 
-async def _token_ids(client: Client, asked: Mapping[str, Any]) -> list[int]:
-    body = await client.post("//tokenize", dumps({"model": client.address.model, **asked}))
-    ids = body.get("tokens")
-    if not isinstance(ids, list):
-        raise ServerFault(f"{client.name} answered /tokenize without tokens.")
-    return [int(i) for i in ids]
+async def _token_ids(client: Client, text: Mapping[str, Any]) -> list[int]:
+    body = await client.post("//tokenize", dumps({"model": client.address.model, **text}))
+    found = body.get("tokens")
+    ids = [number for one in fields.entries(found) if (number := fields.whole(one)) is not None]
+    if not isinstance(found, list) or len(ids) != len(found):
+        raise Malformed(f"{client.name} answered /tokenize without tokens: {fields.shown(body)}.")
+    return ids
 
 
 async def _by_echo(client: Client, request: Request, continuations: Sequence[str]) -> list[tuple[float, ...]]:
     base = "\n\n".join(message.content for message in request.messages) + "\n\n" + request.prefix
-    asked = {"prompt": [base + text for text in continuations], "max_tokens": 1, "temperature": 0}
-    choices = await _completions(client, {**asked, "echo": True, "logprobs": 1}, len(continuations))
-    scores = []
-    for choice, text in zip(choices, continuations, strict=True):
-        shown = choice.get("logprobs") or {}
-        tokens, logprobs = shown.get("tokens") or [], shown.get("token_logprobs") or []
-        starts = shown.get("text_offset") or []
-        end = len(base) + len(text)
-        kept = [
-            float(logprob)
-            for token, logprob, start in zip(tokens, logprobs, starts, strict=True)
-            if start < end and start + len(token) > len(base) and logprob is not None
-        ]
-        if not kept:
-            raise ServerFault(f"{client.name} ignored echo: use another server to score texts, or ?score=none.")
-        scores.append(tuple(kept))
-    return scores
+    body = {"prompt": [base + text for text in continuations], "max_tokens": 1, "temperature": 0}
+    choices = await _completions(client, {**body, "echo": True, "logprobs": 1}, len(continuations))
+    return [
+        _echoed(client, fields.mapping(choice.get("logprobs")), len(base), len(base) + len(text))
+        for choice, text in zip(choices, continuations, strict=True)
+    ]
 
 
-async def _completions(client: Client, asked: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
-    body = await client.post("/completions", dumps({"model": client.address.model, **asked}))
-    choices = sorted(body.get("choices") or [], key=lambda choice: choice.get("index", 0))
-    if len(choices) != count:
-        raise ServerFault(f"{client.name} answered {len(choices)} of {count} texts to score.")
-    return choices
+def _echoed(client: Client, shown: Mapping[str, Any], begin: int, end: int) -> tuple[float, ...]:
+    """Log-probabilities of the tokens between two characters of an echoed text; the first of all may have none."""
+    tokens, logprobs, starts = (fields.entries(shown.get(n)) for n in ("tokens", "token_logprobs", "text_offset"))
+    if not len(tokens) == len(logprobs) == len(starts):
+        raise Malformed(f"{client.name} echoed {len(tokens)} tokens with {len(logprobs)} log-probabilities.")
+    kept = []
+    for token, logprob, told in zip(tokens, logprobs, starts, strict=True):
+        start = fields.whole(told)
+        if start is None or not isinstance(token, str):
+            raise Malformed(f"{client.name} echoed a token that is none: {fields.shown([token, told])}.")
+        if start < end and start + len(token) > begin and not (logprob is None and start == 0):
+            kept.append({"logprob": logprob})
+    if not kept:
+        raise Malformed(f"{client.name} ignored echo: use another server to score texts, or ?score=none.")
+    return _numbers(client, kept)
+
+
+async def _completions(client: Client, text: Mapping[str, Any], count: int) -> list[Mapping[str, Any]]:
+    body = await client.post("/completions", dumps({"model": client.address.model, **text}))
+    choices = fields.placed(fields.entries(body.get("choices")), count)
+    if [at for at, _ in choices] != list(range(count)):
+        raise Malformed(f"{client.name} answered {len(choices)} of {count} texts to score.")
+    return [choice for _, choice in choices]

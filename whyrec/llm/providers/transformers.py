@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
+import re
 import secrets
 import threading
 import time
@@ -26,14 +26,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import jinja2
 import torch
 import transformers
 
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.address import read_options
 from whyrec.llm.labels import choices_of
-from whyrec.llm.model import FinishReason, ModelError, Refused, Reply, Request, TokenLogprob, TokenScores, Usage
+from whyrec.llm.model import (
+    FinishReason,
+    Message,
+    ModelError,
+    Refused,
+    Reply,
+    Request,
+    TokenLogprob,
+    TokenScores,
+    Usage,
+)
+from whyrec.llm.naming.address import read_object, read_options
 from whyrec.llm.reasoning import begun, split_reasoning
+from whyrec.llm.system_text import FOLDED, folded
+from whyrec.precision import choose
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
@@ -103,6 +116,7 @@ class LocalModel:
         self.name, self.revision = name, revision
         self._model, self._tokenizer, self._batch = model.eval(), tokenizer, batch
         self._template_options = dict(template_options or {})
+        self.system_way = "" if self._takes_system_text() else FOLDED
         self._device = model.device
         self._context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
         stops = model.generation_config.eos_token_id
@@ -146,12 +160,27 @@ class LocalModel:
             found += await asyncio.to_thread(self._score, ids, tails[i : i + self._batch])
         return [TokenScores(text, logprobs) for text, logprobs in zip(continuations, found, strict=True)]
 
+    def _takes_system_text(self) -> bool:
+        """Whether the chat template has a system role and says what stands in it."""
+        told = "whyrec asks"
+        try:
+            return told in self._templated((Message("system", told), Message("user", "?")))
+        except jinja2.TemplateError:
+            return False
+
+    def _templated(self, messages: Sequence[Message]) -> str:
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        text: str = self._tokenizer.apply_chat_template(
+            turns, tokenize=False, add_generation_prompt=True, **self._template_options
+        )
+        return text
+
     def _render(self, request: Request) -> tuple[list[int], str]:
         """The prompt as token ids and as text, ready for the answer's first token. The template brings its own BOS."""
-        messages = [{"role": message.role, "content": message.content} for message in request.messages]
-        text: str = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, **self._template_options
-        )
+        try:
+            text = self._templated(folded(request.messages) if self.system_way else request.messages)
+        except jinja2.TemplateError as error:
+            raise Refused(f"The chat template of {self.name} refuses these messages: {error}.") from None
         text = text.removesuffix(begun(text, request.prefix)) + request.prefix
         return self._ids(text), text
 
@@ -312,18 +341,20 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
         if option not in _OPTIONS:
             raise UnknownNameError("option of local models", option, _OPTIONS)
     device = options.get("device", "cuda" if torch.cuda.is_available() else "cpu")
-    dtype = options.get("dtype", "float32" if device == "cpu" else "bfloat16")
+    dtype = options.get("dtype") or _precision(settings, device)
     if dtype not in _DTYPES:
         raise UnknownNameError("dtype", dtype, _DTYPES)
-    if not options.get("batch", "16").isdigit():
+    if not re.fullmatch("[0-9]{1,6}", options.get("batch", "16")):
         raise UsageError(f"The option batch={options['batch']} of transformers:{rest} must be a whole number.")
+    template_options = read_object(
+        options.get("chat_template_kwargs", "{}"), "chat_template_kwargs", f"transformers:{rest}"
+    )
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(where)
         model: Any = transformers.AutoModelForCausalLM.from_pretrained(where, dtype=_DTYPES[dtype])
         model = model.to(device)
         if "template" in options:
             tokenizer.chat_template = Path(options["template"]).read_text(encoding="utf-8")
-        template_options = json.loads(options.get("chat_template_kwargs", "{}"))
     except (OSError, ValueError, RuntimeError) as error:
         said = str(error).strip().splitlines()[0][:300].rstrip(".") if str(error).strip() else type(error).__name__
         raise UsageError(
@@ -333,10 +364,17 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
         model,
         tokenizer,
         name=f"transformers:{rest}",
-        revision=_revision(where, model.config),
+        # weights in another precision answer otherwise, so they are another revision
+        revision=_revision(where, model.config) + ("" if dtype == "float32" else f"-{dtype}"),
         batch=max(1, int(options.get("batch", "16"))),
         template_options=template_options,
     )
+
+
+def _precision(settings: Settings, device: str) -> str:
+    """The dtype of the weights: what is fastest on this device, unless the settings say."""
+    chosen = choose(settings.precision, device).kind
+    return "float32" if chosen == "tf32" else chosen
 
 
 def _revision(where: str, config: Any) -> str:

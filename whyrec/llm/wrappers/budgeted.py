@@ -4,8 +4,12 @@ Each request reserves the worst it can cost before it is sent and settles when i
 others stand in the way, a request waits for them to settle; when even then there would be no room, it is refused with
 `BudgetSpent`, which the runner takes as the sign to stop. One `Budget` may stand around several models.
 
-Unusual: a send that timed out or lost its connection may have been answered and billed all the same, so it is settled
-at its worst case; a server's refusal or fault costs a call and no tokens.
+The worst case is that of the request as it is sent (`whyrec.llm.sent`), which options of a model's name may change.
+Where nothing caps an answer there is none, and a budget in tokens or money is refused beforehand.
+
+Unusual: a send that timed out, lost its connection or was answered with something that cannot be read may have been
+billed all the same (`ModelError.paid`), so it is settled at its worst case, as is an answer whose tokens nobody
+counted; a server's refusal or fault costs a call and no tokens.
 """
 
 from __future__ import annotations
@@ -19,16 +23,15 @@ from typing import NamedTuple, TypeVar
 from whyrec.errors import UsageError
 from whyrec.llm.model import (
     BudgetSpent,
-    Disconnected,
     LanguageModel,
     ModelError,
     Reply,
     Request,
-    TimedOut,
     TokenScores,
     Usage,
 )
 from whyrec.llm.prices import Price
+from whyrec.llm.sent import INSTEAD, Bounded, Sent, as_asked
 from whyrec.llm.tokens import worst_tokens
 from whyrec.llm.wrappers.retrying import BeforeRetry
 from whyrec.llm.wrappers.wrapper import Wrapper
@@ -121,16 +124,25 @@ class Budget:
                 turn.set_result(None)
                 return
 
-    def check(self, name: str, price: Price | None) -> None:
+    def check(self, model: LanguageModel, price: Price | None) -> None:
         """Refuse a model that nobody can keep within the budget.
 
         Raises:
-            UsageError: a budget of money for a model whose price is not known.
+            UsageError: a budget of money for a model whose price is not known; or one of tokens or money where
+                nothing caps an answer.
         """
         if self.dollars is not None and price is None:
             raise UsageError(
-                f"A budget in US dollars needs the price of {name}, which is not known. Write it into "
+                f"A budget in US dollars needs the price of {model.name}, which is not known. Write it into "
                 f"$WHYREC_HOME/prices.toml, or limit calls or tokens instead."
+            )
+        costs = self.dollars is not None and price is not None and not price.free
+        sent = model.as_sent(Request(())) if isinstance(model, Bounded) else None
+        if sent is not None and sent.cap is None and (self.tokens is not None or costs):
+            what = "tokens" if self.tokens is not None else "US dollars"
+            raise UsageError(
+                f"A budget in {what} cannot be kept: nothing caps how long an answer of {model.name} may be. "
+                f"{sent.advice} Or {INSTEAD}."
             )
 
     def _fits(self, worst: Cost, reserved: Cost) -> bool:
@@ -163,14 +175,15 @@ class Budgeted(Wrapper):
         price: what the model costs, None where it is not known.
 
     Raises:
-        UsageError: a budget of money for a model whose price is not known.
+        UsageError: as `Budget.check`.
     """
 
     def __init__(self, inner: LanguageModel, budget: Budget | None = None, *, price: Price | None) -> None:
         super().__init__(inner)
         self._budget = budget or Budget()
         self._price = price
-        self._budget.check(inner.name, price)
+        self.free = price is not None and price.free
+        self._budget.check(inner, price)
 
     async def complete(self, request: Request) -> list[Reply]:
         """Answer within the budget.
@@ -178,7 +191,7 @@ class Budgeted(Wrapper):
         Raises:
             BudgetSpent: the request could pass the limit.
         """
-        worst = worst_cost(request, self._price)
+        worst = worst_cost(request, self._price, sent=self.as_sent(request))
         replies = await self._paid(lambda: self.inner.complete(request), worst, self._real)
         price = self._price
         if price is None:
@@ -210,30 +223,42 @@ class Budgeted(Wrapper):
     def _real(self, replies: list[Reply], worst: Cost) -> Cost:
         prompt = completion = cached = 0
         for reply in replies:
-            prompt += reply.usage.prompt
-            completion += reply.usage.completion
-            cached += reply.usage.cached
+            usage = reply.usage
+            if usage.prompt is None or usage.completion is None:
+                return worst  # nobody counted
+            prompt += usage.prompt
+            completion += usage.completion
+            cached += usage.cached or 0
         if not prompt and not completion:
-            return worst  # the server keeps no count
-        dollars = 0.0 if self._price is None else self._price.of(Usage(prompt, completion, cached))
+            return worst  # no prompt is read without a token
+        dollars = 0.0 if self._price is None else self._price.most(Usage(prompt, completion, cached))
         return Cost(worst.calls, prompt + completion, dollars)
 
 
-def worst_cost(request: Request, price: Price | None, continuations: Sequence[str] = ()) -> Cost:
-    """The most that one send of a request can cost.
+def worst_cost(
+    request: Request, price: Price | None, continuations: Sequence[str] = (), *, sent: Sent | None = None
+) -> Cost:
+    """The most that one send of a request can cost, where `sent` says what it becomes on its way.
 
     A server that cannot give several samples or scores at once is sent as many requests, so each is a call.
     """
-    prompt, completion = worst_tokens(request, continuations=continuations)
-    dollars = 0.0 if price is None else price.of(Usage(prompt, completion))
+    prompt, completion = worst_tokens(request, continuations=continuations, sent=sent)
+    dollars = 0.0 if price is None else price.most(Usage(prompt, completion))
     return Cost(len(continuations) or len(request.samples), prompt + completion, dollars)
 
 
-def pay_again(budget: Budget, price: Price | None) -> BeforeRetry:
-    """What `Retrying` calls before each further send, so that retries come out of the same budget."""
+def pay_again(budget: Budget, price: Price | None, model: LanguageModel | None = None) -> BeforeRetry:
+    """What `Retrying` calls before each further send, so that retries come out of the same budget.
+
+    Args:
+        budget: whose.
+        price: what a send costs.
+        model: says what bounds its answers.
+    """
+    bounds = model.as_sent if isinstance(model, Bounded) else as_asked
 
     def before_retry(request: Request, error: ModelError, continuations: Sequence[str]) -> None:
-        worst = worst_cost(request, price, continuations)
+        worst = worst_cost(request, price, continuations, sent=bounds(request))
         budget.again(worst, failed_cost(error, worst))
 
     return before_retry
@@ -241,7 +266,7 @@ def pay_again(budget: Budget, price: Price | None) -> BeforeRetry:
 
 def failed_cost(error: ModelError, worst: Cost) -> Cost:
     """What a send that failed may have cost."""
-    return worst if isinstance(error, (TimedOut, Disconnected)) else Cost(calls=worst.calls)
+    return worst if error.paid else Cost(calls=worst.calls)
 
 
 def _plus(a: Cost, b: Cost) -> Cost:

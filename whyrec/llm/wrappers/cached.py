@@ -1,9 +1,9 @@
 """Never ask a model the same thing twice: one cache for all runs, and one flight for identical calls under way.
 
-The key holds exactly what can change an answer: model, revision, messages, sampling, answer format, prefix,
-top_logprobs, sample index and retry generation. Only missing samples are asked for. A flight is a task of the cache:
-a caller who is cancelled leaves the others' answer in the air. Failures and answers cut by length are handed on and
-never kept.
+The key holds exactly what can change an answer: model, revision, messages and whether system text is sent within the
+first question, sampling, answer format, prefix, top_logprobs, sample index and retry generation. Only missing samples
+are asked for. A flight is a task of the cache: a caller who is cancelled leaves the others' answer in the air. Failures
+and answers cut by length are handed on and never kept.
 
 An answer is delivered before its row is committed: a process that is killed asks at most one commit window (64 calls
 or 100 ms) again.
@@ -20,11 +20,12 @@ from dataclasses import dataclass, field, replace
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Generic, TypeVar
 
-from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores, Usage
+from whyrec.llm.model import LanguageModel, Made, Reply, Request, TokenScores, Usage, read_count
+from whyrec.llm.naming.same import same_model
 from whyrec.llm.wrappers.cache_file import CacheFile
 from whyrec.llm.wrappers.wrapper import Wrapper
+from whyrec.redaction import redact
 from whyrec.runs.reading import read_logprobs
-from whyrec.runs.redact import redact
 
 T = TypeVar("T")
 _encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode  # ASCII, for digests
@@ -131,7 +132,7 @@ class Cached(Wrapper):
     def __init__(self, inner: LanguageModel, file: CacheFile, *, digests: Digests | None = None) -> None:
         super().__init__(inner)
         self._file, self._digests = file, digests or Digests()
-        self._model = _encode([self.name, self.revision]).encode("ascii")
+        self._model = _encode([same_model(self.name), self.revision]).encode("ascii")
         self._shown = redact(self.name)
         self._flights: dict[bytes, _Flight[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,9 +143,9 @@ class Cached(Wrapper):
         keys = [self._key(self._digests.of_sample(body, request, sample), request) for sample in request.samples]
         found: dict[bytes, Reply] = {}
         for key, sample in zip(keys, request.samples, strict=True):
-            stored = self._file.get(key)
+            stored = self._stored(key, _reply)
             if stored is not None:
-                found[key] = _reply(stored, sample)
+                found[key] = replace(stored, sample=sample) if sample else stored
         if len(found) < len(keys):
             samples = dict(zip(keys, request.samples, strict=True))
 
@@ -157,8 +158,9 @@ class Cached(Wrapper):
             flown, joined = await self._fly([key for key in keys if key not in found], ask, stored_text)
             found.update(flown)
             for key in joined:
+                made = Made(flown[key].usage, flown[key].cost, flown[key].service_s)
                 found[key] = replace(
-                    flown[key], attempts=0, usage=Usage(), cost=0.0, cache="joined", made=flown[key].usage
+                    flown[key], attempts=0, usage=Usage(), cost=0.0, service_s=0.0, cache="joined", made=made
                 )
         return [found[key] for key in keys]
 
@@ -168,16 +170,16 @@ class Cached(Wrapper):
         texts = dict(zip(keys, continuations, strict=True))
         found: dict[bytes, TokenScores] = {}
         for key in keys:
-            stored = self._file.get(key)
-            if stored is not None:
-                found[key] = TokenScores(texts[key], tuple(json.loads(stored)))
+            logprobs = self._stored(key, _logprobs)
+            if logprobs is not None:
+                found[key] = TokenScores(texts[key], logprobs, "hit")
         if missing := [key for key in texts if key not in found]:
 
             async def ask(wanted: list[bytes]) -> list[TokenScores]:
                 return await self._inner_score(request, [texts[key] for key in wanted])
 
-            flown, _ = await self._fly(missing, ask, lambda scores: _encode(scores.logprobs))
-            found.update(flown)
+            flown, joined = await self._fly(missing, ask, lambda scores: _encode(scores.logprobs))
+            found.update({key: replace(flown[key], cache="joined") if key in joined else flown[key] for key in flown})
         return [found[key] for key in keys]
 
     async def close(self) -> None:
@@ -194,9 +196,22 @@ class Cached(Wrapper):
         """Where one sample's answer is, or will be."""
         return self._key(self._digests.of_sample(self._digests.body(request), request, sample), request)
 
+    def _stored(self, key: bytes, read: Callable[[str], T]) -> T | None:
+        """What the cache has for a key; an entry that cannot be read is no answer, and the next one replaces it."""
+        text = self._file.get(key)
+        if text is None:
+            return None
+        try:
+            return read(text)
+        except (ValueError, TypeError, LookupError, RecursionError):
+            self._file.distrust(key)
+            return None
+
     def _key(self, digest: bytes, request: Request) -> bytes:
         who = [getattr(request.about, name) for name in self.about_in_key]  # only the simulated model's depend on it
         who += [self.prefix_revision] if request.prefix and self.prefix_revision else []
+        if self.system_way and any(message.role == "system" for message in request.messages):
+            who.append(self.system_way)
         told = _encode(who).encode("ascii") if who else b""
         return hashlib.blake2b(digest + self._model + told, digest_size=16).digest()
 
@@ -281,15 +296,21 @@ def stored_text(reply: Reply) -> str | None:
     )  # fmt: skip
 
 
-def _reply(stored: str, sample: int) -> Reply:
-    text, reasoning, model, logprobs, used, _, _ = json.loads(stored)
+def _reply(stored: str) -> Reply:
+    text, reasoning, model, logprobs, used, cost, seconds = json.loads(stored)
+    for told in (text, reasoning, model):
+        if not isinstance(told, str):
+            raise TypeError(told)
     return Reply(
         text=text,
         reasoning=reasoning,
-        sample=sample,
         logprobs=read_logprobs(logprobs) if logprobs else (),
         model=model,
         attempts=0,
         cache="hit",
-        made=Usage(*used),
+        made=Made(Usage(*map(read_count, used)), cost, seconds),
     )
+
+
+def _logprobs(stored: str) -> tuple[float, ...]:
+    return tuple(map(float, json.loads(stored)))

@@ -113,11 +113,11 @@ class Limited(Wrapper):
     async def complete(self, request: Request) -> list[Reply]:
         """Answer when it is this request's turn; a wait is in `Reply.queue_s`."""
         metered = self.limits.tokens_per_minute is not None
-        cost = float(estimate_tokens(request)) if metered else 0.0
+        cost = float(estimate_tokens(request, sent=self.as_sent(request))) if metered else 0.0
         replies, queue_s = await self._in_turn(lambda: self.inner.complete(request), len(request.samples), cost)
         if metered and self._tokens is not None:
-            used = sum(reply.usage.prompt + reply.usage.completion for reply in replies)
-            if used:
+            used = sum((reply.usage.prompt or 0) + (reply.usage.completion or 0) for reply in replies)
+            if used and all(reply.usage.known for reply in replies):
                 self._tokens.give_back(cost - used)
                 self._pump(self._clock or asyncio.get_running_loop())
         if queue_s > 0:

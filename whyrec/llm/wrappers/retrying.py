@@ -1,4 +1,5 @@
-"""Ask again after what passes: timeouts, 429, 5xx, dropped connections; never after a refusal.
+"""Ask again after what passes: timeouts, 429, 5xx, dropped connections; never after a refusal or an answer of a wrong
+shape.
 
 The waits grow exponentially with jitter, and a server's Retry-After is obeyed up to two minutes; a longer one is a
 quota that is spent, and the error is handed on at once. The first try runs bare: tenacity is built only after it
@@ -14,7 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from whyrec.llm.model import TRANSIENT, LanguageModel, ModelError, Overloaded, Reply, Request, TokenScores
+from whyrec.llm.model import TRANSIENT, LanguageModel, Malformed, ModelError, Overloaded, Reply, Request, TokenScores
 from whyrec.llm.wrappers.wrapper import Wrapper
 
 T = TypeVar("T")
@@ -115,5 +116,7 @@ def _failure(state: RetryCallState) -> ModelError:
 
 def _passes(error: BaseException) -> bool:
     if isinstance(error, Overloaded) and error.retry_after is not None and error.retry_after > LONGEST_WAIT_S:
+        return False
+    if isinstance(error, Malformed) and error.lasting:
         return False
     return isinstance(error, TRANSIENT)

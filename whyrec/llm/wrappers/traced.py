@@ -2,7 +2,7 @@
 
 With a prompt's blanks the messages can be rendered again, so a trace keeps the blanks and, of a repair, the messages
 that came after; without blanks it keeps the messages. Texts are stored once per run. A request that a budget refused
-was never sent and is no call.
+was never sent and is no call. Whoever asks may say what makes an answer unusable (`About.wrong`): that is kept with it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import json
 import time
 from collections.abc import Sequence
 
-from whyrec.llm.model import BudgetSpent, LanguageModel, Message, ModelError, Reply, Request, TokenScores
+from whyrec.llm.model import UNKNOWN, BudgetSpent, LanguageModel, Message, ModelError, Reply, Request, TokenScores
 from whyrec.llm.wrappers.cached import Digests
 from whyrec.llm.wrappers.wrapper import Wrapper
+from whyrec.redaction import redact
 from whyrec.runs import CallRecord, Run, Text, pack
-from whyrec.runs.redact import redact
 
+_LONGEST = 2000  # characters of a sentence
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str).encode
 
 
@@ -46,6 +47,7 @@ class Traced(Wrapper):
                 self._run.log(self._failed(at, "complete", request, digest, error))
             raise
         settings, blanks, messages = self._asked(request)
+        wrong = request.about.wrong
         for reply in replies:
             self._run.log(
                 CallRecord(
@@ -63,6 +65,7 @@ class Traced(Wrapper):
                     pack(reply.reasoning) if reply.reasoning else None,
                     _logprobs(reply) if reply.logprobs else None,
                     reply,
+                    unreadable=redact(wrong(reply))[:_LONGEST] if wrong is not None else "",
                 )
             )
         return replies
@@ -78,7 +81,12 @@ class Traced(Wrapper):
             raise
         settings, blanks, messages = self._asked(request)
         answer = pack(_encode([[score.continuation, score.logprobs] for score in scores]))
-        reply = Reply("", model=self.name, service_s=time.time() - at)
+        states = {one.cache for one in scores}
+        if "miss" in states or not states:
+            cost = 0.0 if self.free else None  # no server says what scoring took
+            reply = Reply("", model=self.name, usage=UNKNOWN, service_s=time.time() - at, cost=cost)
+        else:
+            reply = Reply("", model=self.name, attempts=0, cache="joined" if "joined" in states else "hit")
         self._run.log(
             CallRecord(
                 at,
@@ -125,8 +133,9 @@ class Traced(Wrapper):
             blanks,
             messages,
             error_kind=type(error).__name__,
-            error=redact(str(error))[:2000],
+            error=redact(str(error))[:_LONGEST],
             attempts=error.attempts,
+            charged=error.paid and not self.free,
         )
 
 

@@ -121,7 +121,7 @@ class Scopes:
         end = int(corpus.offsets[user + 1])
         after = [int(i) for i in corpus.items[stop:end]]
         items = [corpus.item(i) for i in dict.fromkeys(after) if i not in met]
-        time = None if corpus.times is None or stop == start else int(corpus.times[stop - 1])
+        time = None if corpus.moments is None or stop == start else int(corpus.moments[stop - 1])
         reviews = () if corpus.reviews is None else tuple(r for r in corpus.reviews[stop:end].to_list() if r)
 
         def visible() -> str:
@@ -190,7 +190,7 @@ class Scopes:
         rows, users = rows[order], users[order]
         items, starts = np.unique(corpus.items[rows], return_index=True)
         ends = np.append(starts[1:], len(rows))
-        times = corpus.times
+        times = corpus.moments
         return {
             int(item): (users[a:b], None if times is None else times[rows[a:b]])
             for item, a, b in zip(items, starts, ends, strict=True)

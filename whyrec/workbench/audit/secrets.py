@@ -5,11 +5,11 @@ A finding names the place and the kind, and shows no more than the first four ch
 
 from __future__ import annotations
 
-import os
-import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from whyrec.redaction import SHAPES, Redaction
 from whyrec.runs import RunReader
 from whyrec.runs.rows import unpack
 from whyrec.settings import Settings
@@ -17,23 +17,8 @@ from whyrec.sqlite import connect
 from whyrec.workbench.audit.findings import Findings
 from whyrec.workbench.audit.results import stored_texts
 
-_SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("an OpenAI-like key", re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9](?:[\w-]{14,})[A-Za-z0-9]\b")),
-    ("a Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{16,}\b")),
-    ("an AWS key id", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-    ("a Google key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}\b")),
-    ("a GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,})\b")),
-    ("a Groq or xAI key", re.compile(r"\b(?:gsk|xai)[-_][A-Za-z0-9]{16,}\b")),
-    ("a Slack token", re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}\b")),
-    ("a bearer token", re.compile(r"(?i)\bbearer\s+(?=[\w.~+/-]*\d)[\w.~+/-]{16,}=*")),
-    ("basic authorisation", re.compile(r"(?i)\bauthorization\W{1,4}basic\s+[A-Za-z0-9+/]{8,}=*")),
-    ("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s:@]{3,}@[^\s/]")),
-    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
-)
 _FAST = ("sk-", "pk-", "rk-", "hf_", "AKIA", "ASIA", "AIza", "gh", "gsk", "xai", "xox", "earer", "EARER", "asic", "://",
          "PRIVATE KEY")  # fmt: skip
-_NAMED = re.compile(r"(?i)(?:_API_KEY|_TOKEN|_SECRET|_PASSWORD|_ACCESS_KEY)$")
-_LEAST = 8
 _LED_BACK = 200  # secrets whose call is looked for, which reads the calls in order
 _TEXT_COLUMNS = ("settings", "blanks", "messages", "answer", "reasoning", "logprobs")
 _CALL_COLUMNS = ("model", "answered_by", "error", "example", "user", "item", "node")
@@ -49,33 +34,35 @@ class Secrets:
     """
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None) -> None:
-        found = {
-            f"the value of {name}": value
-            for name, value in (os.environ if environment is None else environment).items()
-            if _NAMED.search(name) and len(value) >= _LEAST
-        }
+        self._known = Redaction()
+        self._known.learn_environment(environment)
         for name, value in settings.model_dump().items():
-            if match := re.search(r"://[^/\s:@]+:([^/\s@]+)@", str(value)):
-                found[f"the password in the setting {name}"] = match[1]
-        self.values = found
+            self._known.learn_text(str(value), f"the password in the setting {name}")
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """Secret values, and what each is in words."""
+        return self._known.values
 
     def find(self, text: str) -> Iterator[str]:
         """What is in a text, in words."""
-        for what, value in self.values.items():
-            if value in text:
-                yield f"{what} ({value[:4]}…)"
+        yield from self._known.find(text)
         if any(sign in text for sign in _FAST):
-            for what, shape in _SHAPES:
+            for what, shape in SHAPES:
                 if match := shape.search(text):
                     yield f"{what} ({match[0][:4]}…)"
+
+    def find_known(self, text: str) -> Iterator[str]:
+        """The same without what is only shaped like a secret."""
+        yield from self._known.find(text)
 
 
 def check_secrets(
     run: RunReader, secrets: Secrets, findings: Findings, *, home: Path, progress: Progress | None = None
 ) -> None:
-    """Look through everything the run wrote, and the call cache's names of models."""
+    """Look through everything the run wrote, the call cache, and the texts that stand in the home itself."""
     findings.count("values of secrets looked for", len(secrets.values))
-    findings.count("shapes of secrets looked for", len(_SHAPES))
+    findings.count("shapes of secrets looked for", len(SHAPES))
     _texts(run, secrets, findings, progress)
     _rows(run, secrets, findings)
     for path in stored_texts(run.folder):
@@ -86,6 +73,13 @@ def check_secrets(
                     findings.add("secret", f"{path.relative_to(run.folder)} line {number}", f"holds {what}")
     _replays(run.folder / "replays.sqlite", secrets, findings)
     _cache(home / "cache.sqlite", secrets, findings)
+    for path in (*sorted(home.glob("*.*")), *sorted((home / "batches").glob("*"))):
+        if path.is_file() and path.suffix in (".json", ".jsonl", ".toml", ".txt"):
+            with path.open(encoding="utf-8", errors="replace") as lines:
+                for number, line in enumerate(lines, 1):
+                    findings.count("lines of files")
+                    for what in secrets.find(line):
+                        findings.add("secret", f"{path.relative_to(home)} line {number}", f"holds {what}")
 
 
 def _texts(run: RunReader, secrets: Secrets, findings: Findings, progress: Progress | None) -> None:
@@ -156,7 +150,7 @@ def _replays(path: Path, secrets: Secrets, findings: Findings) -> None:
 
 
 def _cache(path: Path, secrets: Secrets, findings: Findings) -> None:
-    """The cache holds no questions, only digests; its names of models may carry addresses."""
+    """The cache holds no questions, only digests; names of models may carry addresses, and answers echo a key."""
     if not path.exists():
         return
     reading = connect(path, read_only=True)
@@ -165,6 +159,14 @@ def _cache(path: Path, secrets: Secrets, findings: Findings) -> None:
             findings.count("names of models in the call cache")
             for what in secrets.find(str(model)):
                 findings.add("secret", "call cache, name of a model", f"holds {what}")
+        for key, size, body in reading.execute("SELECT key,size,body FROM answer") if secrets.values else ():
+            findings.count("answers in the call cache")
+            try:
+                text = unpack(size, body)
+            except (zlib.error, UnicodeDecodeError):  # a damaged answer is asked for again
+                continue
+            for what in secrets.find_known(text):
+                findings.add("secret", f"call cache, answer {key.hex()}", f"holds {what}")
     finally:
         reading.close()
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.address import read_options
+from whyrec.llm.naming.address import read_options
 
 _CHOICES: Final = {"reasons": ("whole", "partial"), "paths": ("varied", "plain")}
 
