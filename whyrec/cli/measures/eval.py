@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from whyrec.cli.shared.asking import agreed
+from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import DRAWN, PRECISION
 from whyrec.errors import UsageError
 
@@ -128,7 +129,6 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     from evals.registry import OF_ALL_USERS, EncodeAndMap, Options, builder
     from evals.session import Choice, Session
     from graphs.run import How
-    from whyrec.data import open_data
     from whyrec.data.some import how_many
     from whyrec.embed import check_embedder
     from whyrec.settings import read_settings
@@ -149,7 +149,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     if given["users"] and given["name"] in OF_ALL_USERS:
         raise UsageError(f"{given['name']} trains on all users, so --users would change nothing. Leave it out.")
     settings = read_settings(precision=given["precision"])
-    opened = open_data(given["data"], settings=settings)
+    opened = open_checked(given["data"], settings=settings)
     how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
     options = Options(
         llms=tuple(given["llm"]) or (settings.llm,),
