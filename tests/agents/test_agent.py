@@ -70,10 +70,11 @@ async def test_an_answer_that_a_server_gives_as_reasoning_is_used() -> None:
     assert (await summarise(llm, history=HISTORY)).summary == "warm socks"
 
 
-async def test_a_thought_that_was_cut_off_is_asked_again() -> None:
+async def test_a_thought_that_was_cut_off_is_no_answer_and_would_be_cut_again() -> None:
     llm = Scripted([Reply("", reasoning=GOOD, finish_reason="length"), GOOD])
-    await summarise(llm, history=HISTORY)
-    assert len(llm.asked) == 2 and llm.asked[1].messages[2].content == "(nothing)"
+    with pytest.raises(AnswerError, match=r"thought until the limit of 400 tokens.*max_tokens"):
+        await summarise(llm, history=HISTORY)
+    assert len(llm.asked) == 1
 
 
 async def test_an_object_inside_a_cut_one_is_not_the_answer() -> None:
