@@ -178,25 +178,20 @@ def ctr_rows(
 
 
 def _check_border(rows: CtrRows) -> None:
-    """Refuse a border between liked and not liked that all ratings lie on one side of.
+    """Refuse a border between liked and not liked that no rating lies above.
 
     Raises:
         UsageError: so it is; says where they lie and which option moves the border.
     """
     assert rows.corpus.ratings is not None
     ratings = rows.corpus.ratings[rows.events]
-    liked = ratings > rows.above
-    if liked.any() and not liked.all():
+    if (ratings > rows.above).any():
         return
     lowest, highest = float(ratings.min()), float(ratings.max())
-    found = (
-        f"{rows.corpus.name} has ratings from {lowest:g} to {highest:g}, and a click is a rating above {rows.above:g}"
-    )
-    if lowest == highest:
-        raise UsageError(f"{found}: with one rating for all, nothing says what was liked and what was not.")
     raise UsageError(
-        f"{found}: {'everything' if liked.any() else 'nothing'} would be liked. Say where likes begin with the option "
-        f"liked_above, as in -o liked_above={(lowest + highest) / 2:g}."
+        f"{rows.corpus.name} has ratings from {lowest:g} to {highest:g}, and a click is a rating above {rows.above:g}: "
+        "nothing would be liked. Say where likes begin with the option liked_above, as in "
+        f"-o liked_above={(lowest + highest) / 2 if lowest < highest else lowest - 1:g}."
     )
 
 
