@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+INSTALL := $(BIN)/python .ci/install.py
 # Real data sets are looked for beside the checkout unless the environment says where they are.
 ifndef WHYREC_DATA
 ifneq ($(wildcard ../shared/data),)
@@ -14,7 +14,7 @@ endif
 WHYREC_HOME ?= $(CURDIR)/build/home
 export WHYREC_HOME
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test check bench fuzz docs clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -25,16 +25,15 @@ $(VENV)/bin/python:
 	@echo "Making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 
-# torch first: its pinned version decides which build is taken.
+# By uv where it sees the same packages as pip, else by pip; the same pinned versions either way.
 $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
-	@echo "Installing whyrec and its pinned dependencies into $(VENV) (two to five minutes the first time)"
-	@$(PIP) install -c constraints.txt torch
-	@$(PIP) install -c constraints.txt -e .
+	@echo "Installing whyrec and its pinned dependencies into $(VENV) (the first time: a minute with uv, five with pip)"
+	@$(INSTALL) -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base
 	@echo "Installing the tools of make test and make check"
-	@$(PIP) install -c constraints.txt -e '.[dev,hf,otel]'
+	@$(INSTALL) -e '.[dev,hf,otel]'
 	@touch $@
 
 demo: $(VENV)/.base ## graphs, vectors, a trained recommender and a table, on a generated world and on real data where found
@@ -53,9 +52,17 @@ check: $(VENV)/.dev ## formatting, lint, types, floors and doors
 bench: $(VENV)/.dev ## costs per call and per epoch, as CPU time; writes build/bench.json
 	@$(BIN)/python -m bench
 
-docs: $(VENV)/.base ## redraw docs/graphs.md and docs/results.md
+FUZZ_INPUTS ?= 100000
+FUZZ_MINUTES ?= 60
+FUZZ_SEED ?= 0
+fuzz: $(VENV)/.dev ## FUZZ_INPUTS (100,000) odd inputs over every reader, name, file and reply; writes build/fuzz/
+	@$(BIN)/python tests/fuzz/run.py --inputs $(FUZZ_INPUTS) --minutes $(FUZZ_MINUTES) --seed $(FUZZ_SEED)
+
+docs: $(VENV)/.base ## redraw docs/graphs.md and the project's pages of results, from docs/results
 	@$(BIN)/python -m graphs.engine.draw
-	@$(BIN)/python -m whyrec eval --render
+	@$(BIN)/python -m whyrec eval --render --results docs/results
+	@$(BIN)/python -m whyrec dial --render --results docs/results/dial --page docs/dial.md
+	@$(BIN)/python -m whyrec ablate --render --results docs/results/ablations --page docs/ablations.md
 
 clean: ## remove everything that make made (the virtual environment, runs and caches under build/)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -49,7 +49,7 @@ class Place:
 
     Attributes:
         home: $WHYREC_HOME; per-user outcomes go to its `cells` folder.
-        folder: of the tables (docs/results).
+        folder: of the table's file: the table's own in a home (`evals.results.own_folder`), or one that many share.
     """
 
     home: Path
@@ -132,29 +132,17 @@ def note(
         return tables.read(place.table(table.slug))
 
 
-def missing(jobs: Sequence[Job]) -> list[Job]:
-    """Jobs that will really run."""
-    return [job for job in jobs if job.stored is None]
-
-
-def expected_seconds(jobs: Sequence[Job], *, measured: Sequence[CellRun] = ()) -> float | None:
-    """Wall seconds the missing jobs will probably take; None where nothing was measured.
-
-    A cell takes what its own runs took, else the median of all trained cells' runs (of these jobs, and `measured`).
-    """
-    by_cell: dict[str, list[float]] = {}
-    for job in jobs:
-        if job.stored is not None:
-            by_cell.setdefault(job.cell.name, []).append(job.stored.wall_seconds)
-    trained = [t for job in jobs if job.cell.seeded for t in by_cell.get(job.cell.name, [])]
-    trained += [run.wall_seconds for run in measured if "epochs" in run.about]
-    total = 0.0
-    for job in missing(jobs):
-        own = by_cell.get(job.cell.name, trained)
-        if job.cell.seeded and not own:
-            return None
-        total += float(np.median(own)) if own else 0.0
-    return total
+def only_run_here(table: Results, place: Place) -> Results:
+    """The table without verdicts over rows that were not run in this home, and a note that says so."""
+    here = {run.digest for row in table.rows.values() for run in row.runs if place.outcomes(run.digest).exists()}
+    kept_verdicts = tuple(v for v in table.verdicts if here.issuperset(v.difference.digests))
+    left_out = len(table.verdicts) - len(kept_verdicts)
+    if not left_out:
+        return table
+    rows = [name for name, row in table.rows.items() if not here.issuperset(row.digests)]
+    some = ", ".join(rows[:3]) + (", …" if len(rows) > 3 else "")
+    told = f"{some}; {left_out} comparisons that rest on them are left out (--all-verdicts shows them)"
+    return table.model_copy(update={"verdicts": kept_verdicts, "notes": {**table.notes, "rows not run here": told}})
 
 
 def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> CellRun:
@@ -241,6 +229,7 @@ def _row(cell: Cell, runs: tuple[CellRun, ...]) -> Row:
         anchor=cell.anchor,
         published={column: dict(values) for column, values in cell.published.items()},
         runs=runs,
+        quick=cell.quick,
     )
 
 

@@ -97,6 +97,7 @@ class Cell:
         anchor: a reference row, not a method.
         seeded: False where the seed changes nothing; it is then run once, with seed 0.
         published: column -> our metric name -> printed value.
+        quick: why its outcomes are only a quick look ("training was cut at 1 epoch"), "" where they are a result.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Cell:
     anchor: bool = False
     seeded: bool = True
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    quick: str = ""
 
     def recipe(self, experiment: str, context: Context) -> str:
         """Digest of all that can change the outcomes except the seed, 16 hex digits."""
@@ -177,6 +179,8 @@ class Experiment:
         columns: published column -> its data set, table and protocol.
         ranges: numbers that must lie in a range.
         measures: what cells may tell of a set of users beside the metrics, shown after them.
+        measured: whom its numbers are over and whom models are asked about, in words, said before it starts.
+        of_split: the users measured are those of the test split; False where the table takes others.
     """
 
     name: str
@@ -189,6 +193,8 @@ class Experiment:
     columns: Mapping[str, str] = field(default_factory=dict)
     ranges: tuple[Range, ...] = ()
     measures: tuple[str, ...] = ()
+    measured: str = ""
+    of_split: bool = True
 
     def __post_init__(self) -> None:
         """Names are unique, and what refers to a cell refers to one that exists."""

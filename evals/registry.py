@@ -97,7 +97,8 @@ class Options:
         epochs: at most this many, below the preset's; for demos, and then no range is checked.
         mask_seen: leave seen items out of the ranking.
         cache: folder for fitted embedders.
-        users: workflows see at most this many users of the split: the first ones, or `Drawn`; None for all of them.
+        users: at most this many users (rows, questions) of the split are measured: the first ones, or `Drawn`; None for
+            as many as the experiment measures by itself. `Experiment.measured` says what is read for it beyond them.
         spaces: saved thought spaces that choose among rationales, each adding a cell.
         shown: events of a history that RALLRec+ shows; None for the paper's 30.
     """
@@ -115,7 +116,6 @@ class Options:
 
 Builder = Callable[[Any, Options], Experiment]
 _OF_QUESTIONS = ("hotpotqa.table_7",)
-OF_ALL_USERS = ("cot_rec.table_1", "pulse.figure_3")  # what they train needs everybody
 
 
 def about() -> dict[str, str]:

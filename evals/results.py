@@ -1,4 +1,8 @@
-"""A table as data: what docs/results/<table>.json holds and how it is read, added to and written.
+"""A table as data: what its JSON file holds and how it is read, added to and written.
+
+Whoever computes a table owns it: it lies in a folder of its own under `$WHYREC_HOME/results`, beside its page and its
+figures (`own_folder`). The project's own tables are docs/results/<table>.json, which only `--results docs/results`
+writes.
 
 Everything a page shows is in the file, so tables render without training anything and without the per-user outcomes.
 Rows are cells, a row has one run per seed, and everything derived (intervals over users, differences, verdicts) names
@@ -9,6 +13,7 @@ lock.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -24,7 +29,9 @@ from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
 
 T = TypeVar("T", bound=BaseModel)
-Kind = Literal["supported", "not supported", "contradicted", "uninformative"]
+Kind = Literal["supported", "not supported", "contradicted", "uninformative", "no result"]
+RESULTS = "results"  # the folder of a home that holds them
+_LONGEST = 120  # characters of a file's name before its ending
 
 
 class _Record(BaseModel):
@@ -103,6 +110,7 @@ class Row(_Record):
         users: metric -> summary over users of each user's mean over the seeds.
         seeds: metric -> t-interval over the seeds, where there are several.
         delta: metric -> difference against `base`.
+        quick: see `Cell`.
     """
 
     name: str
@@ -115,6 +123,7 @@ class Row(_Record):
     users: dict[str, Summary] = Field(default_factory=dict)
     seeds: dict[str, Summary] = Field(default_factory=dict)
     delta: dict[str, Difference] = Field(default_factory=dict)
+    quick: str = ""
 
     @property
     def digests(self) -> frozenset[str]:
@@ -133,9 +142,9 @@ class Verdict(_Record):
         claim: the claim's name.
         difference: better minus worse.
         p: the permutation p-value adjusted for the number of pairs tested of the claim (Holm).
-        verdict: "supported", "contradicted", "not supported" or "uninformative".
+        verdict: "supported", "contradicted", "not supported", "uninformative" or "no result" (of a quick look).
         sentence: the same in words, with the numbers.
-        why: of an uninformative one.
+        why: of an uninformative one, and of no result.
     """
 
     claim: str
@@ -202,7 +211,33 @@ class Results(_Record):
 
 def slug(experiment: str, data: str) -> str:
     """File name (without ending) of an experiment's table on one data set."""
-    return f"{experiment}.{re.sub(r'[^A-Za-z0-9_.=-]+', '_', Path(data).name if '/' in data else data)}"
+    name = f"{experiment}.{re.sub(r'[^A-Za-z0-9_.=-]+', '_', Path(data).name if '/' in data else data)}"
+    if len(name) <= _LONGEST:
+        return name
+    return f"{name[: _LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def own_folder(home: Path, experiment: str, data: Corpus | Questions) -> Path:
+    """Folder of a table in the home of whoever computes it; it need not be there.
+
+    Tables over other data of the same name (another file `clicks.csv`) are told apart by the data's digest, so that
+    none takes another's place.
+
+    Raises:
+        UsageError: the file that is there already is none of ours.
+    """
+    name = slug(experiment, data.name)
+    folder = home / RESULTS / name
+    there = folder / f"{name}.json"
+    if there.exists() and read(there).data.digest != data.digest:
+        return folder.with_name(f"{name}-{data.digest[:8]}")
+    return folder
+
+
+def own_tables(home: Path) -> list[Path]:
+    """Files of the tables in a home, by the names of their folders; dials and ablations are not among them."""
+    found = (home / RESULTS).glob("*/*.json")
+    return sorted(path for path in found if path.parent.name.startswith(path.stem))
 
 
 def read(path: Path) -> Results:

@@ -7,14 +7,15 @@ have to be asked for), `plan()` (asks them, then knows which cells are missing),
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from evals import evaluate as evaluation
 from evals import results as tables
 from evals.artefacts import Artefacts, Asked, Need
 from evals.evaluate import Job, Place
-from evals.experiment import Cell, Context
+from evals.experiment import Cell, Context, Experiment
+from evals.forecast import Forecast, forecast
 from evals.metrics import metric
 from evals.registry import Options, build
 from evals.results import CellRun, Results
@@ -74,7 +75,7 @@ class Session:
     ) -> None:
         check_device(choice.device)
         choose(choice.precision, choice.device)
-        self.experiment = build(name, corpus, options)
+        self.experiment = _marked(build(name, corpus, options), corpus)
         self.corpus, self.artefacts, self.place = corpus, artefacts, place
         self.choice, self.options = choice, options
         axes = {"backbone": choice.backbone} if choice.backbone else {}
@@ -104,11 +105,12 @@ class Session:
         whole = set(table.rows) <= {cell.name for cell in self.cells}
         return evaluation.note(self.experiment, self.corpus, self.place, notes, whole=whole)
 
-    def expected_seconds(self, jobs: Sequence[Job]) -> float | None:
-        """Wall seconds of the missing jobs, None where nothing like them was measured here."""
+    def forecast(self) -> Forecast:
+        """How long the chosen cells will take, before any model is asked."""
         path = self.place.table(tables.slug(self.experiment.name, self.corpus.name))
-        rows = tables.read(path).rows.values() if path.exists() else ()
-        return evaluation.expected_seconds(jobs, measured=[run for row in rows for run in row.runs])
+        table = tables.read(path) if path.exists() else None
+        measured = table.rows if table is not None and table.data.digest == self.corpus.digest else {}
+        return forecast(self.cells, len(self.choice.seeds), data=self.corpus, measured=measured)
 
     def out_of_range(self, table: Results) -> tuple[list[str], list[str]]:
         """Sentences about numbers that cannot be believed: (too low, too high); see `Experiment.out_of_range`."""
@@ -124,6 +126,8 @@ class Session:
         of_users = metric(self.experiment.metrics[0]).examples == "users"
         if not self.options.users or not isinstance(self.corpus, Corpus) or not of_users:
             return {}
+        if not self.experiment.of_split:
+            return {"users": self.experiment.measured}
         return _some_users(self.corpus, self.options.users)
 
     def _check_users(self) -> None:
@@ -151,6 +155,16 @@ class Session:
         return Context(
             self.corpus, self.artefacts, self.place.home, device=where.device, precision=where.precision, say=say
         )
+
+
+def _marked(experiment: Experiment, data: Corpus | Questions) -> Experiment:
+    """The experiment, all its cells marked as a quick look where the data are (`?users=N`)."""
+    first = data.notes.get("first users only") if isinstance(data, Corpus) else None
+    if not first:
+        return experiment
+    why = f"the data are cut to their first {first:,} users"
+    cells = tuple(replace(cell, quick=f"{why}; {cell.quick}" if cell.quick else why) for cell in experiment.cells)
+    return replace(experiment, cells=cells)
 
 
 def shown_name(need: Need, *, among: Sequence[Need]) -> str:

@@ -84,3 +84,19 @@ def test_a_wrong_variable_is_named(monkeypatch):
     monkeypatch.setenv("WHYREC_HOM", "x")
     with pytest.raises(UsageError, match=r"WHYREC_HOM.*Did you mean 'home'"):
         read_settings()
+
+
+def test_without_a_home_of_ones_own_the_sentence_says_so(monkeypatch):
+    def nobody(_path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("WHYREC_HOME")
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    with pytest.raises(UsageError, match=r"'home' from whyrec's own default is not usable: .* names nobody's folder"):
+        read_settings()
+
+
+def test_a_folder_that_cannot_be_written_down_is_refused(folder, monkeypatch):
+    (folder / "whyrec.toml").write_text('data = ["a", "b\\u0000"]\n')
+    with pytest.raises(UsageError, match=r"'data' from .*control characters"):
+        read_settings()

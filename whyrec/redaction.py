@@ -18,6 +18,7 @@ import io
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -77,9 +78,8 @@ class Redaction:
         if value in self._values or len(value) < LEAST or (value.isalpha() and len(value) < 12 and _one_case(value)):
             return
         self._values[value] = what
-        for form in _forms(value):
-            self._forms.append((form, _pieces(form, value)))
-        self._forms.sort(key=lambda form: -len(form[0]))  # a key that begins like another is cut whole
+        made = self._forms + [(form, _pieces(form, value)) for form in _forms(value)]
+        self._forms = sorted(made, key=lambda form: -len(form[0]))  # a key that begins like another is cut whole
         self._signs = tuple(dict.fromkeys(sign for _, pieces in self._forms for sign, _ in pieces))
         self._raw_signs = tuple(sign.encode("utf-8", "surrogatepass") for sign in self._signs)
 
@@ -191,23 +191,32 @@ class _Guarded(io.TextIOWrapper):
         super().write(KNOWN.cut(text))
         return len(text)
 
+    def give_back(self) -> None:
+        """Leave the file behind it to the stream that was there before."""
+        try:
+            self.detach()
+        except BrokenPipeError:  # whoever read along has gone: nothing more is for them, nor worth a word at the end
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, self.fileno())
+            os.close(nothing)
+            self.detach()
+
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Standard output and error show no keys meanwhile, and escape what they cannot show."""
+    """Standard output and error show no keys meanwhile, tracebacks included, and escape what they cannot show."""
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (_wrapped(stream) for stream in before)
+    ours = sys.stdout, sys.stderr = _wrapped(before[0]), _wrapped(before[1])
     try:
         yield
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None
     finally:
-        ours = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = before
         for stream in ours:
             if isinstance(stream, _Guarded):
-                with contextlib.suppress(OSError, ValueError):  # whoever read along has gone
-                    stream.flush()
-                with contextlib.suppress(OSError, ValueError):
-                    stream.detach()
+                stream.give_back()
 
 
 def _wrapped(stream: Any) -> Any:

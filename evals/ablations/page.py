@@ -1,7 +1,8 @@
-"""docs/ablations.md, written from docs/results/ablations/*.json and the ablations' own words, and nothing else.
+"""A page of ablations, written from their JSON files and the ablations' own words, and nothing else.
 
 Nothing is run and nothing is drawn at random here: the same files give the same page, so a page that differs from what
-`whyrec ablate --render` writes is stale, and a test says so.
+`whyrec ablate --render` writes is stale, and a test says so of docs/ablations.md. That page shows all of one folder; an
+ablation in somebody's home has a page of its own beside it.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from evals.ablations.catalogue import ABLATIONS, Ablation, ablation
-from evals.ablations.run import RESULTS, Ablated, Block, Overall, Pair
+from evals.ablations.run import Ablated, Block, Overall, Pair
 from evals.output.table import short
 from evals.results import read_folder
 from evals.summary import Summary
 
-PAGE = Path("docs/ablations.md")
+FILES = "docs/results/ablations/*.json"  # what the head of the project's page names
 
 _HEAD = """# Ablations
 
-Written by `whyrec ablate --render` from `docs/results/ablations/*.json`; do not edit. `whyrec ablate all` measures.
+Written by `whyrec ablate --render` from `{files}`; do not edit. `whyrec ablate all` measures.
 
 Does what a method adds help, when the reasons are true? On generated worlds of three settings `simulated:1` always says
 what a prompt allows, `simulated:0` never, `simulated:0.5` now and then. The **claims are about true reasons**; the
@@ -46,21 +47,27 @@ not win. *What could have been gained* holds diagnostics, means over the worlds;
 _WORDS = {"simulated:1": "reasons true", "simulated:0": "reasons never true", "simulated:0.5": "reasons now and then"}
 
 
-def ablations_page(folder: Path = RESULTS) -> str:
+def ablations_page(folder: Path, *, files: str = FILES) -> str:
     """The page of all ablations in this folder, in the order they are declared."""
     found = read_folder(Ablated, folder, mark="blocks")
     shown = [(which, found[which.name]) for which in ABLATIONS if which.name in found]
+    head = _HEAD.replace("{files}", files)
     if not shown:
-        return f"{_HEAD}\nNo ablation has been measured yet.\n"
+        return f"{head}\nNo ablation has been measured yet.\n"
     sections = ["\n".join(_section(which, one)) for which, one in shown]
-    return "\n".join([_HEAD, *_overview(shown), "", *sections])
+    return "\n".join([head, *_overview(shown), "", *sections])
 
 
-def render(folder: Path = RESULTS, page: Path = PAGE) -> Path:
+def render(folder: Path, page: Path, *, files: str = FILES) -> Path:
     """Write the page; returns its path."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(ablations_page(folder), encoding="utf-8")
+    page.write_text(ablations_page(folder, files=files), encoding="utf-8")
     return page
+
+
+def render_own(folder: Path) -> Path:
+    """Write the page of an ablation in a home, beside its file; returns its path."""
+    return render(folder, folder / f"{folder.name}.md", files="the JSON file beside it")
 
 
 def verdict(found: Ablated, llm: str, other: str) -> str:
@@ -68,7 +75,7 @@ def verdict(found: Ablated, llm: str, other: str) -> str:
     pairs = [(block.setting, pair) for block in found.of(llm) for pair in block.pairs if pair.other == other]
     told: dict[str, list[str]] = {}
     for setting, pair in pairs:
-        told.setdefault(pair.says, []).append(setting)
+        told.setdefault(found.said(pair), []).append(setting)
     if len(told) == 1:
         where = "in all settings" if len(pairs) > 1 else f"in {pairs[0][0]}"
         said = f"**{next(iter(told))}** {where}"
@@ -80,6 +87,8 @@ def verdict(found: Ablated, llm: str, other: str) -> str:
 
 def placebo_verdict(found: Ablated) -> str:
     """Whether the placebo wins anywhere."""
+    if found.quick:
+        return f"**No result**, only a quick look ({found.quick})."
     tried = [(block, pair) for block in found.blocks for pair in block.pairs if pair.other == found.placebo]
     wins = [f"{b.setting} with {b.llm}" for b, pair in tried if pair.says == "contradicted"]
     true = [pair for b, pair in tried if b.llm == ablation(found.name).true]
@@ -101,18 +110,19 @@ def _overview(shown: Sequence[tuple[Ablation, Ablated]]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- |"
     for which, found in shown:
         for other in found.others:
-            says = {b.setting: p.says for b in found.of(which.true) for p in b.pairs if p.other == other}
+            says = {b.setting: found.said(p) for b in found.of(which.true) for p in b.pairs if p.other == other}
             over = _over(found, which.true, other)
             wins = any(p.says == "contradicted" for b in found.blocks for p in b.pairs if p.other == found.placebo)
             cells = [says.get(setting, "") for setting in ("easy", "default", "hard")]
-            end = [_plus(found, over) if over else "", "wins" if wins else "wins nowhere"]
+            placebo = "no result" if found.quick else "wins" if wins else "wins nowhere"
+            end = [_plus(found, over) if over else "", placebo]
             yield _line([f"[{found.name}](#{found.name}): {found.method} against {other}", *cells, *end])
     lost = [
         f"{found.method} against {pair.other} ([{found.name}](#{found.name}), {block.setting}, `{block.llm}`)"
         for which, found in shown
         for block in found.blocks
         for pair in block.pairs
-        if pair.says == "contradicted" and pair.other != found.placebo
+        if found.said(pair) == "contradicted" and pair.other != found.placebo
     ]
     yield ""
     yield f"**Contradicted** somewhere, with whatever reasons: {'; '.join(lost) if lost else 'none'}."
@@ -130,7 +140,9 @@ def _section(which: Ablation, found: Ablated) -> Iterator[str]:
     yield _line(["setting", "model", *(f"{name}: {short(found.metric)}" for name in rows), *gains])
     yield _line(["---"] * (2 + len(rows) + len(gains)))
     for block in sorted(found.blocks, key=lambda b: b.llm != which.true):
-        yield _line([block.setting, block.llm, *map(_interval, block.rows.values()), *map(_gain, block.pairs)])
+        yield _line(
+            [block.setting, block.llm, *map(_interval, block.rows.values()), *(_gain(found, p) for p in block.pairs)]
+        )
     yield ""
     if which.remark:
         yield f"{which.remark}\n"
@@ -167,10 +179,10 @@ def _plus(found: Ablated, over: Overall | None) -> str:
     return f"{g.mean:+.4f} [{g.low:+.4f}, {g.high:+.4f}], p {_p(over.p)}, {over.agree} of {g.n} with a gain{same}"
 
 
-def _gain(pair: Pair) -> str:
-    g = pair.gain
-    said = f"{g.difference:+.4f} [{g.low:+.4f}, {g.high:+.4f}], p {_p(pair.p)}: {pair.says}"
-    return said + (f" (could show {pair.detectable:.4f})" if pair.says == "not decided" else "")
+def _gain(found: Ablated, pair: Pair) -> str:
+    g, says = pair.gain, found.said(pair)
+    told = f"{g.difference:+.4f} [{g.low:+.4f}, {g.high:+.4f}], p {_p(pair.p)}: {says}"
+    return told + (f" (could show {pair.detectable:.4f})" if says == "not decided" else "")
 
 
 def _interval(one: Summary) -> str:

@@ -1,6 +1,6 @@
 """Run an ablation's cells on several worlds of every setting and judge what they say.
 
-    ablate(ablation("pulse-tree"), settings, Scale()) -> Ablated, written to docs/results/ablations/pulse-tree.json
+    ablate(ablation("pulse-tree"), settings, Scale()) -> Ablated, in $WHYREC_HOME/results/ablation.pulse-tree
 
 Cells run through `evals.replicate`, every identity once, so an interrupted ablation goes on where it stopped
 and more worlds or models cost only themselves. What is written holds everything the page shows.
@@ -23,13 +23,13 @@ from evals.evaluate import revision
 from evals.inputs.outcomes import Outcomes, atomic_write
 from evals.metrics import Floats, metric
 from evals.replicate import ground, replicate
-from evals.results import read_record, rounded
+from evals.results import RESULTS, read_record, rounded
 from evals.statistics.aggregate import holm
 from evals.summary import Paired, Summary
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings
 
-RESULTS = Path("docs/results/ablations")
+_OWN_FOLDER = "ablation."
 Say = Callable[[str], None]
 
 
@@ -108,6 +108,7 @@ class Ablated(_Record):
         blocks: by model, then setting.
         overall: by model, then row.
         revision: of the code that measured the cells.
+        quick: why it is only a quick look ("24 users instead of 400"), "" where it is the ablation as it is declared.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Ablated(_Record):
     blocks: tuple[Block, ...]
     overall: tuple[Overall, ...]
     revision: str
+    quick: str = ""
 
     @property
     def llms(self) -> tuple[str, ...]:
@@ -130,6 +132,10 @@ class Ablated(_Record):
     def of(self, llm: str) -> list[Block]:
         """The blocks of a model."""
         return [block for block in self.blocks if block.llm == llm]
+
+    def said(self, pair: Pair) -> str:
+        """What a pair of it says; a quick look says nothing."""
+        return "no result" if self.quick else pair.says
 
 
 @dataclass(frozen=True)
@@ -162,6 +168,14 @@ class Scale:
         if self.users is not None and self.users < 2:
             raise UsageError("An ablation needs at least two users in each world.")
 
+    def less_than(self, which: Ablation) -> str:
+        """Where this is less than the ablation as it is declared, "" where it is not."""
+        asked = {
+            "users": (self.users or which.users, which.users),
+            "worlds of each setting": (len(self.seeds or which.seeds), len(which.seeds)),
+        }
+        return ", ".join(f"{n:,} {what} instead of {own:,}" for what, (n, own) in asked.items() if n < own)
+
 
 def ablate(which: Ablation, settings: Settings, scale: Scale = Scale(), *, say: Say = lambda _line: None) -> Ablated:
     """Run an ablation where it has not been run, and judge it.
@@ -185,7 +199,18 @@ def ablate(which: Ablation, settings: Settings, scale: Scale = Scale(), *, say: 
         blocks=judged(which, found),
         overall=tuple(_overall(which, found)),
         revision=", ".join(sorted({r for one in found for r in one.revisions})) or revision(),
+        quick=scale.less_than(which),
     )
+
+
+def own_folder(home: Path, name: str) -> Path:
+    """Folder of an ablation in the home of whoever measures it: its file and its page."""
+    return home / RESULTS / f"{_OWN_FOLDER}{name}"
+
+
+def own_folders(home: Path) -> list[Path]:
+    """The folders of all ablations in a home."""
+    return sorted(folder for folder in (home / RESULTS).glob(f"{_OWN_FOLDER}*") if folder.is_dir())
 
 
 def read(path: Path) -> Ablated:

@@ -1,7 +1,8 @@
-"""docs/dial.md and its figures, written from docs/results/dial/*.json and the dials' own words, and nothing else.
+"""A page of dials and its figures, written from their JSON files and the dials' own words, and nothing else.
 
 Nothing is run and nothing is drawn at random here: the same files give the same page, so a page that differs from what
-`whyrec dial --render` writes is stale, and a test says so.
+`whyrec dial --render` writes is stale, and a test says so of docs/dial.md. That page shows all dials of one folder; a
+dial in somebody's home has a page of its own beside it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ from pathlib import Path
 from evals.dials.catalogue import DIALS, Dial
 from evals.dials.figure import draw
 from evals.dials.numbers import ALPHA, DRAWS, Beside, Slope
-from evals.dials.run import RESULTS, Curve, Dialled, Without
+from evals.dials.run import Curve, Dialled, Without
 from evals.output.table import short
 from evals.results import read_folder
 from evals.statistics.aggregate import over_seeds
 from evals.summary import Summary
 
-PAGE, FIGURES = Path("docs/dial.md"), Path("docs/img")
+FILES = "docs/results/dial/*.json"  # what the head of the project's page names
 
 _HEAD = """# The quality dial
 
-Written by `whyrec dial --render` from `docs/results/dial/*.json`; do not edit. `whyrec dial all` measures them.
+Written by `whyrec dial --render` from `{files}`; do not edit. `whyrec dial all` measures them.
 
 Does a workflow's outcome get better when what the model says gets truer? On generated data `simulated:q` answers every
 prompt, right with a chance that grows with q, from never (0) to always (1). Each dial turns q and looks at the
@@ -50,24 +51,25 @@ _SMALL = 0.01  # differences below this get a fourth digit
 _WORDS: Mapping[Beside, str] = {"above": "better", "below": "worse", "not above": "not better"}
 
 
-def dial_page(folder: Path = RESULTS, figures: str = "img") -> str:
+def dial_page(folder: Path, figures: str = "img/", *, files: str = FILES) -> str:
     """The page of all dials in this folder, in the order they are declared.
 
     Args:
         folder: of the dials' files.
-        figures: folder of the figures as seen from the page.
+        figures: folder of the figures as seen from the page, with its slash.
+        files: what the page is written from, for its head.
     """
     found = read_folder(Dialled, folder, mark="levels")
     shown = [(which, one) for which in DIALS for one in found.values() if one.name == which.name]
-    head = _HEAD.format(draws=DRAWS)
+    head = _HEAD.format(draws=DRAWS, files=files)
     if not shown:
         return f"{head}\nNo dial has been measured yet.\n"
     sections = ["\n".join(_section(which, one, figures)) for which, one in shown]
     return "\n".join([head, *_overview(shown), "", *sections])
 
 
-def render(folder: Path = RESULTS, page: Path = PAGE, figures: Path = FIGURES) -> Path:
-    """Write the page and the figures.
+def render(folder: Path, page: Path, figures: Path, *, files: str = FILES) -> Path:
+    """Write the page and the figures; the figures' folder is the page's or one beside it.
 
     Returns:
         The page's path.
@@ -77,8 +79,18 @@ def render(folder: Path = RESULTS, page: Path = PAGE, figures: Path = FIGURES) -
         if one.name in known:
             draw(one, known[one.name].title, figures / _figure(one))
     page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(dial_page(folder, figures.name), encoding="utf-8")
+    seen = "" if figures == page.parent else f"{figures.name}/"
+    page.write_text(dial_page(folder, seen, files=files), encoding="utf-8")
     return page
+
+
+def render_own(folder: Path) -> Path:
+    """Write the page and the figure of a dial in a home, beside its file.
+
+    Returns:
+        The page's path.
+    """
+    return render(folder, folder / f"{folder.name}.md", folder, files="the JSON file beside it")
 
 
 def verdict(found: Dialled) -> str:
@@ -86,12 +98,14 @@ def verdict(found: Dialled) -> str:
     first, last = found.method.means[0], found.method.means[-1]
     went = "falls" if last.mean < first.mean else "rises"
     agree = sum((s < 0) == (found.slope.value < 0) for s in found.slope.seeds)
+    wanted = "" if found.rises or found.quick else f"; wanted: p < {ALPHA:g} in the right direction"
     holds = "**It turns.**" if found.rises else "**It does not turn.**"
+    holds = f"**No result**, only a quick look ({found.quick})." if found.quick else holds
     same = found.without[0]
     return (
         f"{holds} {short(found.metric)} {went} from {first.mean:.3f} at {found.levels[0]:g} to {last.mean:.3f} at "
         f"{found.levels[-1]:g}: slope {_signed(found.slope)}, p {_p(found.slope.p)} (n = {found.slope.n}; {agree} of "
-        f"{len(found.seeds)} worlds agree{'' if found.rises else f'; wanted: p < {ALPHA:g} in the right direction'}). "
+        f"{len(found.seeds)} worlds agree{wanted}). "
         f"At {found.levels[0]:g} it is {_beside(same)} {same.row}: {_plus(same.start)}."
     )
 
@@ -105,9 +119,13 @@ def _overview(shown: list[tuple[Dial, Dialled]]) -> Iterator[str]:
         ends = [f"{m.mean:.3f}" for m in (one.method.means[0], one.method.means[-1])]
         yield (
             f"| [{one.slug}](#{_anchor(which, one)}) | {short(one.metric)}{lower} | {ends[0]} | {ends[1]} | "
-            f"{_signed(one.slope)} | {_p(one.slope.p)}{'' if one.rises else ' (does not turn)'} | "
+            f"{_signed(one.slope)} | {_p(one.slope.p)}{_whether(one)} | "
             f"{_beside(same)} {same.row}: {_plus(same.start)} |"
         )
+
+
+def _whether(one: Dialled) -> str:
+    return " (no result)" if one.quick else "" if one.rises else " (does not turn)"
 
 
 def _section(which: Dial, one: Dialled, figures: str) -> Iterator[str]:
@@ -118,7 +136,7 @@ def _section(which: Dial, one: Dialled, figures: str) -> Iterator[str]:
     if which.remark:
         yield which.remark
         yield ""
-    yield f"![{_title(which, one)}]({figures}/{_figure(one)})"
+    yield f"![{_title(which, one)}]({figures}{_figure(one)})"
     yield ""
     yield from _table(one)
     yield ""

@@ -1,6 +1,6 @@
 """A quality dial, measured: the experiments' own cells on several generated worlds at several levels of quality.
 
-    measure(dial("pulse"), settings, seeds=range(5)) -> Dialled, written to docs/results/dial/pulse.json
+    measure(dial("pulse"), settings, seeds=range(5)) -> Dialled, written to $WHYREC_HOME/results/dial.pulse/pulse.json
 
 Each seed is another world with other users, so seeds are independent replications (`evals.dials.numbers` says what that
 is worth). Cells run through `evals.replicate`, which runs every identity once, so an interrupted dial goes
@@ -25,14 +25,15 @@ from evals.evaluate import revision
 from evals.inputs.outcomes import atomic_write
 from evals.metrics import Floats
 from evals.replicate import ground, replicate
-from evals.results import CellRun, read_record, rounded
+from evals.results import RESULTS, CellRun, read_record, rounded
 from evals.statistics.aggregate import over_seeds
 from evals.summary import Summary
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings
 
 FIRST_TRAINING = 2021  # the seed of training in world 0, and so on
-RESULTS = Path("docs/results/dial")
+FULL = len(LEVELS)  # levels and worlds of a dial as it is declared; fewer are a quick look
+_OWN_FOLDER = "dial."
 
 
 class _Record(BaseModel):
@@ -89,6 +90,7 @@ class Dialled(_Record):
         less_slope: of `less`.
         rises: whether the slope is right and p < .01.
         revision: of the code that measured the cells.
+        quick: why it is only a quick look ("20 users, not 250"), "" where it is the dial as it is declared.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Dialled(_Record):
     less_slope: Slope | None
     rises: bool
     revision: str
+    quick: str = ""
 
     @property
     def slug(self) -> str:
@@ -141,6 +144,12 @@ class Scale:
         if self.setting not in SETTINGS:
             raise UnknownNameError("world setting", self.setting, SETTINGS)
 
+    def less_than(self, which: Dial) -> str:
+        """Where this is less than the dial as it is declared, "" where it is not."""
+        asked = {"users": (self.users or which.users, which.users), "worlds": (len(self.seeds), FULL)}
+        asked["levels"] = (len(self.levels), FULL)
+        return ", ".join(f"{n:,} {what} instead of {own:,}" for what, (n, own) in asked.items() if n < own)
+
 
 Say = Callable[[str], None]
 
@@ -170,7 +179,18 @@ def measure(which: Dial, settings: Settings, scale: Scale = Scale(), *, say: Say
         less_slope=slope(scale.levels, _values(less)) if less else None,
         rises=rises(found, lower=which.lower),
         revision=", ".join(sorted({run.revision for cells in runs for run in cells.values()})) or revision(),
+        quick=scale.less_than(which),
     )
+
+
+def own_folder(home: Path, slug: str) -> Path:
+    """Folder of a dial in the home of whoever measures it: its file, its page and its figure."""
+    return home / RESULTS / f"{_OWN_FOLDER}{slug}"
+
+
+def own_folders(home: Path) -> list[Path]:
+    """The folders of all dials in a home."""
+    return sorted(folder for folder in (home / RESULTS).glob(f"{_OWN_FOLDER}*") if folder.is_dir())
 
 
 def read(path: Path) -> Dialled:

@@ -27,6 +27,7 @@ from rec_models.sequential.bert4rec import BERT4Rec, BERT4RecSettings
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from rec_models.sequential.tables import UserToken
 from rec_models.sequential.text_init import norm_matched, text_rows
+from whyrec.data.some import HowMany, only
 from whyrec.data.split import SplitView
 from whyrec.embed import Vectors, open_embedder
 
@@ -128,6 +129,18 @@ def popularity(*, mask_seen: bool = True) -> CellFunction:
 def item_cf(*, mask_seen: bool = True) -> CellFunction:
     """The cell of item-based collaborative filtering."""
     return lambda context, _seed: ranked(ItemCF(SplitView(context.corpus, "valid")), context, mask_seen=mask_seen)
+
+
+def over_some(function: CellFunction, users: HowMany) -> CellFunction:
+    """The same cell, measured over those users alone; it trains on everybody, and validation is everybody's."""
+    if users is None:
+        return function
+
+    def cell(context: Context, seed: int) -> Told:
+        told = function(context, seed)
+        return replace(told, test=only(told.test, SplitView(context.corpus, "test").users, users))
+
+    return cell
 
 
 def starting_tables(

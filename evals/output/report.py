@@ -1,7 +1,8 @@
-"""docs/results.md, written from docs/results/*.json and nothing else.
+"""Pages of tables, written from their JSON files and nothing else.
 
 Nothing is trained and nothing is drawn at random here: the same files give the same page, so a page that differs from
-what `whyrec eval --render` writes is stale, and a test says so.
+what `whyrec eval --render` writes is stale, and a test says so of docs/results.md. That page shows all tables of one
+folder; a table in somebody's home has a page of its own beside it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evals import results as tables
+from evals.output.plot import plot
 from evals.output.table import markdown
 from whyrec.errors import UsageError
 
@@ -16,6 +18,8 @@ _HEAD = """# Results
 
 Written by `whyrec eval --render` from `docs/results/*.json`; do not edit.
 
+"""
+_HOW_TO_READ = """\
 How to read: every number is measured on the test split by the protocol under its table, with a 95 % interval.
 Published numbers stand beside ours with the data set and the protocol they were measured by; where those differ from
 ours, the columns may be compared in their *order*, not in their values. A claim is *supported* when the paired
@@ -24,14 +28,17 @@ difference is positive, its p-value over users (permutation test, Holm-adjusted 
 A comparison that cannot speak for or against its claim is *uninformative*, and the reason stands with it.
 Examples without an outcome are counted as unscored and enter no mean.
 """
+_QUICK = """Of rows that are only a quick look (training or data cut short) nothing is said: *no result*.
+"""
 
 
 def results_page(folder: Path) -> str:
     """The page of all tables in this folder, in the order of their names."""
     found = tables.read_folder(tables.Results, folder, mark="experiment")
+    head = f"{_HEAD}{_HOW_TO_READ}"
     if not found:
-        return f"{_HEAD}\nNo table has been computed yet.\n"
-    return "\n".join([_HEAD, *(markdown(table) + _pictures(table, folder.parent) for table in found.values())])
+        return f"{head}\nNo table has been computed yet.\n"
+    return "\n".join([head, *(markdown(table) + _pictures(table, folder.parent) for table in found.values())])
 
 
 def _pictures(table: tables.Results, docs: Path) -> str:
@@ -40,8 +47,8 @@ def _pictures(table: tables.Results, docs: Path) -> str:
     return "".join(f"\n![{table.title}, {table.data.name}](img/{path.name})\n" for path in found)
 
 
-def render_results(folder: Path = Path("docs/results"), page: Path = Path("docs/results.md")) -> Path:
-    """Write the page.
+def render_results(folder: Path, page: Path) -> Path:
+    """Write the page of all tables in a folder.
 
     Returns:
         The page's path.
@@ -55,3 +62,22 @@ def render_results(folder: Path = Path("docs/results"), page: Path = Path("docs/
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(text, encoding="utf-8")
     return page
+
+
+def render_table(file: Path) -> list[Path]:
+    """Write a table's page and its figure beside its file; pictures that lie there already are shown on the page.
+
+    Returns:
+        What was written, the page first.
+
+    Raises:
+        UsageError: the file is no table.
+    """
+    table = tables.read(file)
+    figure = plot(table, file.with_suffix(".png"))
+    pictures = sorted(path for path in file.parent.glob("*.png") if path != figure)
+    shown = "".join(f"\n![{path.stem}]({path.name})\n" for path in (figure, *pictures))
+    text = f"Written by `whyrec eval` from `{file.name}`.\n\n{_HOW_TO_READ}{_QUICK}\n{markdown(table)}{shown}"
+    page = file.with_suffix(".md")
+    page.write_text(text, encoding="utf-8")
+    return [page, figure]

@@ -125,7 +125,7 @@ def _rich(made: Grid, title: str) -> Table:
 
 
 def markdown(results: Results) -> str:
-    """One section of docs/results.md."""
+    """One section of a page of results."""
     made = grid(results)
     lines = [f"## {results.title}: {results.data.name}", "", *_size(results), ""]
     lines += [_row(made.headings), _row(["---", *["---:"] * (len(made.headings) - 1)])]
@@ -182,8 +182,22 @@ def footing(results: Results) -> list[str]:
         lines += [f"Rows are not all over the same {unit} (n): a difference is over those that both rows have."]
     lines += [f"{column}: published, {results.columns[column]}." for column in _shown_columns(results)]
     lines += _noted(results.notes)
+    lines += _quick_looks(results)
     lines += [f"{row.name}: {row.runs[0].about[BELOW]}" for row in results.rows.values() if BELOW in row.runs[0].about]
     return [*lines, _provenance(results)]
+
+
+def _quick_looks(results: Results) -> list[str]:
+    """Which rows are no result, and why; rows of one reason together."""
+    quick: dict[str, list[str]] = {}
+    for row in results.rows.values():
+        if row.quick:
+            quick.setdefault(row.quick, []).append(row.name)
+    every = len(results.rows)
+    return [
+        f"No result, only a quick look ({why}): {'all rows' if len(names) == every else '; '.join(names)}."
+        for why, names in quick.items()
+    ]
 
 
 def _noted(notes: Mapping[str, str]) -> list[str]:

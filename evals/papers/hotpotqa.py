@@ -66,6 +66,7 @@ def table_7(data: Questions, options: Options = Options()) -> Experiment:
         claims=claims,
         says={name: says for name, says in SAYS.items() if any(c.name == name for c in claims)},
         columns={COLUMN: published(experiment="PULSE.T7")[0].where} if _is_hotpotqa(data) else {},
+        measured=f"{in_words(options.users, 'questions')}, and only they are asked",
     )
 
 

@@ -145,6 +145,10 @@ def _experiment(
         says={name: SAYS[name] for name in dict.fromkeys(claim.name for claim in claims)},
         columns={column: _columns(name)[column] for column in sorted(columns)},
         measures=(DENSE,),
+        measured=(
+            f"{in_words(options.users, 'users')} of the test split, and templates are mined from "
+            f"{in_words(options.users, 'users')} of the train split; only they are asked about"
+        ),
     )
 
 

@@ -4,7 +4,8 @@ A difference is tested over users (permutation test on each user's mean over the
 seeds (does every one agree?). Testing over users alone would take one lucky initialisation for an effect; testing
 over three seeds alone can never reach p < .05. So a pair of cells supports its claim when the difference is positive,
 the p-value, adjusted for the number of pairs of that claim (Holm), is below .05 and no seed says the opposite; it
-contradicts when the same holds of the opposite; otherwise *not supported*, which is not the same as refuted.
+contradicts when the same holds of the opposite; otherwise *not supported*, which is not the same as refuted. Where one
+of the two is only a quick look (training cut short, data cut to the first users) there is *no result*, whatever p says.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def judged(experiment: Experiment, table: Results, load: Loader) -> Results:
     rows = {name: _with_intervals(row, table.metrics, load) for name, row in table.rows.items()}
     rows = {name: _with_delta(row, rows, table.metrics, load) for name, row in rows.items()}
     found = {_key(v.claim, v.difference): v.difference for v in table.verdicts}
-    why = {_key(v.claim, v.difference): v.why for v in table.verdicts}
+    why = {_key(v.claim, v.difference): v.why if v.verdict == "uninformative" else "" for v in table.verdicts}
     for claim in experiment.claims:
         if claim.better in rows and claim.worse in rows:
             old = found.get((claim.name, claim.better, claim.worse, claim.metric))
@@ -47,10 +48,13 @@ def judged(experiment: Experiment, table: Results, load: Loader) -> Results:
     verdicts: list[Verdict] = []
     for name in dict.fromkeys(key[0] for key in found):
         pairs = {key: d for key, d in found.items() if key[0] == name}
-        tested = [key for key in pairs if not why[key]]
+        quick = {key: _quick(d, rows) for key, d in pairs.items()}
+        tested = [key for key in pairs if not why[key] and not quick[key]]
         adjusted = dict(zip(tested, holm([pairs[key].users.p for key in tested]), strict=True))
         verdicts += [
-            verdict(name, d, adjusted.get(key, d.users.p), why=why[key], trained=_is_trained(d, rows))
+            no_result(name, d, quick[key])
+            if quick[key]
+            else verdict(name, d, adjusted.get(key, d.users.p), why=why[key], trained=_is_trained(d, rows))
             for key, d in pairs.items()
         ]
     return table.model_copy(update={"rows": rows, "verdicts": tuple(verdicts)})
@@ -78,9 +82,15 @@ def verdict(claim: str, found: Difference, p: float, *, why: str = "", trained: 
     return Verdict(claim=claim, difference=found, p=p, verdict=kind, sentence=_sentence(found, p, kind, trained))
 
 
+def no_result(claim: str, found: Difference, why: str) -> Verdict:
+    """What is said of one pair of which one or both are only a quick look."""
+    sentence = f"{_difference_in_words(found)}: no result, {why}."
+    return Verdict(claim=claim, difference=found, p=found.users.p, verdict="no result", sentence=sentence, why=why)
+
+
 def summary_of_claim(verdicts: Sequence[Verdict]) -> str:
     """One sentence for all pairs of one claim."""
-    total, kinds = len(verdicts), ("supported", "contradicted", "uninformative")
+    total, kinds = len(verdicts), ("supported", "contradicted", "uninformative", "no result")
     counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in kinds}
     for kind in kinds:
         if counts[kind] == total:
@@ -195,6 +205,11 @@ def _difference_in_words(found: Difference) -> str:
     return (
         f"{found.better} minus {found.worse}: {found.metric} {test.difference:+.4f} [{test.low:+.4f}, {test.high:+.4f}]"
     )
+
+
+def _quick(found: Difference, rows: Mapping[str, Row]) -> str:
+    """Why one of the two is only a quick look; "" where neither is."""
+    return next((rows[name].quick for name in (found.better, found.worse) if name in rows and rows[name].quick), "")
 
 
 def _is_trained(found: Difference, rows: dict[str, Row]) -> bool:

@@ -1,12 +1,21 @@
-"""Kill a run with -9 again and again: nothing may be lost, doubled, or asked twice beyond a commit window (Show 5).
+"""Kill whyrec with -9 again and again: nothing may be lost, doubled, or asked twice beyond a commit window.
 
-    python tests/checks/kill_nine.py                 # 2,000 users, 20 kills, 50 ms: some minutes
-    python tests/checks/kill_nine.py --users 200 --kills 5
+    python tests/checks/kill_nine.py                 # 2,000 users, 20 kills in a run, 5 in its export, 5 in an eval
+    python tests/checks/kill_nine.py --users 200 --kills 5 --export-kills 2 --eval-kills 2
 
 A loopback server in a process of its own logs every request when it arrives and when its answer is in the kernel's
-hands. The run is killed when a drawn number of answers has been delivered, started again, killed again, and at last
-left alone. Then: its sorted-result digest equals that of an unbroken run, and of the answers delivered before a kill,
-those asked for again were delivered within 100 ms before it, or are at most 64.
+hands. Every start of whyrec shows it a key of its own, so that a request tells which start sent it, however late it is
+read. Three parts:
+
+- *run*: killed when a drawn number of answers has been delivered, started again, killed again, and at last left alone.
+  Its sorted-result digest equals that of an unbroken run; and of the answers that a killed start had been given, those
+  asked for again were delivered within 100 ms before the kill, or are at most 64.
+- *export*: the finished run is started again and killed while it writes its Parquet file. What lies under the file's
+  name is whole or not there, and in the end it holds what the unbroken run's holds.
+- *eval*: a table (texts, then training) is killed at drawn moments. In the end its numbers are those of an unbroken
+  one.
+
+Where each kill landed is kept in OUT/kills.jsonl, the servers' logs beside it.
 """
 
 from __future__ import annotations
@@ -21,30 +30,61 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 WINDOW_CALLS, WINDOW_S = 64, 0.1
-GRAPH = "cot_rec.preference"
+GRAPH, TABLE = "cot_rec.preference", "cot_rec.table_1"
+_KEY = "KILL_NINE_START"  # the variable that holds a start's key
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where a kill landed.
+
+    Attributes:
+        part: "run", "export" or "eval".
+        start: the start's key, as the server's log has it.
+        at: unix time.
+        after: seconds since that start began.
+        delivered: answers delivered by all starts so far.
+        landed: in words: what the process was doing.
+    """
+
+    part: str
+    start: str
+    at: float
+    after: float
+    delivered: int
+    landed: str
 
 
 @dataclass
 class Outcome:
-    """What the kills did. `twice` has, per kill, how many answers delivered before it were asked for again."""
+    """What the kills of a run did. `twice` has, per kill, how many answers given before it were asked for again."""
 
     digest: str = ""
     unbroken: str = ""
-    kills: list[float] = field(default_factory=list)
-    midway: int = 0
+    kills: list[Kill] = field(default_factory=list)
     twice: list[int] = field(default_factory=list)
     beyond: list[int] = field(default_factory=list)
     calls: int = 0
+    export: str = ""  # what is wrong with the Parquet file, or with one that a kill left
+
+    @property
+    def midway(self) -> int:
+        return sum(kill.landed == "between answers" for kill in self.kills)
+
+    @property
+    def in_export(self) -> int:
+        return sum(kill.landed == "writing the Parquet file" for kill in self.kills)
 
     @property
     def holds(self) -> bool:
-        return self.digest == self.unbroken != "" and not any(self.beyond)
+        return self.digest == self.unbroken != "" and not any(self.beyond) and not self.export
 
 
 @contextlib.contextmanager
@@ -60,13 +100,50 @@ def server(log: Path, latency: float) -> Iterator[str]:
         process.stdout.close()
 
 
-def start(home: Path, url: str, users: int, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "whyrec", "run", GRAPH, "--data", f"world:users={users}", "--llm",
-               f"openai:tiny@{url}", "--yes", "--quiet", *more]  # fmt: skip
-    environment = {**os.environ, "WHYREC_HOME": str(home)}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+class Started:
+    """One start of whyrec, with a key that no other start shows."""
+
+    def __init__(self, home: Path, key: str, *arguments: str) -> None:
+        self.key, self.began = key, time.time()
+        environment = {**os.environ, "WHYREC_HOME": str(home), "PYTHONPATH": str(ROOT), _KEY: key}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "whyrec", *arguments],
+            cwd=home.parent,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self, part: str, delivered: int, landed: str) -> Kill:
+        """Its time is taken before the signal: what the server delivers after it, nobody is sure to have read."""
+        at = time.time()
+        self._process.send_signal(signal.SIGKILL)
+        self._process.communicate()
+        return Kill(part, self.key, at, at - self.began, delivered, landed)
+
+    def end(self) -> str:
+        said, _ = self._process.communicate()
+        assert self._process.returncode == 0, said
+        return said
+
+
+def _run(url: str, users: int, more: Sequence[str]) -> list[str]:
+    return [
+        "run",
+        GRAPH,
+        "--data",
+        f"world:users={users}",
+        "--llm",
+        f"openai:tiny@{url}?key={_KEY}",
+        "--yes",
+        "--quiet",
+        *more,
+    ]
 
 
 def events(log: Path) -> list[dict]:
@@ -90,91 +167,257 @@ def digest(home: Path) -> str:
         run.close()
 
 
-def unbroken(folder: Path, users: int, latency: float, more: tuple[str, ...]) -> tuple[str, int]:
+def unbroken(folder: Path, users: int, latency: float, more: Sequence[str]) -> tuple[str, int]:
     """Digest and number of calls of a run that nobody kills."""
     with server(folder / "unbroken.log", latency) as url:
-        process = start(folder / "unbroken", url, users, *more)
-        said, _ = process.communicate()
-        assert process.returncode == 0, said
+        Started(folder / "unbroken", "unbroken", *_run(url, users, more)).end()
     return digest(folder / "unbroken"), delivered(folder / "unbroken.log")
 
 
 def check(
-    folder: Path, *, users: int, kills: int, latency: float, more: tuple[str, ...] = (), seed: int = 0
+    folder: Path,
+    *,
+    users: int,
+    kills: int,
+    latency: float,
+    more: Sequence[str] = (),
+    export_kills: int = 0,
+    seed: int = 0,
 ) -> Outcome:
-    """Kill a run `kills` times and hold it to account."""
-    outcome, log = Outcome(), folder / "killed.log"
+    """Kill a run `kills` times and its export `export_kills` times, and hold it to account."""
+    outcome, log, home = Outcome(), folder / "killed.log", folder / "killed"
     outcome.unbroken, calls = unbroken(folder, users, latency, more)
     draw = random.Random(seed)
     with server(log, latency) as url:
-        for _ in range(kills):
+        command = _run(url, users, more)
+        for number in range(kills):
             goal = delivered(log) + max(1, int(calls / (kills + 2) * draw.uniform(0.5, 1.5)))
-            process = start(folder / "killed", url, users, *more)
-            while delivered(log) < goal and process.poll() is None:
+            started = Started(home, f"start-{number:04}", *command)
+            while delivered(log) < goal and started.running:
                 time.sleep(0.002)
-            outcome.midway += 0 < delivered(log) < calls and process.poll() is None
-            process.send_signal(signal.SIGKILL)
-            outcome.kills.append(time.time())
-            process.communicate()
-        process = start(folder / "killed", url, users, *more)
-        said, _ = process.communicate()
-        assert process.returncode == 0, said
-    outcome.digest, outcome.calls = digest(folder / "killed"), delivered(log)
+            there = delivered(log)
+            landed = "after its end" if not started.running else "between answers" if 0 < there < calls else "outside"
+            outcome.kills.append(started.kill("run", there, landed))
+        Started(home, "start-last", *command).end()
+        for number in range(export_kills):
+            outcome.kills.append(_kill_export(home, f"export-{number:04}", command, delivered(log)))
+            outcome.export = outcome.export or _half_written(home)
+        Started(home, "export-last", *command).end()
+    outcome.digest, outcome.calls = digest(home), delivered(log)
+    outcome.export = outcome.export or _other_rows(home, folder / "unbroken")
     _account(outcome, events(log))
     return outcome
 
 
-def _account(outcome: Outcome, log: list[dict]) -> None:
-    """For each kill: which answers delivered before it were asked for again after it.
+def _kill_export(home: Path, key: str, command: Sequence[str], there: int) -> Kill:
+    """Start the finished run again and kill it as soon as the file that it writes is begun."""
+    for part in _exports(home, ".part"):
+        part.unlink()  # of an earlier kill
+    (run,) = (home / "runs").iterdir()
+    begun = str(run / "results.parquet.part")
+    started = Started(home, key, *command)
+    while not os.path.exists(begun) and started.running:  # noqa: PTH110 (as fast as can be)
+        pass
+    kill = started.kill("export", there, "")
+    landed = "writing the Parquet file" if os.path.exists(begun) else "beside the export"  # noqa: PTH110
+    return Kill(**{**asdict(kill), "landed": landed})
 
-    An answer whose client was killed while it was on its way was delivered to nobody. An answer asked for again
-    without a kill in between counts as beyond any window.
+
+def _exports(home: Path, ending: str = "") -> list[Path]:
+    return list((home / "runs").glob(f"*/*.parquet{ending}"))
+
+
+def _half_written(home: Path) -> str:
+    """What is wrong with the file that a kill left under the export's name: it is whole, or not there."""
+    import polars as pl
+
+    for file in _exports(home):
+        try:
+            pl.read_parquet(file)
+        except Exception as error:
+            return f"a kill left {file.name} unreadable: {error}"
+    return ""
+
+
+def _other_rows(home: Path, other: Path) -> str:
+    """How the file of the killed run differs from that of the unbroken one, "" where it does not."""
+    import polars as pl
+
+    found = [[pl.read_parquet(file).sort("key") for file in _exports(place)] for place in (home, other)]
+    if [len(files) for files in found] != [1, 1]:
+        return f"there are {[len(files) for files in found]} exports, where one of each was expected"
+    left = _exports(home, ".part")
+    if left:
+        return f"{left[0].name} was left lying"
+    same = found[0][0].drop("generation").equals(found[1][0].drop("generation"))
+    return "" if same else "the killed run's export holds other rows"
+
+
+def _account(outcome: Outcome, log: list[dict]) -> None:
+    """For each kill: which answers given to the killed start were asked for again by a later one.
+
+    What was delivered after the kill was given to nobody, whenever the server read the request. An answer asked for
+    again by the same start, or after one that was not killed, counts as beyond any window.
     """
-    asked: dict[int, float] = {}
-    last: dict[str, float] = {}
+    number = {kill.start: k for k, kill in enumerate(outcome.kills)}
+    given: dict[str, tuple[str, float]] = {}  # digest -> (the start that has its answer, when)
     again: list[list[float]] = [[] for _ in outcome.kills]
     outcome.twice, outcome.beyond = [0] * len(outcome.kills), [0] * len(outcome.kills)
     for event in log:
+        start = event["by"]
         if event["event"] == "delivered":
-            if not any(asked[event["number"]] <= kill <= event["time"] for kill in outcome.kills):
-                last[event["digest"]] = event["time"]
+            if start not in number or event["time"] < outcome.kills[number[start]].at:
+                given[event["digest"]] = (start, event["time"])
             continue
-        asked[event["number"]] = event["time"]
-        if (when := last.pop(event["digest"], None)) is not None:
-            kill = next((k for k, at in enumerate(outcome.kills) if when <= at <= event["time"]), None)
-            if kill is None:
-                outcome.beyond[-1] += 1
-            else:
-                again[kill].append(when)
-    for k, kill_time in enumerate(outcome.kills):
+        if event["digest"] not in given:
+            continue
+        first, when = given.pop(event["digest"])
+        if first == start or first not in number:
+            outcome.beyond[-1] += 1
+        else:
+            again[number[first]].append(when)
+    for k, kill in enumerate(outcome.kills):
         outcome.twice[k] = len(again[k])
         if len(again[k]) > WINDOW_CALLS:
-            outcome.beyond[k] += sum(kill_time - when > WINDOW_S for when in again[k])
+            outcome.beyond[k] += sum(kill.at - when > WINDOW_S for when in again[k])
+
+
+@dataclass
+class EvalOutcome:
+    """What the kills of an evaluation did. `differs` says how its table is not that of an unbroken one."""
+
+    kills: list[Kill] = field(default_factory=list)
+    cells: int = 0
+    seconds: float = 0.0
+    differs: str = ""
+
+
+def check_eval(folder: Path, *, users: int, kills: int, latency: float = 0.0, seed: int = 0) -> EvalOutcome:
+    """Kill an evaluation at moments drawn over the time that an unbroken one takes."""
+    outcome, draw, homes = EvalOutcome(), random.Random(seed), (folder / "whole", folder / "broken")
+    tables = [home / "tables" for home in homes]
+    for table in tables:
+        table.mkdir(parents=True)
+    began = time.monotonic()
+    with server(folder / "eval_unbroken.log", latency) as url:
+        Started(homes[0], "unbroken", *_eval(url, users, tables[0])).end()
+    outcome.seconds = time.monotonic() - began
+    log = folder / "eval_killed.log"
+    with server(log, latency) as url:
+        command = _eval(url, users, tables[1])
+        for number in range(kills):
+            # so that kills land from the first texts to the last cells, though each start goes on where one ended
+            wait = outcome.seconds * (number + draw.uniform(0.2, 0.8)) / kills
+            started = Started(homes[1], f"eval-{number:04}", *command)
+            while time.time() - started.began < wait and started.running:
+                time.sleep(0.01)
+            landed = _doing(homes[1], tables[1]) if started.running else "after its end"
+            outcome.kills.append(started.kill("eval", delivered(log), landed))
+        Started(homes[1], "eval-last", *command).end()
+    (one,), (other,) = (list(table.glob("*.json")) for table in tables)
+    outcome.differs, outcome.cells = _other_numbers(one, other), len(_numbers(one))
+    return outcome
+
+
+def _eval(url: str, users: int, table: Path) -> list[str]:
+    return [
+        "eval",
+        TABLE,
+        "--data",
+        f"world:users={users},items=60",
+        "--llm",
+        f"openai:tiny@{url}?key={_KEY}",
+        "--backbone",
+        "SASRec",
+        "--epochs",
+        "2",
+        "--yes",
+        "--results",
+        str(table),
+        "--out",
+        str(table.parent / "out"),
+    ]
+
+
+def _doing(home: Path, table: Path) -> str:
+    written = [cells for file in table.glob("*.json") if (cells := len(_numbers(file)))]
+    if written:
+        return f"at the cells, {written[0]} of them done"
+    runs = list((home / "runs").glob("*/run.sqlite"))
+    return f"at the texts of run {len(runs)}" if runs else "before its first run"
+
+
+def _numbers(file: Path) -> dict[str, Any]:
+    """Cell and seed -> every number measured on test users."""
+    rows = json.loads(file.read_text()).get("rows", {})
+    return {f"{name} {run['seed']}": run["test"] for name, row in rows.items() for run in row["runs"]}
+
+
+def _other_numbers(one: Path, other: Path) -> str:
+    a, b = _numbers(one), _numbers(other)
+    if a.keys() != b.keys():
+        return f"cells {sorted(a.keys() ^ b.keys())} are in one table only"
+    return "; ".join(f"{cell}: {a[cell]} or {b[cell]}" for cell in a if a[cell] != b[cell])[:1000]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Kill a run with -9 and hold it to account (Show 5).")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--users", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--export-kills", type=int, default=5)
+    parser.add_argument("--eval-kills", type=int, default=5)
+    parser.add_argument("--eval-users", type=int, default=100)
     parser.add_argument("--latency", type=float, default=0.05)
     parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "kill_nine", help="folder for the logs")
     given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        outcome = check(
-            Path(folder),
-            users=given.users,
-            kills=given.kills,
-            latency=given.latency,
-            more=("--concurrency", str(given.concurrency)),
-        )
-    print(f"kills: {len(outcome.kills)}, of which {outcome.midway} between the first and the last answer")
+        place, kept = Path(folder), []
+        holds = True
+        try:
+            if given.kills or given.export_kills:
+                outcome = check(
+                    place,
+                    users=given.users,
+                    kills=given.kills,
+                    latency=given.latency,
+                    more=("--concurrency", str(given.concurrency)),
+                    export_kills=given.export_kills,
+                    seed=given.seed,
+                )
+                kept += outcome.kills
+                holds = _tell(outcome, given.kills, given.export_kills)
+            if given.eval_kills:
+                table = check_eval(place, users=given.eval_users, kills=given.eval_kills, seed=given.seed)
+                kept += table.kills
+                holds = _tell_eval(table) and holds
+        finally:
+            (given.out / "kills.jsonl").write_text("".join(json.dumps(asdict(kill)) + "\n" for kill in kept))
+            for log in place.glob("*.log"):
+                (given.out / log.name).write_bytes(log.read_bytes())
+    print(f"{'holds' if holds else 'does NOT hold'}; where each kill landed: {given.out / 'kills.jsonl'}")
+    return 0 if holds else 1
+
+
+def _tell(outcome: Outcome, kills: int, export_kills: int) -> bool:
+    print(
+        f"run: {kills} kills, {outcome.midway} of them between the first and the last answer; "
+        f"export: {export_kills} kills, {outcome.in_export} of them while the Parquet file was being written"
+    )
     print(
         f"answers delivered: {outcome.calls}; asked twice per kill: {outcome.twice}; beyond a window: {outcome.beyond}"
     )
-    print(f"digest {outcome.digest}, unbroken {outcome.unbroken}")
-    holds = outcome.holds and outcome.midway >= given.kills * 3 / 4
-    print("holds" if holds else "does NOT hold")
-    return 0 if holds else 1
+    print(f"digest {outcome.digest}, unbroken {outcome.unbroken}; {outcome.export or 'the exports hold the same rows'}")
+    return outcome.holds and outcome.midway >= kills * 3 / 4 and outcome.in_export >= export_kills / 2
+
+
+def _tell_eval(outcome: EvalOutcome) -> bool:
+    print(f"eval: {len(outcome.kills)} kills: {'; '.join(kill.landed for kill in outcome.kills)}")
+    print(f"{outcome.cells} cells: {outcome.differs or 'the same numbers as a table that nobody killed'}")
+    midway = [kill for kill in outcome.kills if kill.landed != "after its end"]
+    return not outcome.differs and outcome.cells > 0 and len(midway) >= len(outcome.kills) / 2
 
 
 if __name__ == "__main__":

@@ -76,3 +76,16 @@ def test_a_damaged_run_hides_no_other():
     )
     with pytest.raises(UsageError, match="beginning of 2 runs"):
         whyrec("runs", "show", "cot_rec.")
+
+
+def test_a_runs_head_says_in_which_precision_its_retriever_was_trained(monkeypatch):
+    from rec_models import presets
+    from rec_models.fit import FitSettings
+    from rec_models.sequential.sasrec import SASRecSettings
+
+    tiny = (SASRecSettings(width=8, blocks=1, heads=1, max_length=5), FitSettings(epochs=1))
+    monkeypatch.setitem(presets.BACKBONES, "SASRec", tiny)
+    asked = ["run", "cot_rec.recommend", "--data", "world:users=30,items=40", "--llm", "extractive", "--users", "3"]
+    whyrec(*asked, "-o", "retriever=sasrec", "-o", "mode=titles", "--yes")
+    shown = " ".join(whyrec("runs", "show", "latest").split())
+    assert re.search(r"trained sasrec (float32|bfloat16) \(measured here: float32 ", shown), shown

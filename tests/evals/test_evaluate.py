@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from evals import results as tables
-from evals.evaluate import evaluate, expected_seconds, load, machine, missing, note, plan, revision
+from evals.evaluate import evaluate, load, machine, note, only_run_here, plan, revision
 from evals.experiment import Context, Told
 from evals.results import Results
 from whyrec.errors import UnknownNameError
@@ -169,15 +169,30 @@ def test_ranges_fail_below_and_warn_above(bench: Build) -> None:
     assert experiment.out_of_range({"plain": {"recall@10": 0.0}}) == ([], [])
 
 
-def test_the_expected_time_rests_on_what_was_measured(bench: Build) -> None:
+def test_no_verdict_is_told_over_rows_that_were_not_run_here(bench: Build) -> None:
     b = bench()
-    jobs = plan(b.experiment, b.context, b.place, seeds=(1, 2))
-    assert expected_seconds(jobs) is None
     table = run(b, seeds=(1,))
-    jobs = plan(b.experiment, b.context, b.place, seeds=(1, 2))
-    own = [r.wall_seconds for row in table.rows.values() for r in row.runs if row.name != "popularity"]
-    assert len(missing(jobs)) == 4
-    assert expected_seconds(jobs) == pytest.approx(sum(own), rel=1e-3)
+    assert only_run_here(table, b.place) == table and len(table.verdicts) == 4
+    b.place.outcomes(table.rows["strong"].runs[0].digest).unlink()
+    told = only_run_here(table, b.place)
+    assert [v.claim for v in told.verdicts] == ["a hair helps", "anything beats popularity"]
+    assert told.notes["rows not run here"].startswith("strong; 2 comparisons") and told.rows == table.rows
+
+
+def test_a_quick_look_is_no_result_whatever_its_p_says(bench: Build) -> None:
+    b = bench()
+    cells = tuple(replace(c, quick="training was cut" if c.name == "strong" else "") for c in b.experiment.cells)
+    experiment = replace(b.experiment, cells=cells)
+    jobs = plan(experiment, b.context, b.place, seeds=(1, 2, 3))
+    table = evaluate(experiment, b.context, b.place, jobs=jobs)
+    kinds = {v.claim: v.verdict for v in table.verdicts}
+    assert (
+        kinds["strong wins"] == kinds["plain wins"] == "no result" and kinds["anything beats popularity"] == "supported"
+    )
+    assert "no result, training was cut." in next(v.sentence for v in table.verdicts if v.claim == "strong wins")
+    assert table.rows["strong"].quick == "training was cut" and not table.rows["plain"].quick
+    again = evaluate(experiment, b.context, b.place, jobs=jobs)
+    assert again.verdicts == table.verdicts
 
 
 def test_where_and_by_which_code_it_was_computed() -> None:

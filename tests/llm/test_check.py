@@ -110,6 +110,15 @@ def test_a_dead_server_is_one_sentence(unused_tcp_port: int) -> None:
     assert str(done.exception).startswith("Nothing answers at") and str(done.exception).count("\n") == 0
 
 
+def test_a_server_without_a_system_role_is_sent_none_once_checked(openai_thread: Any) -> None:
+    openai_thread.refuses = frozenset({"system"})
+    name = f"openai:tiny@{openai_thread.url}"
+    done = CliRunner().invoke(app, ["check", name])
+    assert done.exit_code == 0 and "system role" in done.output, done.output
+    model = open_provider(name, settings=read_settings())
+    assert isinstance(model, OpenAICompatible) and model.can.system == "user" and model.system_way == "system=user"
+
+
 def test_ls_names_every_scheme() -> None:
     from whyrec.llm.registry import openers
 

@@ -30,7 +30,7 @@ def opened(options: str, tmp_path):
         ('?extra={"max_tokens":20}', 20, 1),
         ('?extra={"max_tokens":"300"}', 300, 1),
         ('?extra={"max_completion_tokens":5000}', 5_000, 1),
-        ('?extra={"max_completion_tokens":5}', 100, 1),
+        ('?extra={"max_completion_tokens":5}', 5, 1),
         ('?extra={"thinking":{"budget_tokens":9000}}', 9_000, 1),
         ('?extra={"n":8}', 100, 8),
         ('?extra={"n":8}&drop=n', 100, 1),

@@ -208,6 +208,16 @@ def test_14_an_embedders_key_does_not_follow_either(whyrec, serving) -> None:
     assert other.seen and not [key for key in other.keys if KEY in key]
 
 
+def test_14_langchain_sends_openais_key_to_no_other_server_unless_told(whyrec, serving) -> None:
+    other = serving(lambda _: (401, {"error": {"message": "bad key"}}))
+    name = f"langchain:openai:m?base_url={other.origin}/v1"
+    done = whyrec("llm", "check", name, env={"OPENAI_API_KEY": KEY})
+    assert other.seen and not [key for key in other.keys if KEY in key]
+    assert "?key=OPENAI_API_KEY" in done.said
+    whyrec("llm", "check", f"{name}&key=MY_API_KEY", env={"MY_API_KEY": KEY})
+    assert f"Bearer {KEY}" in other.keys
+
+
 # --- 15: one redaction
 
 

@@ -99,8 +99,7 @@ def test_08_every_bad_habit_in_turn_ends_with_counts_that_add_up(
     reasons = [reason for (reason,) in rows(tmp_path, "SELECT reason FROM example WHERE status='failed'")]
     says = {one.says for one in hostile.HABITS.values() if one.says}
     unsaid = [reason for reason in reasons if not any(words in reason for words in says)]
-    assert all("got no usable answer" in reason for reason in unsaid), unsaid  # read by the agent, not by the border
-    assert len(unsaid) <= sum(server.played[name] for name in hostile.HIDDEN)
+    assert not unsaid
     assert all(any(words in reason for reason in reasons) for words in says)
     assert server.billed < 5_000_000
 
@@ -124,7 +123,7 @@ def test_08_counts_that_cannot_be_true_never_pass_a_budget(whyrec: Any, played: 
 def test_08_a_good_answer_beside_a_bad_field_is_an_answer(canned: Any, change: dict[str, Any]) -> None:
     message = {"role": "assistant", "content": [{"type": "text", "text": "Warm"}, {"type": "text", "text": " socks"}]}
     choice = {"index": None, "message": message, "logprobs": {"content": [None]}}
-    server = canned({"error": None, "choices": [choice], **change})
+    server = canned({**change, "choices": [choice]})
     found = answer(f"openai:tiny@{server.url}")
     assert getattr(found, "text", found) == "Warm socks"
     assert found.model == "" and isinstance(found.usage.prompt, int | None)
@@ -202,7 +201,6 @@ def test_08_a_batch_file_passes_the_same_border(whyrec: Any, openai_thread: Any,
 @pytest.mark.parametrize(
     "body",
     [
-        {"data": []},
         {"data": None},
         {"data": [{"embedding": None}]},
         {"data": [{"index": 0, "embedding": ["x"]}]},
@@ -213,8 +211,3 @@ def test_08_a_batch_file_passes_the_same_border(whyrec: Any, openai_thread: Any,
 def test_08_what_is_no_vector_is_a_sentence(canned: Any, body: Any) -> None:
     found = embedded(canned(body))
     assert isinstance(found, UsageError), repr(found)
-
-
-def test_08_vectors_without_an_index_are_in_the_order_of_the_texts(canned: Any) -> None:
-    found = embedded(canned({"data": [{"embedding": [3.0, 4.0]}]}))
-    assert found == [[pytest.approx(0.6), pytest.approx(0.8)]]

@@ -4,7 +4,7 @@ Answers are valid for any JSON schema and derived from the digest of the prompt,
 result. `server.faults` is a queue of faults for the next chat requests (None: answer properly), `rates` draws them by
 seed. Run it on its own: `python tests/servers/openai_like.py --port 0 --latency 0.05 --log FILE`; it prints its URL.
 The log gets one JSON line when a request arrives ("asked") and one when its answer has been handed to the kernel
-("delivered"), so a killed client can be held to account.
+("delivered"), each with the key that the client showed ("by"), so a killed client can be held to account.
 """
 
 from __future__ import annotations
@@ -210,7 +210,8 @@ class OpenAILike:
         digest = hashlib.sha256(orjson.dumps([body["messages"], body.get("response_format")])).digest()
         number, self._count = self._count, self._count + 1
         fault = self._fault(number)
-        self._write_log("asked", digest, number)
+        by = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        self._write_log("asked", digest, number, by)
         if self.latency:
             await asyncio.sleep(self.latency)
         if fault is not None and (failed := await _failed(fault, request)) is not None:
@@ -227,7 +228,7 @@ class OpenAILike:
         if self._log_file >= 0:
             await response.prepare(request)
             await response.write_eof()
-            self._write_log("delivered", digest, number)
+            self._write_log("delivered", digest, number, by)
         return response
 
     def _fault(self, number: int) -> Fault | None:
@@ -239,9 +240,9 @@ class OpenAILike:
                 return RATE_FAULTS[name]
         return None
 
-    def _write_log(self, event: str, digest: bytes, number: int) -> None:
+    def _write_log(self, event: str, digest: bytes, number: int, by: str) -> None:
         if self._log_file >= 0:
-            line = {"event": event, "digest": digest.hex()[:16], "number": number, "time": time.time()}
+            line = {"event": event, "digest": digest.hex()[:16], "number": number, "by": by, "time": time.time()}
             os.write(self._log_file, orjson.dumps(line) + b"\n")
 
     def _choice(self, body: Mapping[str, Any], digest: bytes, index: int, fault: Fault | None) -> dict[str, Any]:

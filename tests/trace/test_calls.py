@@ -141,6 +141,42 @@ def test_an_index_of_an_older_form_is_made_again(made):
     assert TextIndex(made).missing() == 0
 
 
+@pytest.mark.parametrize("how", ["rubbish", "empty", "cut", "no tables", "odd number", "odd text", "flipped"])
+def test_a_damaged_index_is_made_again(made, how):
+    with Calls(made) as calls:
+        there = [line.id for line in calls.find(Wanted(text="matter"), limit=10_000)]
+    path = made.folder / FILE_NAME
+    if how in ("rubbish", "empty"):
+        path.write_bytes(b"" if how == "empty" else b"not a database at all" * 100)
+    elif how == "cut":
+        path.write_bytes(path.read_bytes()[:2_000])
+    elif how == "flipped":
+        raw = bytearray(path.read_bytes())
+        raw[100:140] = b"\xff" * 40
+        path.write_bytes(raw)
+    else:
+        with closing(sqlite3.connect(path)) as index, index:
+            index.execute(
+                "DROP TABLE upto" if how == "no tables" else "UPDATE upto SET id=?",
+                *([] if how == "no tables" else [(9e999 if how == "odd number" else "many",)]),
+            )
+    with Calls(made) as calls:
+        assert [line.id for line in calls.find(Wanted(text="matter"), limit=10_000)] == there
+
+
+def test_a_lost_text_hides_no_other_call_from_a_search(made):
+    with Calls(made) as calls:
+        whole = [line.id for line in calls.find(Wanted(text="matter"), limit=10_000)]
+    (made.folder / FILE_NAME).unlink()
+    with closing(sqlite3.connect(made.path)) as file, file:
+        texts = [digest for (digest,) in file.execute("SELECT DISTINCT answer FROM call WHERE id<=5")]
+        file.executemany("DELETE FROM text WHERE digest=?", [(digest,) for digest in texts])
+        lost = {n for (n,) in file.execute(f"SELECT id FROM call WHERE answer IN ({','.join(map(str, texts))})")}
+    with Calls(made) as calls:
+        found = [line.id for line in calls.find(Wanted(text="matter"), limit=10_000)]
+    assert found and set(whole) - set(found) <= lost
+
+
 def test_queries_are_words_and_nothing_of_fts_syntax_gets_through():
     assert Query.of("") == Query()
     assert Query.of('NEAR(a b) OR "x" -y col:z').match == '"near a" "b" "or" "x" "y" "col z"'

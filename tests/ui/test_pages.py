@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -15,7 +16,10 @@ from starlette.testclient import TestClient
 
 from whyrec.settings import Settings
 from whyrec.ui.app import build
+from whyrec.ui.safety import Door
 from whyrec.ui.site import link
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def words(text: str) -> str:
@@ -158,14 +162,39 @@ def test_prompts_have_versions_and_are_filled_for_a_user(client, stage):
     assert "The same words" in page(client, link("prompts", "cot_rec/summarise_batch", version=digest, against=digest))
 
 
-def test_results_stand_beside_what_was_published(client):
+def test_the_projects_results_stand_beside_what_was_published_and_say_whose_they_are(client):
     said = page(client, "/results")
-    assert "/results/cot_rec.table_1.world" in said
-    table = page(client, "/results/cot_rec.table_1.world")
+    assert "No table has been computed in this home yet." in said
+    assert "/results/project/cot_rec.table_1.world" in said and "none of it computed in this home" in said
+    table = page(client, "/results/project/cot_rec.table_1.world")
     assert "CoT-Rec MIND" in table and "What the data says" in table and "Protocol:" in table
+    assert "none of it was computed in this home" in table and page(client, "/results/cot_rec.table_1.world", 404)
     figure = re.findall(r'src="(/figures/[^"]+)"', said)[0]
     assert client.get(figure).headers["content-type"] == "image/png"
-    assert page(client, "/figures/..%2f..%2fREADME", 404) and page(client, "/results/..%2f..%2fpyproject", 404)
+    for away in ("/figures/project/..%2f..%2fREADME", "/results/..%2f..%2fpyproject", "/figures/..%2f..%2fx/y"):
+        assert page(client, away, 404)
+
+
+def test_results_of_this_home_come_first_and_one_that_is_damaged_blocks_no_list(stage):
+    folder = stage.settings.home / "results"
+    made = ROOT / "docs" / "results" / "cot_rec.table_1.world.json"
+    mine = folder / made.stem
+    mine.mkdir(parents=True)
+    (mine / made.name).write_bytes(made.read_bytes())
+    (mine / f"{made.stem}.png").write_bytes(b"\x89PNG")
+    (folder / "pulse.leaks.torn").mkdir()
+    (folder / "pulse.leaks.torn" / "pulse.leaks.torn.json").write_text('{"experiment": "pul')
+    try:
+        with TestClient(build(stage.settings, Door()), base_url="http://127.0.0.1:8700") as client:
+            said = page(client, "/results")
+            own, project = said.index("/results/cot_rec.table_1.world"), said.index("/results/project/")
+            assert own < said.index("own tables") < project
+            assert "cannot be read" in said and "pulse.leaks.torn" in said
+            table = page(client, "/results/cot_rec.table_1.world")
+            assert "Computed in this home" in table and "/figures/cot_rec.table_1.world/cot_rec.table_1.world" in table
+            assert client.get("/figures/cot_rec.table_1.world/cot_rec.table_1.world").content == b"\x89PNG"
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_vectors_are_mapped_and_searched(client, stage):

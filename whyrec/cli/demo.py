@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 WORLD = "world:users=600,items=240"
 REAL = "amazon14_beauty"
 REAL_USERS = 1500
+TABLE = "cot_rec.table_1"
 LLM = "extractive"
 SEED = 2021
 CELLS = (
@@ -57,13 +57,14 @@ def command() -> None:
     console.print(
         f"\n[bold]Done in {time.monotonic() - began:.0f} s.[/bold] {asked:,} answers asked for, {kept:,} results found "
         f"already there, under {settings.home}. {served}\n"
-        f"Next: [bold]whyrec runs ls[/bold], [bold]whyrec search 'soft hair oil' --data {REAL}[/bold], "
-        "[bold]whyrec run cot_rec.preference --help[/bold]"
+        f"Next: [bold]whyrec ui[/bold] (Results shows these tables), [bold]whyrec runs ls[/bold], "
+        f"[bold]whyrec search 'soft hair oil' --data {REAL}[/bold], [bold]whyrec run cot_rec.preference --help[/bold]"
     )
 
 
 def _whole_way(console: Console, settings: Settings, data: str) -> tuple[int, int]:
     """One data set through everything; returns (answers asked for, results that were there already)."""
+    from evals.output.report import render_table
     from evals.output.table import terminal
 
     corpus, session, reports = _open(settings, data)
@@ -84,6 +85,8 @@ def _whole_way(console: Console, settings: Settings, data: str) -> tuple[int, in
         )
     console.print(f"  table: {len(jobs) - stored} cells computed, {stored} served from the last demo")
     console.print(terminal(table, width=console.width))
+    page = render_table(session.place.table(table.slug))[0]
+    console.print(f"  wrote {page}", style="dim", markup=False, highlight=False, soft_wrap=True)
     asked = sum(report.now.calls.asked for report in reports) + len(jobs) - stored
     return asked, sum(report.now.before for report in reports) + stored
 
@@ -93,6 +96,7 @@ def _open(settings: Settings, data: str) -> tuple[Corpus, Session, list[RunRepor
     from evals.evaluate import Place
     from evals.inputs.graph_artefacts import GraphArtefacts
     from evals.registry import Options
+    from evals.results import own_folder
     from evals.session import Choice, Session
     from graphs.run import How
     from whyrec.data import load
@@ -101,10 +105,10 @@ def _open(settings: Settings, data: str) -> tuple[Corpus, Session, list[RunRepor
     how = How(settings=settings, command="whyrec demo")
     artefacts: GraphArtefacts = GraphArtefacts(corpus, how=how, said=lambda _source, report: reports.append(report))
     session = Session(
-        "cot_rec.table_1",
+        TABLE,
         corpus,
         artefacts=artefacts,
-        place=Place(settings.home, Path("build/demo")),
+        place=Place(settings.home, own_folder(settings.home, TABLE, corpus)),
         choice=Choice((SEED,), CELLS),
         options=Options(llms=(LLM,), cache=settings.home / "embedders"),
     )

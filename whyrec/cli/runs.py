@@ -78,7 +78,7 @@ def show(
             return
         table = Table("", "", box=None, show_header=False)
         table.columns[0].style, table.columns[1].overflow = "dim", "fold"
-        for name, value in {**_head(found.info()), **_counted(found.counts())}.items():
+        for name, value in {**_head(found.info()), **_counted(found.counts()), **_trained(found)}.items():
             table.add_row(name, Text(value))
         console.print(table)
         for line in _numbers(found):
@@ -124,6 +124,12 @@ def _counted(counts: Counts) -> dict[str, str]:
         "tokens": sums(counts.tokens_in, counts.tokens_out, counts.unmetered, counts.sent),
         "cost": spent(counts.cost, counts.unpriced, counts.sent),
     }
+
+
+def _trained(run: RunReader) -> dict[str, str]:
+    """Models that the run's examples needed, and the precision each was trained in."""
+    found = [one.labels for one in run.metrics() if one.name == "trained"]
+    return {f"trained {labels['model']}": str(labels["precision"]) for labels in found}
 
 
 def _cost(counts: Counts) -> str:

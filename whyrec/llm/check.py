@@ -123,6 +123,8 @@ class _Probe:
         if went == "yes" and not left_out:
             self.found = replace(self.found, system="system")
             return Finding("system role", "yes", "a message of its own")
+        if not left_out and (await _try(lambda: self._ask(f"{_TOLD}\n\n{_POEM}")))[0] != "yes":
+            return Finding("system role", "unknown", "the same text in a question was refused, too")
         self.found = replace(self.found, system="user")
         return Finding("system role", "ignored" if left_out else went, "system text will lead the first question")
 

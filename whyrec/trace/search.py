@@ -1,10 +1,10 @@
 """Full text over a run's calls: blanks, repairs, answers, reasoning and errors, found by the words they hold.
 
 The index is a file of its own beside the run's (`search.sqlite`), built at the first search and brought up to date at
-every later one, so writing a run costs nothing for it; deleting it loses nothing. It is a contentless FTS5 table: it
-knows which word stands where in which call, and no text. Between two texts of a call, and between two strings of one,
-stands a mark, so that words follow one another only where somebody wrote them so. The static text of a prompt is not
-in it: look for the prompt's name instead.
+every later one, so writing a run costs nothing for it; deleting it loses nothing, and a damaged one is made anew. It is
+a contentless FTS5 table: it knows which word stands where in which call, and no text. Between two texts of a call, and
+between two strings of one, stands a mark, so that words follow one another only where somebody wrote them so. The
+static text of a prompt is not in it: look for the prompt's name instead.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
-from whyrec.runs.rows import unpack
 from whyrec.sqlite import connect
 from whyrec.sqlite_errors import readable
 
@@ -30,6 +30,11 @@ _WORD = re.compile(r"[^\W_]+")
 _ASKED = re.compile(r'"([^"]*)"|(\S+)')
 _MARK = " _ "  # between strings: a token that no word is
 _VERSION = 2
+_ODD = (sqlite3.Error, OverflowError, TypeError, ValueError)  # what an index that is damaged raises
+_NOT_DAMAGED = (
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,11 @@ class TextIndex:
             from filelock import FileLock  # searching needs none
 
             with FileLock(f"{self._path}.lock"):
+                try:
+                    return self._grow(progress)
+                except _ODD as error:
+                    if not self._throw_away(error):
+                        raise
                 return self._grow(progress)
         except OSError as error:
             raise UsageError(f"The search index {self._path} cannot be written ({error}).") from None
@@ -114,6 +124,19 @@ class TextIndex:
     def close(self) -> None:
         """Forget the connection it was attached to."""
         self._attached = None
+
+    def _throw_away(self, error: Exception) -> bool:
+        """Delete the index where an error may come from its being damaged; whether it was deleted.
+
+        Where it was the run's own file that is damaged, that costs time, and the second try says so.
+        """
+        cause = error.__context__ if isinstance(error, UsageError) else error
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if not isinstance(cause, _ODD) or code in _NOT_DAMAGED or not self._path.is_file():
+            return False
+        for ending in ("", "-wal", "-shm", "-journal"):
+            Path(f"{self._path}{ending}").unlink(missing_ok=True)
+        return True
 
     def _grow(self, progress: Callable[[int, int], None] | None) -> int:
         index = connect(self._path)
@@ -150,10 +173,16 @@ class TextIndex:
                 if digest is None:
                     continue
                 if digest not in known:
-                    size, body = read.execute("SELECT size, body FROM text WHERE digest=?", (digest,)).fetchone()
-                    known[digest] = _MARK.join(" ".join(words(text)) for text in _strings([unpack(size, body)]))
+                    known[digest] = _MARK.join(" ".join(words(text)) for text in _strings([self._text(digest)]))
                 parts.append(known[digest])
             yield number, _MARK.join(parts)
+
+    def _text(self, digest: int) -> str:
+        """A text of the run; one that is lost or damaged holds no word, and hides no other."""
+        try:
+            return self._run.text(digest)
+        except UsageError:
+            return ""
 
 
 def _make(index: sqlite3.Connection) -> None:
@@ -192,9 +221,10 @@ def _strings(texts: list[str]) -> Iterator[str]:
     for text in texts:
         if text[:1] in '{["':
             try:
-                yield from _leaves(json.loads(text))
-            except ValueError:
-                yield text
+                leaves = list(_leaves(json.loads(text)))
+            except (ValueError, RecursionError):
+                leaves = [text]
+            yield from leaves
         elif text:
             yield text
 

@@ -48,8 +48,10 @@ def routes() -> list[Route]:
         Route("/prompts", prompts.prompts),
         Route("/prompts/{name:path}", prompts.prompt),
         Route("/results", results.results),
-        Route("/results/{slug}", results.table),
-        Route("/figures/{name}", results.figure),
+        Route("/results/project/{slug}", results.projects),
+        Route("/results/{slug}", results.own),
+        Route("/figures/project/{name}", results.projects_figure),
+        Route("/figures/{table}/{name}", results.own_figure),
         Route("/vectors", vectors.vectors),
         Route("/static/{name}", _static),
     ]

@@ -43,7 +43,7 @@ class Site:
     def __init__(self, settings: Settings, door: Door) -> None:
         KNOWN.learn_environment()
         self.settings, self.door, self.tallies = settings, door, Tallies()
-        self.docs = _docs()
+        self.projects = _projects_results()
         self.building: dict[str, tuple[int, int]] = {}
         self._workplaces: OrderedDict[str, Workplace] = OrderedDict()
         self._working = threading.Lock()
@@ -123,10 +123,13 @@ def link(*parts: object, **query: object) -> str:
     return f"{path}?{urlencode(given)}" if given else path
 
 
-def _docs() -> Path:
-    """The folder docs of the checkout whyrec runs from, or of the working directory."""
-    ours = Path(str(files("whyrec"))).parent / "docs"
-    return ours if ours.is_dir() else Path("docs").absolute()
+def _projects_results() -> Path:
+    """The folder of the project's own tables: in the wheel they lie inside evals, in a checkout in docs/results.
+
+    Nowhere else is looked for them: a folder docs beside an installed package, or in the current one, is another's.
+    """
+    installed = Path(str(files("evals"))) / "project_results"
+    return installed if installed.is_dir() else installed.parents[1] / "docs" / "results"
 
 
 def _environment() -> jinja2.Environment:

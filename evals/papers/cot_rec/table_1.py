@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from evals.artefacts import Source, has_descriptions
 from evals.experiment import Cell, Claim, Experiment, Range
@@ -23,6 +24,7 @@ from evals.inputs.training import (
     Start,
     Training,
     item_cf,
+    over_some,
     popularity,
     trained,
 )
@@ -31,6 +33,7 @@ from evals.registry import Options
 from rec_models import presets
 from rec_models.fit import FitSettings
 from whyrec.data.corpus import Corpus
+from whyrec.data.some import in_words, named
 
 NAME = "cot_rec.table_1"
 METRICS = ("recall@10", "ndcg@10")
@@ -72,6 +75,7 @@ def table_1(corpus: Corpus, options: Options = Options()) -> Experiment:
         says={name: says for name, says in SAYS.items() if any(c.name == name for c in claims)},
         columns=_columns(corpus),
         ranges=_ranges(corpus, options),
+        measured=_measured(options),
     )
 
 
@@ -91,10 +95,11 @@ def label(start: Start) -> str:
 
 
 def _anchors(options: Options) -> Iterator[Cell]:
-    settings = {"mask_seen": options.mask_seen}
+    settings = {"mask_seen": options.mask_seen, **_users(options)}
     cells = {"popularity": popularity(mask_seen=options.mask_seen), "item-CF": item_cf(mask_seen=options.mask_seen)}
     for name, function in cells.items():
-        yield Cell(name, function, settings={"model": name, **settings}, anchor=True, seeded=False)
+        measured = over_some(function, options.users)
+        yield Cell(name, measured, settings={"model": name, **settings}, anchor=True, seeded=False)
 
 
 def _grid(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell]:
@@ -127,13 +132,19 @@ def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, ite
     axes = {"backbone": backbone, "user": label(user), "item": label(item), "llm": " ".join(models), "loss": loss}
     return Cell(
         name_of(backbone, user, item, loss=loss),
-        trained(training, cache=options.cache),
+        over_some(trained(training, cache=options.cache), options.users),
         axes={axis: value for axis, value in axes.items() if value},
-        settings=training.settings,
+        settings={**training.settings, **_users(options)},
         needs=training.needs,
         base="" if (user, item, loss) == ("none", "random", "") else name_of(backbone, "none", "random"),
         published=_printed(corpus, backbone, f"user={label(user)},item={label(item)}", loss=loss),
+        quick=_cut(backbone, corpus, options, loss=loss),
     )
+
+
+def _users(options: Options) -> dict[str, Any]:
+    """What of the settings says whom is measured; nothing where all are, which is how most tables were made."""
+    return {} if options.users is None else {"users": named(options.users)}
 
 
 def _claims(backbone: Backbone, options: Options) -> Iterator[Claim]:
@@ -171,6 +182,14 @@ def preset(
     network, fitting = presets.settings(f"{backbone} {loss}".strip(), corpus)
     epochs = fitting.epochs if options.epochs is None else min(options.epochs, fitting.epochs)
     return network, replace(fitting, epochs=epochs, mask_seen=options.mask_seen)
+
+
+def _cut(backbone: Backbone, corpus: Corpus, options: Options, *, loss: str) -> str:
+    """Why a cell trained for less than the preset's epochs is only a quick look; "" where it is not."""
+    full = preset(backbone, corpus, replace(options, epochs=None), loss=loss)[1].epochs
+    if options.epochs is None or options.epochs >= full:
+        return ""
+    return f"training was cut at {options.epochs} epoch{'s' if options.epochs > 1 else ''} of at most {full}"
 
 
 def _preferences(llm: str, options: Options) -> list[Source]:
@@ -224,17 +243,30 @@ def _base_name(corpus: Corpus) -> str:
 
 def _protocol(options: Options) -> str:
     seen = "items of the history shown are left out" if options.mask_seen else "seen items stay in the ranking"
-    capped = f" Training was cut at {options.epochs} epochs, so the numbers are no result." if options.epochs else ""
     return (
         "leave-two-out (last event test, the one before validation), every item of the catalogue ranked, "
         f"{seen}, equal scores in expected order; settings chosen and training stopped on validation NDCG@10; "
-        f"preferences are made from s[:-2] only.{capped}"
+        "preferences are made from s[:-2] only."
     )
 
 
+def _measured(options: Options) -> str:
+    everybody = (
+        ""
+        if options.users is None
+        else (
+            "; models write about all users and recommenders train on all of them whatever --users says "
+            "(?users=N after the data set's name cuts the data)"
+        )
+    )
+    return f"{in_words(options.users, 'users')} of the test split{everybody}"
+
+
 def _ranges(corpus: Corpus, options: Options) -> tuple[Range, ...]:
-    """Spec 9.5, for the data it speaks of."""
-    if (_base_name(corpus), corpus.n_users) != ("amazon14_beauty", 22_363) or options.epochs or not options.mask_seen:
+    """Spec 9.5, for the data it speaks of; a quick look and some of the users have none."""
+    if options.epochs or options.users:
+        return ()
+    if (_base_name(corpus), corpus.n_users) != ("amazon14_beauty", 22_363) or not options.mask_seen:
         return ()
     full, one = name_of("SASRec", "none", "random"), name_of("SASRec", "none", "random", loss="bce")
     strong = "LETTER issue #20 and the eSASRec repository"

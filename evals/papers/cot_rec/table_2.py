@@ -72,6 +72,10 @@ def table_2(corpus: Corpus, options: Options = Options()) -> Experiment:
         says={name: says for name, says in SAYS.items() if name in names},
         columns=_columns(),
         measures=(AMONG_HITS, BIAS, LESS_BIAS),
+        measured=(
+            f"{in_words(options.users, 'users')} of the test split, of whom a ranker is asked about those whose target "
+            "was retrieved; SASRec and the texts of SASRec++ are of all users"
+        ),
     )
 
 

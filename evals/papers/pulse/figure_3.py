@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from evals.artefacts import Asked
 from evals.experiment import BELOW, Cell, Claim, Context, Experiment, Told
 from evals.papers.pulse.figure_3_picture import draw
@@ -26,6 +28,7 @@ from graphs.shared.thought_spaces import pairs_from
 from rec_models.thought_space.fit import fit_space, split_users
 from rec_models.thought_space.space import ThoughtSpace
 from whyrec.data.corpus import Corpus
+from whyrec.data.some import in_words, named, some
 from whyrec.data.split import SplitView
 from whyrec.data.text import captions
 from whyrec.embed import open_embedder
@@ -56,6 +59,19 @@ def figure_3(corpus: Corpus, options: Options = Options()) -> Experiment:
             LEARNT: "paper 4.1: after training, positives concentrate near their behaviours and negatives drift away"
         },
         measures=(OWN, OTHERS, ALIGNED, UNIFORM, AMONG_11),
+        measured=_of_whom(options),
+        of_split=False,
+    )
+
+
+def _of_whom(options: Options) -> str:
+    """Whom the numbers are over."""
+    apart = f"a tenth of the users that have a rationale, at most {MOST:,}, of whom training sees nothing"
+    if options.users is None:
+        return apart
+    return (
+        f"{in_words(options.users, 'users')} among {apart}; training is the same whatever --users says, and among "
+        "fewer rationales one's own is found more easily"
     )
 
 
@@ -66,7 +82,12 @@ def _cells(llm: str, options: Options) -> Iterator[Cell]:
             f"{when} @{llm}",
             partial(_measured, asked=asked, options=options, when=when),
             axes={"training": when, "llm": llm},
-            settings={"graph": str(asked), "when": when, "embedder": options.how.embedder, "measured": "apart"},
+            settings={
+                "graph": str(asked),
+                "when": when,
+                "embedder": options.how.embedder,
+                "measured": "apart" if options.users is None else f"apart, {named(options.users)}",
+            },
             needs=(asked,),
             base="" if when == "before" else f"before @{llm}",
         )
@@ -79,7 +100,8 @@ def _measured(context: Context, seed: int, *, asked: Asked, options: Options, wh
     embedder = open_embedder(options.how.embedder, fit_on=captions(context.corpus), cache=options.cache)
     space = ThoughtSpace.over(embedder)
     learners, measured = split_users(pairs.users, _MEASURED, _DRAW)
-    measured = measured[:MOST]
+    wanted = some(np.unique(pairs.users[measured]), options.users)[:MOST]
+    measured = measured[np.isin(pairs.users[measured], wanted)]
     shown = Points.of(space, pairs, measured)
     about: dict[str, object] = {"pairs": len(pairs), "measured": len(measured)}
     if when == "after":

@@ -84,6 +84,7 @@ def table_4(corpus: Corpus, options: Options = Options()) -> Experiment:
             for row in published(experiment="PULSE.T4")
         },
         measures=(BIAS,),
+        measured=_asked_about(options),
     )
 
 
@@ -99,6 +100,7 @@ def leaks(corpus: Corpus, options: Options = Options()) -> Experiment:
         ),
         cells=(*_anchors(options), *cells),
         metrics=METRICS,
+        measured=_asked_about(options),
     )
 
 
@@ -294,6 +296,13 @@ def _published_rows() -> list[Published]:
 
 def _column(row: Published) -> str:
     return f"PULSE {row.dataset}"
+
+
+def _asked_about(options: Options) -> str:
+    return (
+        f"{in_words(options.users, 'users')} of the test split, and only they are asked about; the thought space "
+        f"learns from rationales of the first {LEARNERS:,} users of the train split, whatever --users says"
+    )
 
 
 def _protocol(options: Options) -> str:

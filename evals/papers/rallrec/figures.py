@@ -19,7 +19,7 @@ from evals.artefacts import Asked
 from evals.experiment import Cell, CellFunction, Context, Experiment, Told
 from evals.metrics import Floats, Ints
 from evals.papers.rallrec.clicks import AUC, OVER_EXPERT, Pool, cell_of, pool_of, rows_of
-from evals.papers.rallrec.tables import METRICS, asked
+from evals.papers.rallrec.tables import METRICS, asked, measured
 from evals.registry import Options
 from evals.statistics.aggregate import auc_summary
 from graphs.rallrec.merge import ALPHA, EPSILON
@@ -82,6 +82,7 @@ def _groups(options: Options, number: str, name: str, ordered: Sorted) -> Experi
         cells=tuple(_group_cell(llm, options, name, g, ordered) for llm in options.llms for g in range(GROUPS)),
         metrics=("accuracy", "log_loss"),
         measures=(AUC,),
+        measured=measured(options),
     )
 
 
@@ -140,6 +141,7 @@ def _curve(corpus: Corpus, options: Options, number: str, points: Mapping[str, t
         cells=tuple(cells),
         metrics=METRICS,
         measures=(AUC, OVER_EXPERT),
+        measured=measured(options),
     )
 
 

@@ -86,6 +86,7 @@ def table_5(corpus: Corpus, options: Options = Options()) -> Experiment:
         says={name: says for name, says in SAYS.items() if any(c.name == name for c in claims)},
         columns=columns(corpus, "T2", "T3", "T4", "T5"),
         measures=(AUC, OVER_EXPERT),
+        measured=measured(options),
     )
 
 
@@ -99,6 +100,16 @@ def table_6(corpus: Corpus, options: Options = Options()) -> Experiment:
         metrics=METRICS,
         columns=columns(corpus, "T6"),
         measures=(AUC, OVER_EXPERT),
+        measured=measured(options),
+    )
+
+
+def measured(options: Options) -> str:
+    """Whom the numbers are over."""
+    own = "" if options.users is not None else "; the table's own number, --users asks about more"
+    return (
+        f"{at_most(options.users) or ROWS:,} rows (a user and an item each, so --users counts rows) drawn at random "
+        f"from the last tenth in time, and only they are asked about{own}"
     )
 
 

@@ -48,11 +48,12 @@ def test_a_page_without_files(tmp_path: Path) -> None:
 
 
 def test_a_small_one_from_end_to_end(tmp_path: Path) -> None:
-    """Too few rows to decide anything, so the exit code says that the claim does not hold."""
+    """Too few rows to decide anything, so it is a quick look without a verdict."""
     small = ["rallrec-injection", "--llm", "simulated:1", "--settings", "easy", "--seeds", "2", "--users", "24"]
     result = call(tmp_path, *small, "--first-seed", "100")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    assert "thinks, hinted against thinks, retrieval" in result.output
+    assert "thinks, hinted against thinks, retrieval: no result in easy" in " ".join(result.output.split())
+    assert result.exit_code == 0 and "No result, only a quick look" in result.output
     text = (tmp_path / "ablations.md").read_text()
     assert "## rallrec-injection" in text and "seed=101" not in text and "seed=100" in text
     assert call(tmp_path, "--render").exit_code == 0 and (tmp_path / "ablations.md").read_text() == text

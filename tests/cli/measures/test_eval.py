@@ -64,17 +64,23 @@ def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
 def test_the_whole_way_and_again_from_what_is_there(tmp_path: Path) -> None:
     result = table_1(tmp_path, "--cells", CELLS, "--seeds", "2", "--markdown", "--csv", "--json", "--plot")
     assert result.exit_code == 0, result.output
-    assert "4 fits to do" in result.output and "at most" in result.output
+    assert "4 fits to do" in result.output and "at most" in result.output and "Takes about" in result.output
+    assert result.output.index("Measures all users of the test split.") < result.output.index("Takes about")
     stem = "cot_rec.table_1.world_users=40_items=40"
     written = {p.name for p in (tmp_path / "build").iterdir()}
     assert written == {f"{stem}.{ending}" for ending in ("md", "csv", "json", "png")}
     page = (tmp_path / "docs" / "results.md").read_text()
-    assert "Training was cut at 1 epochs" in page and "preference@extractive 10/2: run cot_rec.preference-" in page
+    assert (
+        "training was cut at 1 epoch of at most 60" in page
+        and "no result" in page
+        and "preference@extractive 10/2: run cot_rec.preference-" in page
+    )
     with (tmp_path / "build" / f"{stem}.csv").open() as file:
         rows = {row["cell"]: row for row in csv.DictReader(file)}
     assert rows["popularity"]["seeds"] == "1" and rows["SASRec user=None,item=Random"]["seeds"] == "2"
     again = table_1(tmp_path, "--cells", CELLS, "--seeds", "2")
     assert "6 of them there already; nothing to do" in " ".join(again.output.split())
+    assert "All its cells are there already." in again.output
     assert (tmp_path / "docs" / "results.md").read_text() == page
     rendered = call(tmp_path, "--render")
     assert rendered.exit_code == 0 and (tmp_path / "docs" / "results.md").read_text() == page
@@ -104,3 +110,26 @@ def test_many_calls_of_a_model_that_costs_are_asked_about(tmp_path: Path, monkey
     assert table_1(tmp_path, "--cells", CELLS).exit_code == 1, "nobody answers"
     assert not (tmp_path / "docs").exists()
     assert table_1(tmp_path, "--cells", CELLS, "--yes").exit_code == 0
+
+
+def test_a_table_lies_in_the_home_of_whoever_computes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHYREC_HOME", str(tmp_path / "home"))
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    app = typer.Typer()
+    app.command()(noun.command)
+    small = ["cot_rec.table_1", "--data", "world:users=40,items=40", "--cells", "popularity;item-CF", "--users", "20"]
+    result = CliRunner().invoke(app, [*small, "--csv"])
+    assert result.exit_code == 0, result.output
+    stem = "cot_rec.table_1.world_users=40_items=40"
+    folder = tmp_path / "home" / "results" / stem
+    assert {path.name for path in folder.iterdir()} == {f"{stem}.{ending}" for ending in ("json", "md", "png", "csv")}
+    assert not list(here.iterdir()), "nothing is written into the current folder"
+    assert (
+        "Measures 20 users drawn at random (always the same) of the test split; models write about all" in result.output
+    )
+    page = (folder / f"{stem}.md").read_text()
+    assert f"({stem}.png)" in page and "| popularity* |" in page.replace("| *", "| ")
+    (folder / f"{stem}.md").unlink()
+    assert CliRunner().invoke(app, ["--render"]).exit_code == 0 and (folder / f"{stem}.md").read_text() == page

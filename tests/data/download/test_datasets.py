@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import warnings
 import zipfile
 
 import pytest
@@ -126,6 +127,52 @@ def test_an_archive_larger_than_the_disk_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     with pytest.raises(UsageError, match="has less room"):
         unpack(tmp_path / "x.zip", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names", [("",), ("a\nb",), ("x" * 256,), ("ml", "ml/a"), ("ml/a", "ml"), ("a/b/c", "a/b"), ("a", "a")]
+)
+def test_names_that_are_none_or_in_the_way_of_others_are_refused(tmp_path, names):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in names:
+            info = zipfile.ZipInfo("a")
+            info.filename = name
+            archive.writestr(info, b"x")
+    (tmp_path / "x.zip").write_bytes(out.getvalue())
+    with pytest.raises(UsageError, match=r"x\.zip holds .*(Do not trust it|only one of them)"):
+        unpack(tmp_path / "x.zip", tmp_path)
+
+
+def test_a_locked_archive_and_one_of_an_unknown_kind_say_so(tmp_path):
+    for at, value in ((8, 1), (10, 99)):
+        raw = bytearray(zipped(**{"a.txt": "text"}))
+        raw[raw.index(b"PK\1\2") + at] |= value
+        (tmp_path / "x.zip").write_bytes(raw)
+        with pytest.raises(UsageError, match=r"x\.zip cannot be unpacked here \(.*\)\. Unpack it with another program"):
+            unpack(tmp_path / "x.zip", tmp_path)
+
+
+def test_an_archive_of_nothing_but_one_letter_is_refused(tmp_path):
+    """Zip packs a thousandfold at most, data sets tenfold: 80 MB in 80 kB are no data set."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", b"a" * 80_000_000)
+    (tmp_path / "x.zip").write_bytes(out.getvalue())
+    with pytest.raises(UsageError, match="80,000,000 bytes, over 100 times its own size"):
+        unpack(tmp_path / "x.zip", tmp_path)
+    assert not (tmp_path / "a.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "record", [b"", b"[]", b"{", b"[" * 100_000, b'{"x.zip": []}', b'{"x.zip": {"sha256": 1}}', b"\xff"]
+)
+def test_a_damaged_record_is_one_sentence(run, settings, record):
+    run()
+    (settings.home / "data" / "set" / RECORD).write_bytes(record)
+    with pytest.raises(UsageError, match=r"SOURCE\.json is not what `whyrec data get` writes\. Delete it"):
+        run(again=True)
 
 
 def test_the_registry_claims_no_checksum_without_a_source():

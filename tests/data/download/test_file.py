@@ -74,6 +74,15 @@ def test_a_part_longer_than_the_file_is_thrown_away(get, server, tmp_path):
     assert get() == BODY
 
 
+@pytest.mark.parametrize(
+    "note", [b"", b"{", b"[]", b'{"url": "u"}', b'{"validator": 1}', b'{"validator": "a\\nb"}', b"\xff"]
+)
+def test_a_damaged_note_vouches_for_nothing(get, server, tmp_path, note):
+    (tmp_path / "a.bin.part").write_bytes(b"of another file")
+    (tmp_path / "a.bin.part.json").write_bytes(note)
+    assert get() == BODY
+
+
 def test_a_busy_server_is_asked_again_but_a_missing_file_is_not(get, server):
     server.statuses = [503, 429]
     assert get() == BODY

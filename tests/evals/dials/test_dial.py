@@ -184,8 +184,10 @@ class _Empty:
 
 def test_a_verdict_says_what_holds_and_what_does_not(settings):
     found = measure(dial("hotpotqa.cot"), settings, Scale((0, 1), (0.0, 1.0), users=40))
-    assert verdict(found).startswith("**It does not turn.**"), "two worlds with two levels prove nothing"
-    better = found.model_copy(update={"rises": True})
+    assert verdict(found).startswith("**No result**, only a quick look (40 users instead of 250, 2 worlds instead of 5")
+    whole = found.model_copy(update={"quick": ""})
+    assert verdict(whole).startswith("**It does not turn.**"), "two worlds with two levels prove nothing"
+    better = whole.model_copy(update={"rises": True})
     assert verdict(better).startswith("**It turns.** F1 rises from")
     assert "title most like the question" in verdict(better)
 

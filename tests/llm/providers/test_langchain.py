@@ -13,6 +13,7 @@ from whyrec.errors import UsageError
 from whyrec.llm.model import (
     AnswerFormat,
     Disconnected,
+    Malformed,
     Message,
     Overloaded,
     Refused,
@@ -113,6 +114,19 @@ async def test_any_chat_model_object_works_and_blocks_are_read() -> None:
     assert (reply.usage.prompt, reply.usage.completion) == (3, 2)
     with pytest.raises(Refused, match="no log-probabilities are read"):
         await model.complete(Request(ASK.messages, top_logprobs=2))
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"choices": null}', '{"choices": [null]}', '{"choices": [{"message": null}]}', '{"choices": [{"index": 0}]}'],
+)
+async def test_an_answer_that_langchain_breaks_over_is_a_fault_of_the_server(
+    openai_server: Any, openai_like: Any, model: Any, body: str
+) -> None:
+    openai_server.faults.append(openai_like.Fault("error_body", body=body))
+    with pytest.raises(Malformed, match="none that LangChain can read"):
+        await model.complete(ASK)
+    assert (await model.complete(ASK))[0].text
 
 
 async def test_a_key_in_the_name_is_in_no_answer() -> None:

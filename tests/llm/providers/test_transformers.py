@@ -54,6 +54,21 @@ async def test_greedy_decoding_is_that_of_generate(opened: Any, reference: tuple
     assert len(reply.logprobs) == 12 and all(len(token.top) == 3 for token in reply.logprobs)
 
 
+@pytest.mark.parametrize("habit", ["raise_exception('System role not supported')", "''"])
+async def test_a_template_without_a_system_role_gets_the_text_with_the_question(
+    tiny_model: Path, tmp_path: Path, habit: str
+) -> None:
+    template = tmp_path / "gemma.jinja"
+    template.write_text(
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ HABIT }}{% else %}<|im_start|>{{ m['role'] }}\n"
+        "{{ m['content'] }}<|im_end|>\n{% endif %}{% endfor %}".replace("HABIT", habit)
+    )
+    model: Any = open_provider(f"transformers:{tiny_model}?template={template}", settings=read_settings())
+    _, text = model._render(ASK)
+    assert "You are terse.\n\nwarm socks?" in text and model.system_way == "system=user"
+    assert (await model.complete(ASK))[0].usage.prompt == len(model._ids(text))
+
+
 async def test_a_sample_does_not_depend_on_who_shares_its_batch(opened: Any) -> None:
     drawn = replace(ASK, sampling=Sampling(temperature=1.0, top_p=0.9, seed=5, max_tokens=10), samples=(0, 1, 2))
     together = [r.text for r in await opened.complete(drawn)]

@@ -1,12 +1,16 @@
 """What makes two requests the same question to the cache."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from whyrec.llm.built_in.echo import Echo
 from whyrec.llm.model import About, AnswerFormat, Message, Request, Sampling
-from whyrec.llm.wrappers.cached import request_digest, score_digest
+from whyrec.llm.system_text import FOLDED
+from whyrec.llm.wrappers.cache_file import CacheFile
+from whyrec.llm.wrappers.cached import Cached, request_digest, score_digest
 
 ASK = Request((Message("user", "who?"),))
 
@@ -60,3 +64,15 @@ def test_different_messages_never_look_the_same(a: list[str], b: list[str]) -> N
 def test_scores_have_digests_of_their_own() -> None:
     scores = [score_digest(ASK, texts) for texts in (["a"], ["a", "b"], ["ab"])]
     assert len({request_digest(ASK, 0), *scores}) == 4
+
+
+async def test_where_system_text_was_sent_makes_another_entry_and_only_where_there_is_some(tmp_path: Path) -> None:
+    told = Request((Message("system", "Be terse."), *ASK.messages))
+    plain, folding = Echo(), Echo()
+    folding.system_way = FOLDED  # type: ignore[attr-defined]
+    apart, led = (Cached(model, CacheFile(tmp_path / "cache.sqlite")) for model in (plain, folding))
+    try:
+        assert apart.key_of(told, 0) != led.key_of(told, 0) and apart.key_of(ASK, 0) == led.key_of(ASK, 0)
+    finally:
+        await apart.close()
+        await led.close()

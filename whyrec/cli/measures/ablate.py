@@ -27,9 +27,14 @@ def command(
     seeds: int | None = typer.Option(None, min=1, max=100, help="Worlds of each setting; each ablation has its own."),
     first: int = typer.Option(0, "--first-seed", min=0, help="Of --seeds worlds, the first; pilots: 100 and above."),
     users: int | None = typer.Option(None, "--users", min=2, help="Of each world; each ablation has its own."),
-    results: Path = typer.Option(Path("docs/results/ablations"), help="Folder of the ablations' files."),
-    page: Path = typer.Option(Path("docs/ablations.md"), help="The page."),
-    render: bool = typer.Option(False, "--render", help="Only write the page from the files that are there."),
+    results: Path | None = typer.Option(
+        None,
+        "--results",
+        help="A folder that many ablations share, as the project's docs/results/ablations; "
+        "else each has a folder of its own in $WHYREC_HOME/results.",
+    ),
+    page: Path | None = typer.Option(None, "--page", help="With --results: the page; else FOLDER.md beside it."),
+    render: bool = typer.Option(False, "--render", help="Only write pages from the files that are there."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask before more than ten minutes of work."),
 ) -> None:
     """Measure ablations on generated worlds. What is measured already is not measured again.
@@ -40,14 +45,14 @@ def command(
     from rich.console import Console
 
     from evals.ablations.catalogue import ABLATIONS, ablation
-    from evals.ablations.page import render as rendered
     from evals.ablations.run import Scale
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPED)
+    _refuse_a_page_alone(results, page)
     if render:
-        console.print(f"wrote {rendered(results, page)}")
+        _rendered(console, results, page)
         return
     if not names:
         for which in ABLATIONS:
@@ -61,9 +66,31 @@ def command(
     scale = Scale(worlds, tuple(part.strip() for part in settings.split(",")), tuple(dict.fromkeys(llm)), users)
     _ask(console, chosen, scale, yes=yes)
     good = [_measured(console, which, scale, results) for which in chosen]
-    console.print(f"wrote {rendered(results, page)}")
+    if results is not None:
+        _rendered(console, results, page)
     if not all(good):
         raise typer.Exit(1)
+
+
+def _refuse_a_page_alone(shared: Path | None, page: Path | None) -> None:
+    if page is not None and shared is None:
+        raise UsageError("--page goes with --results: an ablation in $WHYREC_HOME/results has its page beside it.")
+
+
+def _rendered(console: Console, shared: Path | None, page: Path | None) -> None:
+    """Write the page over a shared folder, or that of every ablation in the home."""
+    from evals.ablations.page import render, render_own
+    from evals.ablations.run import own_folders
+    from whyrec.settings import read_settings
+
+    if shared is not None:
+        pages = [render(shared, page or shared.with_name(f"{shared.name}.md"))]
+    else:
+        pages = [render_own(folder) for folder in own_folders(read_settings().home)]
+    for written in pages:
+        console.print(f"wrote {written}", markup=False)
+    if not pages:
+        console.print("No ablation has been measured in this home yet.")
 
 
 def _ask(console: Console, chosen: tuple[Ablation, ...], scale: Scale, *, yes: bool) -> None:
@@ -73,34 +100,46 @@ def _ask(console: Console, chosen: tuple[Ablation, ...], scale: Scale, *, yes: b
         for which in chosen
     }
     seconds = sum(which.seconds * n * (scale.users or which.users) / which.users for which, n in worlds.items())
+    own = sorted({scale.users or which.users for which in chosen})
+    users = f"{own[0]:,}" if len(own) == 1 else f"{own[0]:,} to {own[-1]:,}"
     console.print(
-        f"{len(chosen)} ablations, {sum(worlds.values())} worlds and models: at most about "
-        f"{max(1, round(seconds / 60)):,} CPU minutes, no model that costs; what was measured before is read"
+        f"{len(chosen)} ablations, {sum(worlds.values())} worlds and models, {users} users or rows of each: at most "
+        f"about {max(1, round(seconds / 60)):,} CPU minutes, a rough figure from what each took at its own size; no "
+        "model that costs; what was measured before is read"
     )
+    for which in chosen:
+        if less := scale.less_than(which):
+            console.print(
+                f"{which.name}: only a quick look ({less}), so its verdict will read: no result", markup=False
+            )
     if seconds > _ASK_ABOVE_S and not yes:
         agreed("Go on?")
 
 
-def _measured(console: Console, which: Ablation, scale: Scale, results: Path) -> bool:
+def _measured(console: Console, which: Ablation, scale: Scale, shared: Path | None) -> bool:
     """Measure one ablation, write its file and say what it came to; whether it is as claimed."""
     import time
 
-    from evals.ablations.page import as_claimed, placebo_verdict, verdict
-    from evals.ablations.run import ablate, write
+    from evals.ablations.page import as_claimed, placebo_verdict, render_own, verdict
+    from evals.ablations.run import ablate, own_folder, write
     from whyrec.settings import read_settings
 
-    began = time.process_time()
+    settings, began = read_settings(), time.process_time()
     with console.status(which.title) as status:
         try:
-            found = ablate(which, read_settings(), scale, say=lambda line: status.update(line))
+            found = ablate(which, settings, scale, say=lambda line: status.update(line))
         except KeyboardInterrupt:
             console.print("Stopped. What is finished is kept; the same command goes on from there.")
             raise typer.Exit(130) from None
-    path = write(results, found)
+    folder = shared or own_folder(settings.home, found.name)
+    path = write(folder, found)
+    if shared is None:
+        path = render_own(folder)
     for llm in found.llms:
         for other in found.others:
             told = verdict(found, llm, other).replace("**", "")
             console.print(f"[bold]{found.name}[/bold] {llm}: {told}", highlight=False)
     console.print(placebo_verdict(found).replace("**", ""))
-    console.print(f"[dim]{time.process_time() - began:.0f} CPU seconds; wrote {path}[/dim]")
-    return as_claimed(found)
+    console.print(f"[dim]{time.process_time() - began:.0f} CPU seconds[/dim]")
+    console.print(f"wrote {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    return bool(found.quick) or as_claimed(found)

@@ -29,9 +29,16 @@ def command(
         None, "--users", min=1, help="Of each world, or questions; each dial has its own."
     ),
     setting: str = typer.Option("default", help="Of the worlds: easy, default or hard."),
-    results: Path = typer.Option(Path("docs/results/dial"), help="Folder of the dials' files."),
-    page: Path = typer.Option(Path("docs/dial.md"), help="The page; figures go to img/ beside it."),
-    render: bool = typer.Option(False, "--render", help="Only write page and figures from the files that are there."),
+    results: Path | None = typer.Option(
+        None,
+        "--results",
+        help="A folder that many dials share, as the project's docs/results/dial; "
+        "else each dial has a folder of its own in $WHYREC_HOME/results.",
+    ),
+    page: Path | None = typer.Option(
+        None, "--page", help="With --results: the page (else FOLDER.md beside it); figures go to img/ beside the page."
+    ),
+    render: bool = typer.Option(False, "--render", help="Only write pages and figures from the files that are there."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask before more than ten minutes of work."),
 ) -> None:
     """Measure dials on generated worlds. What is measured already is not measured again.
@@ -42,14 +49,14 @@ def command(
     from rich.console import Console
 
     from evals.dials.catalogue import DIALS, dial
-    from evals.dials.page import render as rendered
     from evals.dials.run import Scale
 
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPED)
+    _refuse_a_page_alone(results, page)
     if render:
-        console.print(f"wrote {rendered(results, page, page.parent / 'img')}")
+        _rendered(console, results, page)
         return
     if not names:
         for which in DIALS:
@@ -60,9 +67,32 @@ def command(
     scale = Scale(tuple(range(seeds)), _levels(levels), setting, users)
     _ask(console, chosen, scale, yes=yes)
     good = [_measured(console, which, scale, results) for which in chosen]
-    console.print(f"wrote {rendered(results, page, page.parent / 'img')}")
+    if results is not None:
+        _rendered(console, results, page)
     if not all(good):
         raise typer.Exit(1)
+
+
+def _refuse_a_page_alone(shared: Path | None, page: Path | None) -> None:
+    if page is not None and shared is None:
+        raise UsageError("--page goes with --results: a dial in $WHYREC_HOME/results has its page beside it.")
+
+
+def _rendered(console: Console, shared: Path | None, page: Path | None) -> None:
+    """Write the page over a shared folder, or that of every dial in the home."""
+    from evals.dials.page import render, render_own
+    from evals.dials.run import own_folders
+    from whyrec.settings import read_settings
+
+    if shared is not None:
+        page = page or shared.with_name(f"{shared.name}.md")
+        pages = [render(shared, page, page.parent / "img")]
+    else:
+        pages = [render_own(folder) for folder in own_folders(read_settings().home)]
+    for written in pages:
+        console.print(f"wrote {written}", markup=False)
+    if not pages:
+        console.print("No dial has been measured in this home yet.")
 
 
 def _levels(text: str) -> tuple[float, ...]:
@@ -77,30 +107,42 @@ def _ask(console: Console, chosen: tuple[Dial, ...], scale: Scale, *, yes: bool)
     """Say what it may take, and ask where that is long."""
     part = len(scale.seeds) * len(scale.levels) / _FULL
     seconds = sum(which.seconds * part * (scale.users or which.users) / which.users for which in chosen)
+    own = sorted({scale.users or which.users for which in chosen})
+    users = f"{own[0]:,}" if len(own) == 1 else f"{own[0]:,} to {own[-1]:,}"
     console.print(
-        f"{len(chosen)} dials, {len(scale.seeds)} worlds, {len(scale.levels)} levels: at most about "
-        f"{max(1, round(seconds / 60)):,} CPU minutes, no model that costs; what was measured before is read"
+        f"{len(chosen)} dials, {len(scale.seeds)} worlds of {users} users or questions, {len(scale.levels)} levels: at "
+        f"most about {max(1, round(seconds / 60)):,} CPU minutes, a rough figure from what each took at its own size; "
+        "no model that costs; what was measured before is read"
     )
+    for which in chosen:
+        if less := scale.less_than(which):
+            console.print(
+                f"{which.name}: only a quick look ({less}), so its verdict will read: no result", markup=False
+            )
     if seconds > _ASK_ABOVE_S and not yes:
         agreed("Go on?")
 
 
-def _measured(console: Console, which: Dial, scale: Scale, results: Path) -> bool:
+def _measured(console: Console, which: Dial, scale: Scale, shared: Path | None) -> bool:
     """Measure one dial, write its file and say what it shows; whether it is as it should be."""
     import time
 
-    from evals.dials.page import verdict
-    from evals.dials.run import measure, write
+    from evals.dials.page import render_own, verdict
+    from evals.dials.run import measure, own_folder, write
     from whyrec.settings import read_settings
 
-    began = time.process_time()
+    settings, began = read_settings(), time.process_time()
     with console.status(which.title) as status:
         try:
-            found = measure(which, read_settings(), scale, say=lambda line: status.update(line))
+            found = measure(which, settings, scale, say=lambda line: status.update(line))
         except KeyboardInterrupt:
             console.print("Stopped. What is finished is kept; the same command goes on from there.")
             raise typer.Exit(130) from None
-    path = write(results, found)
+    folder = shared or own_folder(settings.home, found.slug)
+    path = write(folder, found)
+    if shared is None:
+        path = render_own(folder)
     console.print(f"[bold]{found.slug}[/bold]: {verdict(found).replace('**', '')}", highlight=False)
-    console.print(f"[dim]{time.process_time() - began:.0f} CPU seconds; wrote {path}[/dim]")
-    return found.rises and found.without[0].says != "above"
+    console.print(f"[dim]{time.process_time() - began:.0f} CPU seconds[/dim]")
+    console.print(f"wrote {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    return bool(found.quick) or (found.rises and found.without[0].says != "above")

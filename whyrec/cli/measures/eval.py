@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from whyrec.cli.shared.asking import agreed
+from whyrec.cli.measures.beforehand import ask, duration, say_beforehand
 from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import DRAWN, PRECISION
 from whyrec.errors import UsageError
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evals.evaluate import Job
-    from evals.inputs.graph_artefacts import GraphArtefacts
     from evals.results import CellRun, Results
     from evals.session import Session
     from graphs.engine.progress import Snapshot
@@ -49,7 +49,7 @@ def command(
         None,
         "--users",
         min=1,
-        help="Measure N users of the split; what a thought space learns from is not cut.",
+        help="Measure N users (rows, questions) of the split; each table says first what is read beyond them.",
     ),
     drawn: bool = DRAWN,
     space: list[str] = typer.Option([], help="Folder of a saved thought space that chooses rationales; repeatable."),
@@ -57,13 +57,21 @@ def command(
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
     precision: str | None = PRECISION,
-    results: Path = typer.Option(Path("docs/results"), help="Folder of the tables; results.md is written beside it."),
-    out: Path = typer.Option(Path("build"), help="Folder for what the next four write."),
+    results: Path | None = typer.Option(
+        None,
+        "--results",
+        help="A folder that many tables share, with FOLDER.md beside it, as the project's docs/results; "
+        "else each table has a folder of its own in $WHYREC_HOME/results.",
+    ),
+    out: Path | None = typer.Option(
+        None, "--out", help="Folder for what the next four write; else the table's own in $WHYREC_HOME/results."
+    ),
     markdown: bool = typer.Option(False, "--markdown", help="Write OUT/<table>.md."),
     csv: bool = typer.Option(False, "--csv", help="Write OUT/<table>.csv."),
     json: bool = typer.Option(False, "--json", help="Write OUT/<table>.json."),
     plot: bool = typer.Option(False, "--plot", help="Draw OUT/<table>.png."),
-    render: bool = typer.Option(False, "--render", help="Only write results.md from the tables that are there."),
+    all_verdicts: bool = typer.Option(False, "--all-verdicts", help="Judge rows that were not run in this home, too."),
+    render: bool = typer.Option(False, "--render", help="Only write the pages from the tables that are there."),
     dry: bool = typer.Option(False, "--dry-run", help="Only say which cells and texts there are."),
     yes: bool = typer.Option(False, "--yes", help="Do not ask before many model calls."),
 ) -> None:
@@ -81,41 +89,71 @@ def _main(given: dict[str, Any]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPED)
-    results: Path = given["results"]
     if given["render"] or not given["name"]:
-        _without_running(console, results, render=given["render"])
+        _without_running(console, given["results"], render=given["render"])
         return
     session, settings = _session(console, given)
+    calls = say_beforehand(console, session)
     if given["dry"]:
         _dry(console, session)
         return
-    _ask(console, session, settings, yes=given["yes"])
+    ask(calls, settings, yes=given["yes"])
     try:
         table = _run(console, session)
     except KeyboardInterrupt:
         console.print("Stopped. What is finished is kept; the same command goes on from there.")
         raise typer.Exit(130) from None
-    from evals.output.report import render_results
+    from evals.evaluate import only_run_here
     from evals.output.table import terminal
+    from evals.results import own_folder
 
-    console.print(terminal(table, console.width))
-    render_results(results, results.parent / "results.md")
-    for picture in sorted(
-        {str(run.about["picture"]) for row in table.rows.values() for run in row.runs if "picture" in run.about}
-    ):
-        console.print(f"[dim]drawn: {settings.home / 'figures' / picture}[/dim]")
-    for path in _written(table, given["out"], [writer for writer in WRITERS if given[writer]]):
-        console.print(f"[dim]wrote {path}[/dim]")
+    shown = table if given["all_verdicts"] else only_run_here(table, session.place)
+    console.print(terminal(shown, console.width))
+    out = given["out"] or own_folder(settings.home, table.experiment, session.corpus)
+    pages = _pages(session, settings, shared=given["results"])
+    for path in (*pages, *_written(table, out, [writer for writer in WRITERS if given[writer]])):
+        console.print(f"wrote {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
     _believable(console, session, table)
 
 
-def _without_running(console: Console, results: Path, *, render: bool) -> None:
-    """Write the page, or list the experiments."""
-    from evals import registry
-    from evals.output.report import render_results
+def _pages(session: Session, settings: Settings, *, shared: Path | None) -> list[Path]:
+    """Write the page over the tables' shared folder, or the table's own with its figures beside it."""
+    from evals import results as tables
+    from evals.output.report import render_results, render_table
 
+    file = session.place.table(tables.slug(session.experiment.name, session.corpus.name))
+    pictures = {run.about.get("picture") for row in tables.read(file).rows.values() for run in row.runs}
+    drawn = [settings.home / "figures" / str(name) for name in sorted(filter(None, pictures))]
+    if shared is not None:
+        return [render_results(shared, _page_of(shared)), *drawn]
+    for picture in drawn:
+        if picture.exists():
+            shutil.copy2(picture, file.parent)
+    return [file, *render_table(file), *(file.parent / picture.name for picture in drawn)]
+
+
+def _page_of(shared: Path) -> Path:
+    """The page over the tables of a folder: docs/results.md of docs/results."""
+    return shared.with_name(f"{shared.name}.md")
+
+
+def _without_running(console: Console, shared: Path | None, *, render: bool) -> None:
+    """Write the pages, or list the experiments."""
+    from evals import registry
+    from evals.output.report import render_results, render_table
+    from evals.results import own_tables
+    from whyrec.settings import read_settings
+
+    if render and shared is not None:
+        console.print(f"wrote {render_results(shared, _page_of(shared))}", markup=False)
+        return
     if render:
-        console.print(f"wrote {render_results(results, results.parent / 'results.md')}")
+        home = read_settings().home
+        pages = [render_table(file)[0] for file in own_tables(home)]
+        for page in pages:
+            console.print(f"wrote {page}", markup=False)
+        if not pages:
+            console.print(f"No table has been computed in {home} yet.", markup=False)
         return
     for name, about in registry.about().items():
         console.print(f"[bold]{name}[/bold]  {about}")
@@ -126,7 +164,8 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     """Load the data, build the experiment and choose its cells."""
     from evals.evaluate import Place
     from evals.inputs.graph_artefacts import GraphArtefacts
-    from evals.registry import OF_ALL_USERS, EncodeAndMap, Options, builder
+    from evals.registry import EncodeAndMap, Options, builder
+    from evals.results import own_folder
     from evals.session import Choice, Session
     from graphs.run import How
     from whyrec.data.some import how_many
@@ -137,7 +176,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     for option, key, known in (("--backbone", "backbone", BACKBONES), ("--map", "mapping", MAPS)):
         if given[key] not in known:
             raise UsageError(f"{option} {given[key]!r} is none of {', '.join(filter(None, known))}.")
-    if given["results"].is_file():
+    if given["results"] is not None and given["results"].is_file():
         raise UsageError(f"--results {given['results']} is a file, but a folder is needed there. Name another.")
     if not given["data"]:
         raise UsageError("Say on which data: whyrec eval NAME --data DATA (`whyrec data ls` lists them).")
@@ -146,8 +185,6 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         raise UsageError(f"--norm {given['norm']} is not a length.")
     if given["space"] and not given["name"].startswith("hotpotqa."):
         raise UsageError(f"--space is for hotpotqa.table_7; {given['name']} reads no saved thought space.")
-    if given["users"] and given["name"] in OF_ALL_USERS:
-        raise UsageError(f"{given['name']} trains on all users, so --users would change nothing. Leave it out.")
     settings = read_settings(precision=given["precision"])
     opened = open_checked(given["data"], settings=settings)
     how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
@@ -166,7 +203,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         given["name"],
         opened.data,
         artefacts=GraphArtefacts(opened.data, how=how),
-        place=Place(settings.home, given["results"]),
+        place=Place(settings.home, given["results"] or own_folder(settings.home, given["name"], opened.data)),
         choice=Choice(seeds, given["cells"], given["backbone"], given["device"], settings.precision),
         options=options,
     )
@@ -192,26 +229,8 @@ class _Told:
         if now - self._last >= self._every_s:
             self._last = now
             done = snapshot.before + snapshot.done + snapshot.failed
-            eta = "" if snapshot.eta_s is None else f", about {_duration(snapshot.eta_s)} left"
+            eta = "" if snapshot.eta_s is None else f", about {duration(snapshot.eta_s)} left"
             self._console.print(f"[dim]{snapshot.run}: {done:,} of {snapshot.examples:,} examples{eta}[/dim]")
-
-
-def _ask(console: Console, session: Session, settings: Settings, *, yes: bool) -> None:
-    """Say what models have to write, and ask where it is more than the settings' limit of paid-for calls."""
-    artefacts: GraphArtefacts = session.artefacts  # type: ignore[assignment]
-    found = [(need, e) for need, e in artefacts.estimates(session.needs) if e is None or e.examples]
-    for need, e in found:
-        if e is None:
-            console.print(f"{need}: what it costs is not known before the run it builds on is there", markup=False)
-            continue
-        cost = (
-            "free" if e.dollars == 0 else "price unknown" if e.dollars is None else f"about {e.dollars:.2f} US dollars"
-        )
-        line = f"{need}: at most {e.most:,} calls, about {e.tokens_in:,} tokens in, {e.tokens_out:,} out, {cost}"
-        console.print(f"{line}, {_duration(e.seconds)} ({e.basis})")
-    calls = sum(e.most for _need, e in found if e is not None and e.dollars != 0)
-    if calls > settings.ask_above and not yes:
-        agreed(f"Ask the model up to {calls:,} times?")
 
 
 def _dry(console: Console, session: Session) -> None:
@@ -258,12 +277,9 @@ def _run(console: Console, session: Session) -> Results:
 
 def _announce(console: Console, session: Session, jobs: Sequence[Job]) -> None:
     todo = [job for job in jobs if job.stored is None]
-    seconds = session.expected_seconds(jobs)
-    time_ = "nothing like them was measured here yet" if seconds is None else f"about {_duration(seconds)}"
     console.print(
-        f"{session.experiment.name} on {session.corpus.name}: {len(session.cells)} cells, {len(jobs)} runs, "
-        f"{len(jobs) - len(todo)} of them there already"
-        + (f"; {sum(job.cell.seeded for job in todo)} fits to do, {time_}" if todo else "; nothing to do")
+        f"{len(jobs)} runs of cells, {len(jobs) - len(todo)} of them there already"
+        + (f"; {sum(job.cell.seeded for job in todo)} fits to do" if todo else "; nothing to do")
     )
 
 
@@ -274,7 +290,7 @@ def _line(session: Session, job: Job, run: CellRun) -> str:
 
     numbers = ", ".join(f"{short(m)} {run.test[m].mean:.4f}" for m in session.experiment.metrics)
     seed = f" seed {job.seed}" if job.cell.seeded else ""
-    return f"{escape(job.cell.name)}{seed}: {numbers} [dim]({_duration(run.wall_seconds)})[/dim]"
+    return f"{escape(job.cell.name)}{seed}: {numbers} [dim]({duration(run.wall_seconds)})[/dim]"
 
 
 def _written(table: Results, out: Path, writers: Sequence[str]) -> list[Path]:
@@ -306,9 +322,3 @@ def _believable(console: Console, session: Session, table: Results) -> None:
         console.print(f"[red]failed[/red] {line}")
     if low:
         raise typer.Exit(1)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

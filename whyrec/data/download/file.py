@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import time
 import urllib.error
@@ -62,6 +63,10 @@ def fetch(
             if failures >= tries:
                 raise UsageError(f"No answer from {url} ({reason}) in {tries} tries.") from None
             time.sleep(pause * 2 ** max(failures - 1, 0))
+        except UsageError:
+            raise
+        except ValueError as error:  # an address it sends us to, or a header, that cannot be read
+            raise UsageError(f"{url} answered what cannot be understood ({error}).") from None
         else:
             part.replace(path)
             _validator(part).unlink(missing_ok=True)
@@ -78,7 +83,7 @@ def fetch_text(url: str) -> str:
         with _open(url, {}) as response:
             body: bytes = response.read(1 << 16)
             return body.decode("utf-8", "replace")
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise UsageError(f"No answer from {url} ({getattr(error, 'reason', error)}).") from None
 
 
@@ -93,16 +98,16 @@ def _attempt(url: str, part: Path, progress: Progress) -> None:
         if error.code == 416:  # nothing after what we have: either whole, or not ours
             if error.headers.get("Content-Range") == f"bytes */{have}":
                 return
-            part.unlink()
+            part.unlink(missing_ok=True)
             raise DroppedError("the part kept does not fit") from None
         if error.code in (429, 500, 502, 503, 504):
             raise DroppedError(f"{error.code} {error.reason}") from None
         raise
     with response:
         resumed = response.status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        length = response.headers.get("Content-Length")
+        length = response.headers.get("Content-Length", "")
         start = have if resumed else 0
-        total = start + int(length) if length is not None else None
+        total = start + int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         validator = response.headers.get("ETag") or response.headers.get("Last-Modified") or ""
         if not resumed:
             _validator(part).write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
@@ -139,10 +144,17 @@ def _validator(part: Path) -> Path:
 
 
 def _kept(part: Path) -> str:
-    """The validator of the version that `part` is a piece of; a weak ETag does not vouch for bytes."""
-    note = _validator(part)
-    kept = str(json.loads(note.read_text(encoding="utf-8"))["validator"]) if note.exists() else ""
-    return "" if kept.startswith("W/") else kept
+    """The validator of the version that `part` is a piece of, "" where the file starts over.
+
+    A weak ETag does not vouch for bytes, and a note that something else has changed vouches for nothing.
+    """
+    try:
+        note = json.loads(_validator(part).read_bytes())
+        kept = note["validator"]
+    except (FileNotFoundError, ValueError, RecursionError, KeyError, TypeError, IndexError):
+        return ""
+    sendable = isinstance(kept, str) and kept.isascii() and kept.isprintable()
+    return kept if sendable and not kept.startswith("W/") else ""
 
 
 def _size(path: Path) -> int:

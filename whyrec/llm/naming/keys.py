@@ -8,11 +8,12 @@ the model's name says so: `?key=VARIABLE`. What is not sent is told when the ser
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from whyrec.errors import UsageError
 from whyrec.llm.naming.urls import Place, read_url
-from whyrec.redaction import KNOWN, is_variable
+from whyrec.redaction import KNOWN, is_secret_name, is_variable
 
 # Hosts whose key has a customary name.
 _OWN = {
@@ -27,6 +28,7 @@ _OWN = {
     "generativelanguage.googleapis.com": "GEMINI_API_KEY",
 }
 _BASE_URL = "OPENAI_BASE_URL"
+LANGCHAIN_URLS = ("base_url", "openai_api_base", "anthropic_api_url")  # options of LangChain that move a server
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Key:
 
     def advice(self, host: str) -> str:
         """What to do when the server refuses."""
-        if self.value:
+        if self.value and self.variable:
             return f"check the API key in the environment variable {self.variable}"
         if self.withheld:
             return (
@@ -82,6 +84,31 @@ def key_for(place: Place, *, named: str, own: str, usual: str) -> Key:
     if own and place.local:
         return Key(read_key(own), own)
     return Key(withheld=usual if usual and os.environ.get(usual, "").strip() else "")
+
+
+def langchain_key(provider: str, options: Mapping[str, str]) -> Key | None:
+    """The key that LangChain is to send; None where it may read the provider's own variable.
+
+    Args:
+        provider: as LangChain names it ("openai").
+        options: of the model's name.
+
+    Raises:
+        UsageError: `key` names no variable, or a URL is none.
+    """
+    of = f"langchain:{provider}"
+    if "key" in options:
+        variable = check_variable(options["key"], of)
+        return Key(read_key(variable), variable, needed=True)
+    url = next((options[name] for name in LANGCHAIN_URLS if name in options), "")
+    if not url or any(is_secret_name(option) for option in options):
+        return None
+    place, usual = read_url(url, of), f"{provider.upper()}_API_KEY"
+    if provider == "openai":
+        found = key_for(place, named="", own="", usual=usual)
+        return found if found.value else replace(found, value="none")  # LangChain opens no model without a key
+    known = place.origin == f"https://{place.host}" and place.host in _OWN
+    return None if place.local or known else Key("none", withheld=usual)
 
 
 def read_key(variable: str) -> str:

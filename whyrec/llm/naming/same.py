@@ -10,11 +10,11 @@ import json
 
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.naming.address import DEFAULT_URLS, parse, read_options
+from whyrec.llm.naming.keys import LANGCHAIN_URLS
 from whyrec.llm.naming.urls import read_url
 from whyrec.redaction import is_secret_name
 
-_LANGCHAIN_WAYS = frozenset({"timeout", "request_timeout", "default_request_timeout", "max_retries"})
-_URLS = frozenset({"base_url", "openai_api_base", "endpoint", "azure_endpoint", "anthropic_api_url"})
+_LANGCHAIN_WAYS = frozenset({"key", "timeout", "request_timeout", "default_request_timeout", "max_retries"})
 
 
 def same_model(name: str) -> str:
@@ -50,7 +50,7 @@ def _langchain(rest: str) -> str:
     for option, text in sorted(read_options(query, "&").items()):
         if option in _LANGCHAIN_WAYS or is_secret_name(option):
             continue
-        told.append(f"{option}={read_url(text, option).url if option in _URLS else _one_spelling(text)}")
+        told.append(f"{option}={read_url(text, option).url if option in LANGCHAIN_URLS else _one_spelling(text)}")
     return string + ("?" if told else "") + "&".join(told)
 
 

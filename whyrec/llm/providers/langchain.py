@@ -38,6 +38,8 @@ from whyrec.llm.model import (
     read_count,
 )
 from whyrec.llm.naming.address import read_options
+from whyrec.llm.naming.keys import LANGCHAIN_URLS, langchain_key
+from whyrec.llm.naming.urls import read_url
 from whyrec.llm.providers.openai_errors import retry_after
 from whyrec.llm.reasoning import split_reasoning
 from whyrec.llm.sent import Sent, copies, longest
@@ -61,10 +63,12 @@ class LangChainModel:
     Args:
         model: any chat model; give it `max_retries=0`, since retries are ours.
         name: the string that opens it again.
+        about_key: what to do when the provider refuses the key.
     """
 
-    def __init__(self, model: BaseChatModel, *, name: str) -> None:
+    def __init__(self, model: BaseChatModel, *, name: str, about_key: str = "") -> None:
         self.name, self.revision = name, ""
+        self._about_key = about_key
         self._model = model
         self._several = "n" in type(model).model_fields
         self._fields = set(type(model).model_fields)
@@ -146,6 +150,8 @@ class LangChainModel:
         """Providers raise their own classes; status, name and headers tell what they mean."""
         status = getattr(error, "status_code", None) or getattr(error, "code", None)
         said = f"{self.name} failed ({type(error).__name__}): {redact(str(error))[:300].rstrip('.')}."
+        if status in (401, 403) and self._about_key:
+            said = f"{said.rstrip('.')}: {self._about_key}."
         names = [kind.__name__ for kind in type(error).__mro__]
         if isinstance(error, (*_BUGS, ValidationError)):  # LangChain's client broke over what the server answered
             return Malformed(
@@ -233,11 +239,15 @@ def open_langchain(rest: str, *, settings: Settings, world: World | None) -> Lan
         UsageError: the provider's package or key is missing, or LangChain does not know the string.
     """
     string, _, query = rest.partition("?")
-    options = {name: _value(value) for name, value in read_options(query, "&").items()}
+    given = read_options(query, "&")
     if ":" not in string:
         raise UsageError(
             f"langchain:{rest} must name a provider and a model, as langchain:anthropic:claude-sonnet-4-5."
         )
+    key = langchain_key(string.partition(":")[0], given)
+    options = {name: _value(value) for name, value in given.items() if name != "key"}
+    if key is not None:
+        options["api_key"] = key.value
     try:
         model = init_chat_model(string, max_retries=0, **cast(Any, options))
     except (ImportError, ValueError) as error:
@@ -246,4 +256,6 @@ def open_langchain(rest: str, *, settings: Settings, world: World | None) -> Lan
         raise UsageError(
             f"LangChain cannot open {string!r} ({type(error).__name__}): {redact(str(error))[:300]}"
         ) from None
-    return LangChainModel(model, name=f"langchain:{rest}")
+    url = next((given[name] for name in LANGCHAIN_URLS if name in given), "")
+    advice = key.advice(read_url(url, string).host if url else "this provider") if key is not None else ""
+    return LangChainModel(model, name=f"langchain:{rest}", about_key=advice)

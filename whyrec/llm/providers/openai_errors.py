@@ -32,7 +32,7 @@ _TOO_MANY = re.compile(
     r"(?i)too (?:large|many|high|long)|at most|exceed|less than|maximum (?:context|value|of)|greater"
 )
 _REFUSING = re.compile(
-    r"(?i)support|unrecogni|unknown|unexpected|permitted|allowed|deprecated|unavailable|invalid|must be|does not take"
+    r"(?i)support|unrecogni|unknown|unexpected|permitted|allowed|forbidden|deprecated|unavailable|invalid|must be"
 )
 # Options of a model's name that say more than to drop a field.
 _OPTIONS = {

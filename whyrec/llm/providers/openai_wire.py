@@ -80,9 +80,11 @@ def strict_schema(node: Any) -> Any:
     return made
 
 
-def _limit_named(extra: dict[str, Any], name: str) -> dict[str, Any]:
+def _limit_named(extra: dict[str, Any], name: str, dropped: frozenset[str]) -> dict[str, Any]:
     """`extra` with its limit on an answer called as this server calls it: none takes both names."""
-    given = [key for key in extra if key in get_args(MaxTokensWay)]
+    if name in dropped:
+        return extra
+    given = [key for key in extra if key in get_args(MaxTokensWay) and key not in dropped]
     return {name if [key] == given else key: value for key, value in extra.items()}
 
 
@@ -92,7 +94,7 @@ class RequestWriter:
     def __init__(self, address: Address, capabilities: Capabilities) -> None:
         self._head = b'{"model":' + orjson.dumps(address.model) + b',"messages":'
         self._can = capabilities
-        self._extra, self._drop = _limit_named(address.extra, capabilities.max_tokens), address.drop
+        self._extra, self._drop = _limit_named(address.extra, capabilities.max_tokens, address.drop), address.drop
         self._tails: dict[tuple[Any, ...], bytes] = {}
         self._bounds()
 
@@ -224,11 +226,12 @@ class Told(NamedTuple):
 def read_chat(body: Any, request: Request, samples: tuple[int, ...], told: Told) -> list[Reply]:
     """The replies in an answer, one per wanted sample at most.
 
-    Fewer come back where the server ignored `n`, or where some of several choices cannot be read: they are to be asked
-    for alone. What cannot be known (tokens, log-probabilities) is left unknown.
+    Fewer come back where the server ignored `n`: they are to be asked for alone. Where one of several choices cannot be
+    read, it was paid for all the same, and asking for it again could pass a budget that reserved each sample once.
+    What cannot be known (tokens, log-probabilities) is left unknown.
 
     Raises:
-        Malformed: the answer holds an error, has no choices, or none that can be read.
+        Malformed: the answer holds an error, has no choices, or one that cannot be read.
     """
     if (error := error_of(body)) is not None:
         said = error.get("message", error) if isinstance(error, dict) else error
@@ -243,8 +246,9 @@ def read_chat(body: Any, request: Request, samples: tuple[int, ...], told: Told)
     found = [(at, choice) for at, choice in fields.placed(choices, len(samples)) if at < len(samples)]
     said = [(at, choice, _message(choice)) for at, choice in found]
     read = [(samples[at], choice, message) for at, choice, message in said if message is not None]
-    if not read:
-        shown = fields.shown(choices[0])
+    if len(read) < min(len(choices), len(samples)):
+        good = [choice for _, choice, _ in read]
+        shown = fields.shown(next(choice for choice in choices if choice not in good))
         raise Malformed(
             f"{told.name} answered with a choice that is not one of the protocol ({shown}). {_next(told.name)}"
         )
