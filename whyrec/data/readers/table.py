@@ -145,7 +145,7 @@ def _read_parquet(path: Path, columns: Mapping[str, str]) -> tuple[pl.DataFrame,
 def _columns_there(path: Path, found: list[str], columns: Mapping[str, str]) -> None:
     for theirs in columns.values():
         if theirs not in found:
-            raise UsageError(f"{path} has no column {theirs!r}. The columns are: {', '.join(found)}.")
+            raise UsageError(f"{path} has no column {theirs!r}. The columns are: {delimited.listed(found)}.")
 
 
 def _typed(frame: pl.DataFrame, where: Where, form: str) -> tuple[pl.DataFrame, dict[str, Any]]:
