@@ -174,7 +174,7 @@ def _check_kind(column: pl.Series, where: Where) -> None:
     leaf = _leaf(dtype) if column.name == "categories" else dtype
     if leaf.is_nested() or leaf == pl.Object or (column.name in ("position", "rating") and not _counts(leaf)):
         raise UsageError(
-            f"{where(0)}: {column.name} is a column of {str(dtype).lower()}, which cannot be read as such."
+            f"{where(0)}: {column.name} is a column of {str(dtype).lower()[:80]}, which cannot be read as such."
         )
 
 
