@@ -74,7 +74,7 @@ def prepare(
         nanos=None if nanos is None else nanos[row],
         ratings=_ratings(raw.rows, row, name),
         reviews=raw.rows["review"].gather(row) if "review" in raw.rows.columns else None,
-        notes=notes | text_notes | joining.odd_ids(user_ids, item_ids),
+        notes=notes | text_notes | joining.odd_ids(user_ids, item_ids, described=bool(raw.items_from)),
     )
     return dataclasses.replace(corpus, notes={**corpus.notes, **ties(corpus)})
 
