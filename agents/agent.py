@@ -16,7 +16,8 @@ from functools import cached_property
 from typing import Any, Generic
 
 import prompts
-from agents.answers import AnswerT, Misread, answer_format, read
+from agents.answers import Answer, AnswerT, Misread, answer_format, echoes, read_reply
+from agents.wording import as_asked
 from prompts.neutral import neutralise_answer
 from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Refused, Reply, Request
 from whyrec.llm.reasoning import cut_thinking
@@ -116,7 +117,8 @@ class Agent(Generic[AnswerT]):
             ModelError, UsageError: as above.
         """
         request = self.request(n, about or About(), blanks)
-        reading = _Reading(lambda reply: self._read(reply, request, blanks))
+        known = echoes(self.answer, self.format.kind, as_asked(llm, self.prompt).instructions)
+        reading = _Reading(lambda reply: self._read(reply, request, blanks, known))
         asked = replace(request.about, wrong=reading.wrong)
         request = replace(request, samples=tuple(range(first, first + n)), about=asked)
         answers: list[AnswerT] = []
@@ -166,9 +168,10 @@ class Agent(Generic[AnswerT]):
             if turn > self.repairs or reply.finish_reason == "filtered" or thinks_too_long:
                 return AnswerError(f"{self._unusable(llm)}: {wrong} (turn {turn})."), turn
             keep = tuple(self.answer.model_fields) if self.format.kind == "tags" else ()
-            shown = neutralise_answer(reply.text, keep)[:_SHOWN] or "(nothing)"
+            shown = neutralise_answer(reply.text[: 4 * _SHOWN], keep)[:_SHOWN] or "(nothing)"
+            told = neutralise_answer(wrong, keep)  # it may quote the answer
             ask = Message(
-                "user", f"This answer cannot be used: {wrong}. Give the whole corrected answer and nothing else."
+                "user", f"This answer cannot be used: {told}. Give the whole corrected answer and nothing else."
             )
             messages = (*first.messages, Message("assistant", shown), ask)
             request = replace(request, messages=messages, about=replace(first.about, turn=turn))
@@ -181,7 +184,7 @@ class Agent(Generic[AnswerT]):
     def _unusable(self, llm: LanguageModel) -> str:
         return f"{self.prompt_name} got no usable answer from {llm.name}"
 
-    def _read(self, reply: Reply, request: Request, blanks: Mapping[str, Any]) -> AnswerT:
+    def _read(self, reply: Reply, request: Request, blanks: Mapping[str, Any], known: tuple[Answer, ...]) -> AnswerT:
         """The answer in a reply; a complete JSON object counts even if the limit cut what follows it."""
         if reply.finish_reason == "filtered":
             raise Misread("the server's content filter withheld it")
@@ -192,7 +195,7 @@ class Agent(Generic[AnswerT]):
         if reply.finish_reason == "length" and self.format.kind != "json":
             raise Misread(cut_off)
         try:
-            answer = read(self.answer, self.format.kind, reply.text)
+            answer, _ = read_reply(self.answer, self.format.kind, reply, echoes=known)
         except Misread as error:
             if reply.finish_reason == "length":
                 raise Misread(cut_off) from error

@@ -2,7 +2,8 @@
 
 An answer type is a frozen pydantic model with a bound on every string and list. `answer_format` turns it into the
 JSON schema that servers get; `read` climbs the parse ladder (spec 1.3, 10): strict JSON first, at pydantic's speed,
-then the same JSON out of fences, prose, control characters and trailing commas; or tags, headers, bare text.
+then every JSON object in the text, out of fences, prose, control characters and trailing commas, the last one that is
+an answer; or tags, headers, bare text. What only says the example of the instructions again (`echoes`) is no answer.
 
 What is unusual: an answer that is only too long is not wrong. Its strings and lists are cut at the bound, and `cut`
 names the fields (spec 10). Whatever else is wrong raises `Misread` with a sentence that can be shown to the model.
@@ -11,21 +12,25 @@ names the fields (spec 10). Whatever else is wrong raises `Misread` with a sente
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, PrivateAttr, ValidationError
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError, core_schema
 
-from whyrec.llm.model import AnswerFormat
+from agents.objects import LONGEST, objects
+from agents.sections import entries, headers, tags
+from whyrec.llm.model import AnswerFormat, Reply
 
 Kind: TypeAlias = Literal["text", "json", "tags", "headers"]
+Place: TypeAlias = Literal["answer", "reasoning"]
 _TOO_LONG = ("string_too_long", "too_long", "too_many_words")
-_COMMA = re.compile(r",(\s*[}\]])")
 _PASSES = 20  # over an answer with fields that are too long; two are the rule
-_BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
+_SETS = 20  # of sections that stand more than once
+_ECHO = "it only says the example or the schema of the instructions again; answer about what stands in the blocks"
+_ENTRIES = 500  # of a list that are looked at, more than the bound of any
 
 
 class Answer(BaseModel):
@@ -74,25 +79,173 @@ def answer_format(answer: type[Answer], kind: Kind) -> AnswerFormat:
     return AnswerFormat(kind, answer.__name__, json.dumps(plain, ensure_ascii=False, separators=(",", ":")))
 
 
-def read(answer: type[AnswerT], kind: Kind, text: str) -> AnswerT:
-    """The answer in a model's text.
+def read(answer: type[AnswerT], kind: Kind, text: str, *, echoes: Sequence[Answer] = (), cut: bool = False) -> AnswerT:
+    """The answer in a model's text: the last there is that keeps the rules and is no echo.
+
+    Args:
+        answer: the answer type.
+        kind: the shape asked for.
+        text: what the model said.
+        echoes: what is no answer though it looks like one; see `echoes`.
+        cut: the text was cut off, so an object inside another that never closes is a part of it.
 
     Raises:
         Misread: it is not there, or breaks a rule other than being too long.
     """
     if kind == "json":
+        if len(text) > LONGEST or not _needed(answer):
+            return _last_object(answer, text, echoes, cut)
         try:
-            return answer.model_validate_json(text)
+            found = answer.model_validate_json(text)
         except ValidationError:
-            return _validate(answer, _find_object(text))
-    fields = tuple(answer.model_fields)
-    found = {"tags": _tags, "headers": _headers, "text": _text}[kind](text, fields)
+            return _last_object(answer, text, echoes, cut)
+        if found in echoes:
+            raise Misread(_ECHO)
+        return found
+    if kind == "text":
+        return _validate(answer, {_only(answer): text})
+    return _last(answer, _sections(kind, text, answer), echoes)
+
+
+def read_reply(
+    answer: type[AnswerT], kind: Kind, reply: Reply, *, echoes: Sequence[Answer] = ()
+) -> tuple[AnswerT, Place]:
+    """The answer of a reply and where it stood: some servers hand the whole of it over as reasoning.
+
+    Reasoning is looked into where there is nothing else and the model had come to an end. It has to name every field,
+    since a thought may well speak of one; and a bare text is no answer there, because any thought is one.
+
+    Raises:
+        Misread: as `read`.
+    """
+    cut = reply.finish_reason == "length"
+    if reply.text.strip() or not reply.reasoning.strip() or cut or kind == "text":
+        return read(answer, kind, reply.text, echoes=echoes, cut=cut), "answer"
+    try:
+        found = read(answer, kind, reply.reasoning, echoes=echoes)
+    except Misread as error:
+        raise Misread(f"there is no answer, and none in the reasoning either: {error}") from None
+    if kind != "json" and (gone := answer.model_fields.keys() - found.model_fields_set):
+        raise Misread(f"there is no answer, and the reasoning lacks {', '.join(sorted(gone))}")
+    return found, "reasoning"
+
+
+@lru_cache(maxsize=256)
+def echoes(answer: type[Answer], kind: Kind, instructions: str) -> tuple[Answer, ...]:
+    """What the instructions themselves hold that could be read as an answer: their examples.
+
+    An example of numbers and single words (`{"answer": "no"}`) is left out: that may well be the answer.
+
+    Args:
+        answer: the answer type.
+        kind: the shape asked for.
+        instructions: the prompt's words to the model, without examples of answers in turns of their own.
+    """
+    if kind == "text":
+        return ()
+    found: list[Answer] = []
+    if kind == "json":
+        shown = list(_unwrapped(objects(instructions)))
+    else:
+        try:
+            shown = list(_sets(answer, _sections(kind, instructions, answer)))
+        except Misread:
+            return ()
+    for data in shown:
+        try:
+            example = _validate(answer, data)
+        except Misread:
+            continue
+        if any(" " in text for text in _texts(example.model_dump())):
+            found.append(example)
+    return tuple(found)
+
+
+def _texts(data: Any) -> Iterator[str]:
+    """Every text inside plain data."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, (dict, list, tuple)):
+        for inner in data.values() if isinstance(data, dict) else data:
+            yield from _texts(inner)
+
+
+def _last_object(answer: type[AnswerT], text: str, echoes: Sequence[Answer], cut: bool) -> AnswerT:
+    """The last object that is an answer; where none is, what is wrong with the one that is most like one."""
+    fields = answer.model_fields
+    needed = _needed(answer)
+    nearest: tuple[int, Any] = (-1, None)
+    there = objects(text, cut=cut)
+    own = [data for data in there if data not in _schemas(answer)]
+    echo = len(own) < len(there)
+    for data in reversed(list(_unwrapped(own))):
+        known = len(fields.keys() & data.keys())
+        if known and needed <= data.keys():
+            try:
+                found = _validate(answer, data)
+            except Misread as error:
+                if known > nearest[0]:
+                    nearest = (known, error)
+                continue
+            if found not in echoes:
+                return found
+            echo = True
+        elif known > nearest[0]:
+            nearest = (known, data)
+    if isinstance(nearest[1], Misread):
+        raise nearest[1]
+    if echo:
+        raise Misread(_ECHO)
+    return _validate(answer, nearest[1] if nearest[1] is not None else _find_object(text))
+
+
+@lru_cache(maxsize=256)
+def _needed(answer: type[Answer]) -> frozenset[str]:
+    """The fields that every answer has."""
+    return frozenset(name for name, info in answer.model_fields.items() if info.is_required())
+
+
+@lru_cache(maxsize=256)
+def _schemas(answer: type[Answer]) -> tuple[dict[str, Any], ...]:
+    """The answer type's schema, as it is sent and as pydantic makes it."""
+    schema = answer.model_json_schema()
+    return schema, _simplify(schema, schema.get("$defs", {}))
+
+
+def _unwrapped(found: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Objects and, before each, what it only wraps: `{"answer": {...}}`, or a schema with values in its properties."""
+    for data in found:
+        yield from (value for value in data.values() if isinstance(value, dict))
+        yield data
+
+
+def _last(answer: type[AnswerT], found: Mapping[str, Sequence[str]], echoes: Sequence[Answer]) -> AnswerT:
+    """The last set of sections that is an answer; where none is, what is wrong with the last."""
+    wrong: Misread | None = None
+    for data in _sets(answer, found):
+        try:
+            valid = _validate(answer, data)
+        except Misread as error:
+            wrong = wrong or error
+            continue
+        if valid not in echoes:
+            return valid
+        wrong = wrong or Misread(_ECHO)
+    assert wrong is not None
+    raise wrong
+
+
+def _sets(answer: type[Answer], found: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+    """The last section of every field, then the last but one of each, and so on; of a field with fewer, its first."""
     lists = {f for f, info in answer.model_fields.items() if get_origin(info.annotation) is tuple}
-    return _validate(answer, {f: _entries(t) if f in lists else t.strip() for f, t in found.items()})
+    for back in range(1, min(_SETS, max(map(len, found.values()))) + 1):
+        texts = {f: some[-back] if back <= len(some) else some[0] for f, some in found.items()}
+        yield {f: entries(t) if f in lists else t.strip() for f, t in texts.items()}
 
 
 def _validate(answer: type[AnswerT], data: Any) -> AnswerT:
     """Validate, cutting what is only too long; what is wrong besides may only show, or go, once that is cut."""
+    _bound(data)
     cut: list[str] = []
     for _ in range(_PASSES):
         try:
@@ -110,6 +263,15 @@ def _validate(answer: type[AnswerT], data: Any) -> AnswerT:
                 valid._cut = tuple(dict.fromkeys(cut))
             return valid
     raise AssertionError(f"a validator of {answer.__name__} makes longer again what is cut to its bound")
+
+
+def _bound(data: Any) -> None:
+    """Cut lists far beyond every bound, because each of their entries would be told wrong."""
+    if isinstance(data, list):
+        del data[_ENTRIES:]
+    if isinstance(data, (dict, list)):
+        for inner in data.values() if isinstance(data, dict) else data:
+            _bound(inner)
 
 
 def _shorten(data: Any, problem: ErrorDetails) -> None:
@@ -136,58 +298,33 @@ def _say(problems: list[ErrorDetails]) -> str:
 
 
 def _find_object(text: str) -> Any:
-    """The JSON object in a text: as it is, without what stands around it, without trailing commas."""
+    """The JSON object in a text without any whole one: what is between its first and its last brace."""
     start = text.find("{")
     if start < 0:
         raise Misread("there is no JSON object in it")
     stop = text.rfind("}") + 1
-    body = text[start : stop if stop > start else None]
-    complaint = "it is not JSON"
-    for attempt in (body, _COMMA.sub(r"\1", body)):
-        try:
-            return json.JSONDecoder(strict=False).raw_decode(attempt)[0]
-        except json.JSONDecodeError as error:
-            complaint = f"it is not JSON: {error.msg} at character {start + error.pos}"
-        except (ValueError, RecursionError):
-            complaint = "it is not JSON that can be read: a number or the nesting is too long"
-    raise Misread(complaint)
+    try:
+        return json.JSONDecoder(strict=False).raw_decode(text[start : stop if stop > start else None])[0]
+    except json.JSONDecodeError as error:
+        raise Misread(f"it is not JSON: {error.msg} at character {start + error.pos}") from None
+    except (ValueError, RecursionError):
+        raise Misread("it is not JSON that can be read: a number or the nesting is too long") from None
 
 
-def _tags(text: str, fields: tuple[str, ...]) -> dict[str, str]:
-    """The last `<field>...</field>` of each field; a missing closing tag ends at the next tag or the end."""
-    found = {}
-    any_tag = "|".join(map(re.escape, fields))
-    for field in fields:
-        spans = re.findall(rf"<{re.escape(field)}>(.*?)(?=</?(?:{any_tag})>|\Z)", text, re.DOTALL | re.IGNORECASE)
-        if spans:
-            found[field] = spans[-1]
+def _sections(kind: Kind, text: str, answer: type[Answer]) -> dict[str, list[str]]:
+    """The texts that stand under each field, in order."""
+    fields = tuple(answer.model_fields)
+    found = tags(text, fields) if kind == "tags" else headers(text, fields)
     if not found:
-        raise Misread("it has none of the tags " + ", ".join(f"<{f}>" for f in fields))
+        said = (f"<{f}>" for f in fields) if kind == "tags" else (f"## {f}" for f in fields)
+        raise Misread(f"it has none of the {kind} {', '.join(said)}")
     return found
 
 
-def _headers(text: str, fields: tuple[str, ...]) -> dict[str, str]:
-    """The text under each header `## field` (or `field:`, or bold), up to the next; the last of equal headers wins."""
-    names = {f.replace("_", " "): f for f in fields}
-    any_name = "|".join(re.escape(n).replace(r"\ ", "[ _]") for n in names)
-    pattern = rf"^[ \t]*(?:#{{1,6}}[ \t]*|(?=\w+[^\n]*:)|(?=\*\*))\**({any_name})\**[ \t]*:?\**[ \t]*"
-    marks = list(re.finditer(pattern, text, re.MULTILINE | re.IGNORECASE))
-    if not marks:
-        raise Misread("it has none of the headers " + ", ".join(f"## {f}" for f in fields))
-    stops = [m.start() for m in marks[1:]] + [len(text)]
-    return {names[m[1].lower().replace("_", " ")]: text[m.end() : stop] for m, stop in zip(marks, stops, strict=True)}
-
-
-def _text(text: str, fields: tuple[str, ...]) -> dict[str, str]:
+def _only(answer: type[Answer]) -> str:
+    fields = tuple(answer.model_fields)
     assert len(fields) == 1, "a bare text answers exactly one field"
-    return {fields[0]: text}
-
-
-def _entries(text: str) -> list[str]:
-    """A list written as lines, or with commas on a single line; bullets and numbers in front go."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    parts = lines if len(lines) > 1 else text.split(",")
-    return [entry for part in parts if (entry := _BULLET.sub("", part).strip())]
+    return fields[0]
 
 
 def _simplify(node: Any, defs: Mapping[str, Any]) -> Any:

@@ -24,7 +24,9 @@ from prompts.neutral import neutralise
 RECOMMENDATIONS = 20
 MOST_STEPS, STEP_WORDS = 6, 8
 ARROW = " → "  # between the steps of a path, in prompts and on screens
-_ARROWS = re.compile(r"\s*(?:-+\s*[>›]|=+\s*[>›]|→|⇒|➔|➜|[>›])\s*")
+_ARROWS = re.compile(
+    r"(?<!\s)\s*+(?:(?<!-)-++\s*+[>›]|(?<!=)=++\s*+[>›]|[→⇒➔➜>›])\s*+"
+)  # linear, whatever is in the text
 _ITEM = re.compile(r"<item>(.*?)(?=</?item>|\Z)", re.DOTALL | re.IGNORECASE)
 _TAG = re.compile(r"</?item>", re.IGNORECASE)
 _PARTS = ("overall_analysis", "summary")

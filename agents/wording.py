@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import prompts
 from prompts import Prompt
@@ -78,6 +79,16 @@ def check(house: Prompt, edited: Prompt) -> None:
         raise UsageError(f"An edited copy of {house.name} cannot take its place: {'; '.join(said)}.")
 
 
+def as_asked(llm: LanguageModel, house: Prompt) -> Prompt:
+    """The prompt in the words that this model is asked in: the edited copy where a run has one."""
+    around: Any = llm
+    while around is not None:
+        if isinstance(around, Reworded):
+            return around.edited.get(house.name, house)
+        around = getattr(around, "inner", None)
+    return house
+
+
 def read_edited(path: Path) -> Prompt:
     """An edited copy from a file; its front matter says which prompt it is of.
 
@@ -99,12 +110,15 @@ class Reworded(Wrapper):
     Args:
         inner: the model, with all that is around it.
         wording: how to ask.
+
+    Attributes:
+        edited: copies by the name of the house's prompt.
     """
 
     def __init__(self, inner: LanguageModel, wording: Wording) -> None:
         super().__init__(inner)
-        self._edited, self._first = wording.prompts, wording.seed * STRIDE
-        self._sampling = {name: prompts.load(name).sampling for name in self._edited}
+        self.edited, self._first = wording.prompts, wording.seed * STRIDE
+        self._sampling = {name: prompts.load(name).sampling for name in self.edited}
 
     async def complete(self, request: Request) -> list[Reply]:
         """Ask in other words; samples are numbered as they were asked for."""
@@ -119,7 +133,7 @@ class Reworded(Wrapper):
 
     def _told(self, request: Request) -> Request:
         about = request.about
-        edited = self._edited.get(about.prompt)
+        edited = self.edited.get(about.prompt)
         if edited is None or about.blanks is None:
             return request
         blanks = {name: about.blanks[name] for name in edited.variables}

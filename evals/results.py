@@ -264,7 +264,7 @@ def read_folder(kind: type[T], folder: Path, *, mark: str) -> dict[str, T]:
     for path in sorted(folder.glob("*.json")):
         try:
             inside = json.loads(path.read_bytes())
-        except ValueError:
+        except (ValueError, RecursionError):
             inside = None
         if not inside or not isinstance(inside, dict) or mark in inside:
             found[path.stem] = read_record(kind, path)

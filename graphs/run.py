@@ -88,6 +88,7 @@ def prepare(
         graph=flow.name,
         data=corpus.name,
         data_digest=corpus.digest,
+        data_path=corpus.source,
         model=models.model.name,
         model_revision=revision(models.model),
         prompts=_versions(flow.name, flow.prompts(inputs.options), asked.wording.prompts),

@@ -166,7 +166,10 @@ def _sampling_problems(given: Any) -> Iterator[str]:
         if key not in _SAMPLING_KEYS:
             yield f"the sampling key {shown(key)} is unknown (there are {', '.join(_SAMPLING_KEYS)})"
         elif key == "stop":
-            if value is not None and not (isinstance(value, list) and all(isinstance(v, str) and v for v in value)):
+            if isinstance(value, list):
+                wrong = [entry for entry in value if not isinstance(entry, str) or not entry]
+                yield from (f"an entry of sampling stop must be text, {_but(entry)}" for entry in wrong[:1])
+            elif value is not None:
                 yield f"sampling stop must be a list of texts, {_but(value)}"
         elif not (key == "seed" and value is None):
             low, high = _BOUNDS[key]

@@ -7,6 +7,9 @@ five characters, and every character that Unicode compatibility folding turns in
 look-alike. Characters that nobody sees go, white space becomes single spaces, and runs of `#` shrink to one
 (`### Instruction`). Deterministic and idempotent, without a nonce, so caches stay valid; ordinary text stays readable.
 
+A model's answer that is shown to it again keeps its layout (`neutralise_answer`): the same characters go, but square
+brackets stay where they are JSON or prose, which is wherever no token could stand.
+
 What is unusual: most text is plain ASCII without any of these characters, and that is decided by C-speed tests alone.
 """
 
@@ -37,8 +40,16 @@ _UNSEEN_RANGES = (
 )
 _UNSEEN = re.compile(f"[{_UNSEEN_RANGES}]")
 _HASHES = re.compile("#(?: ?#)+")
-_BRACKET_TOKEN = re.compile(r"\[(/?[A-Za-z_]{2,})\]")
-_ANGLES = str.maketrans({c: good for good in "‹›" for c in _LOOKS_LIKE[good]})
+
+# In an answer square brackets are layout too (JSON, `Search[Grey Harbour]`, "[17]"), and so are bars and runs of #.
+# Everything else is replaced as in data, and square brackets where nothing but a token can stand between them.
+_IN_ANSWERS = str.maketrans({bad: good for good, bads in _LOOKS_LIKE.items() for bad in bads if bad not in "[]|#"})
+_SQUARE = re.compile(r"([\[\]])")
+_ROUND = {"[": "(", "]": ")"}
+_TOKEN = re.compile(r"[^\s\[\](){},:\"']{2,}")
+_LITERAL = re.compile(r"[-+]?(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|Infinity)|true|false|null|NaN")
+_BARS = re.compile(r"\|{3,}")
+_SPACES = str.maketrans(dict.fromkeys("\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029", " "))
 
 
 def _is_plain(text: str) -> bool:
@@ -69,15 +80,31 @@ def neutralise(text: str) -> str:
 
 
 def neutralise_answer(text: str, keep: Iterable[str] = ()) -> str:
-    """A model's own answer, to be shown to it again: chat tokens cannot survive, its layout and JSON can.
+    """A model's own answer, to be shown to it again: no chat token of any family survives, its layout and JSON do.
+
+    `neutralise_answer(neutralise_answer(t)) == neutralise_answer(t)`; never longer than `text`.
 
     Args:
         text: the answer.
         keep: names of tags that belong to the answer's format and stay.
     """
+    clean = _UNSEEN.sub("", text).translate(_SPACES)
     names = "|".join(re.escape(name) for name in keep)
-    pieces = re.split(f"(</?(?:{names})>)", text) if names else [text]
-    for place in range(0, len(pieces), 2):
-        clean = _UNSEEN.sub("", pieces[place]).translate(_ANGLES)
-        pieces[place] = _BRACKET_TOKEN.sub(r"(\1)", clean)
-    return "".join(pieces)
+    pieces = re.split(f"(</?(?:{names})>)", clean) if names else [clean]
+    pieces[::2] = [piece.translate(_IN_ANSWERS) for piece in pieces[::2]]
+    return _BARS.sub(lambda bars: "/" * len(bars[0]), _without_square_tokens("".join(pieces)))
+
+
+def _without_square_tokens(text: str) -> str:
+    """Round brackets for two square ones, in whatever direction, with one word between them that is no number.
+
+    `[INST]`, `[|user|]`, `[control_8]`, `]~b]` and `[e~[` are tokens; `["a", "b"]`, `[1, 2]`, `[17]`, `[true]` and
+    `[citation needed]` are not.
+    """
+    pieces = _SQUARE.split(text)  # words at even places, brackets at odd ones
+    hidden = set()
+    for place in range(2, len(pieces) - 1, 2):
+        word = pieces[place]
+        if _TOKEN.fullmatch(word) and not _LITERAL.fullmatch(word):
+            hidden |= {place - 1, place + 1}
+    return "".join(_ROUND[piece] if place in hidden else piece for place, piece in enumerate(pieces))

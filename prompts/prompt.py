@@ -62,6 +62,11 @@ class Prompt:
     body: str = field(repr=False)
     template: jinja2.Template = field(repr=False, compare=False)
 
+    @property
+    def instructions(self) -> str:
+        """What is said to the model, word for word; not the answers of example turns."""
+        return "\n".join((*(m.content for m in self.opening if m.role != "assistant"), self.body))
+
     def render(self, /, **blanks: Any) -> tuple[Message, ...]:
         """The conversation with every blank filled: records, strings, numbers, or their recorded JSON forms.
 

@@ -72,6 +72,17 @@ def readable(path: Path, error: Exception) -> Exception:
     return error
 
 
+def misfit(path: Path, error: sqlite3.Error) -> Exception:
+    """A failed migration as a sentence: a file that is not what its version says, unless something else is wrong."""
+    found = unread(path, error)
+    if found is not error or code_of(error) != sqlite3.SQLITE_ERROR:
+        return found
+    return UsageError(
+        f"{path} is damaged, or is no file of whyrec's: it is not what its version says ({error}). Take it from a copy,"
+        f" or move it away and run the command again."
+    )
+
+
 def unread(path: Path, error: sqlite3.Error) -> Exception:
     """A failed read as a sentence, else unchanged."""
     strange = str(error).startswith("no such") and not str(error).startswith("no such function")

@@ -22,7 +22,7 @@ from graphs.hotpotqa.examples import Options, Task
 from graphs.shared.earlier_run import open_earlier
 from graphs.shared.reasons import PLAIN, RANDOM, ReasonScorer, open_scorer, space_digest
 from graphs.workflow import Source
-from whyrec.data import open_data
+from whyrec.data import open_again, open_data
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Gold, Questions, need_questions
 from whyrec.data.text import captions
@@ -53,8 +53,9 @@ def resolved(source: Source, options: Options) -> Options:
         return replace(options, space_digest=digest, catalogue=options.catalogue or _learnt_on(Path(space)))
     run = open_earlier(source.home, space.removeprefix(_QA).partition("@")[0], GRAPH)
     try:
-        name = str(run.info()["data"])
-        known = {q.id for q in need_questions(open_data(name).data).questions}
+        info = run.info()
+        name, path = str(info["data"]), info.get("data_path", "")
+        known = {q.id for q in need_questions(open_again(name, path).data).questions}
         if shared := sum(q.id in known for q in source.questions.questions):
             raise LeakageError(
                 f"Run {run.id} is over {name}, and {shared} of its questions are asked now. Learn the space from a run "

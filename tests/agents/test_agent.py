@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 import prompts
 from agents.agent import Agent, AnswerError
 from agents.cot_rec import OfficialPreference, Review, ShortTermInterest, write_reviews
+from agents.pulse import Reason
+from agents.wording import Wording
 from whyrec.errors import UsageError
 from whyrec.llm.model import About, FinishReason, Refused, Reply, Request
 from whyrec.records import Event, Item
@@ -60,6 +63,63 @@ async def test_a_good_answer_is_one_call_that_says_where_it_comes_from() -> None
     assert about.rendered == len(request.messages) == 2
     recorded = json.loads(json.dumps(about.blanks))
     assert prompts.render_recorded(about.prompt_text, recorded) == request.messages
+
+
+async def test_an_answer_that_a_server_gives_as_reasoning_is_used() -> None:
+    llm = Scripted([Reply("", reasoning=f"They like {{warm}} things.\n{GOOD}")])
+    assert (await summarise(llm, history=HISTORY)).summary == "warm socks"
+
+
+async def test_a_thought_that_was_cut_off_is_no_answer_and_would_be_cut_again() -> None:
+    llm = Scripted([Reply("", reasoning=GOOD, finish_reason="length"), GOOD])
+    with pytest.raises(AnswerError, match=r"thought until the limit of 400 tokens.*max_tokens"):
+        await summarise(llm, history=HISTORY)
+    assert len(llm.asked) == 1
+
+
+async def test_an_object_inside_a_cut_one_is_not_the_answer() -> None:
+    llm = Scripted([cut(f'{{"drafts": [{GOOD}, {{"summary": "w'), GOOD])
+    await summarise(llm, history=HISTORY)
+    assert len(llm.asked) == 2
+
+
+async def test_the_example_of_the_prompt_is_no_answer_in_the_house_s_words_nor_in_edited_ones() -> None:
+    agent = Agent("pulse/base_reason", answer=Reason)
+    blanks = {"history": HISTORY, "similar": HISTORY}
+    ours, theirs = "the reasoning, at most 120 words", "the reason in a few words"
+    assert ours in agent.prompt.text
+    edited = prompts.parse(agent.prompt.text.replace(ours, theirs))
+    for words, example in ((Wording(), ours), (Wording({edited.name: edited}), theirs)):
+        llm = Scripted([json.dumps({"text": example}), '{"text": "It is cold."}'])
+        found = await agent(words.around(llm), **blanks)
+        assert found.text == "It is cold." and "only says the example" in llm.asked[1].messages[-1].content
+
+
+TOKENS = (
+    *("[|user|]", "[UNUSED_TOKEN_146]", "]~b]ai", "[e~[", "[control_8]", "[/INST]"),
+    *("<|im_start|>", "<｜User｜>", "</think>", "［INST］"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "text"),
+    [
+        ("cot_rec/summarise_batch", ShortTermInterest, '{"summary": "a {} b", "keywords": ["c", "{}", "d"]}'),
+        ("cot_rec/official_keywords", OfficialPreference, "<keywords>{}\n{}\nc</keywords>{}"),
+    ],
+)
+async def test_no_token_of_any_family_comes_back_to_a_model_in_its_own_words(name: str, answer: Any, text: str) -> None:
+    said = text.replace("{}", " ".join(TOKENS))
+    llm = Scripted([said, said])
+    with pytest.raises(AnswerError):
+        await Agent(name, answer=answer, check=lambda _a, _b: f"it says {TOKENS[0]} {said}")(llm, history=HISTORY)
+    for message in llm.asked[1].messages[2:]:
+        assert not [token for token in TOKENS if token in message.content], message.content
+        assert "UNUSED_TOKEN_146" in message.content, "the words themselves stay"
+    if text.startswith("{"):
+        assert json.loads(llm.asked[1].messages[2].content)["keywords"][0] == "c", "and so does the JSON"
+    else:
+        assert "<keywords>" in llm.asked[1].messages[2].content
 
 
 async def test_a_wrong_answer_is_shown_to_the_model_with_its_error() -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated
 
 import pytest
 from pydantic import Field
 
-from agents.answers import Answer, Kind, Misread, Words, answer_format, complaints, read
+from agents.answers import Answer, Kind, Misread, Words, answer_format, complaints, echoes, read, read_reply
+from whyrec.llm.model import Reply
 
 Short = Annotated[str, Field(min_length=1, max_length=12)]
 
@@ -80,6 +82,155 @@ def test_json_is_found_in_whatever_stands_around_it(text: str) -> None:
 def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
     with pytest.raises(Misread, match=said):
         read(Thing, "json", text)
+
+
+SCHEMA = answer_format(Thing, "json").schema
+EXAMPLE = '{"summary": "what it is", "keywords": ["two or", "three"]}'
+OTHER = JSON.replace("warm", "thin")
+KNOWN = echoes(Thing, "json", f"Say what it is.\nAnswer with one JSON object:\n{EXAMPLE}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"I think {{it}} is about {{socks}}: {JSON}",
+        f"{SCHEMA}\n{JSON}",
+        f"{JSON}\nThis follows the schema {SCHEMA}",
+        f"The form is {EXAMPLE}, so: {JSON}",
+        f"{JSON}\n(as in the example {EXAMPLE})",
+        f"{OTHER}\nWait, they are warm.\n{JSON}",
+        f"{JSON}\n{OTHER[:-1].replace('[', '').replace(']', '')}}}",
+        f'{{"thought": "they walk"}} {JSON} {{"confidence": 0.9}}',
+        f'{{"answer": {JSON}}}',
+        f'{{"type": "object", "properties": {JSON}}}',
+        f"[{JSON}]",
+    ],
+)
+def test_the_last_object_that_is_an_answer_counts(text: str) -> None:
+    assert read(Thing, "json", text, echoes=KNOWN) == THING
+
+
+@pytest.mark.parametrize("text", [EXAMPLE, f"Sure: {EXAMPLE}", f"{SCHEMA}{EXAMPLE}"])
+def test_the_example_said_again_is_no_answer(text: str) -> None:
+    with pytest.raises(Misread, match="only says the example or the schema"):
+        read(Thing, "json", text, echoes=KNOWN)
+    assert read(Thing, "json", text).summary == "what it is", "unless nobody gave it"
+
+
+def test_an_example_of_single_words_may_be_the_answer() -> None:
+    class Short(Answer):
+        answer: Annotated[str, Field(max_length=40, description="it")]
+
+    known = echoes(Short, "json", 'Example: {"answer": "no"}\nAnswer with {"answer": "the answer itself"}')
+    assert known == (Short(answer="the answer itself"),)
+    assert read(Short, "json", '{"answer": "yes"}? No: {"answer": "no"}', echoes=known).answer == "no"
+
+
+def test_the_schema_of_an_answer_whose_fields_may_all_be_left_out_is_none() -> None:
+    class Loose(Answer):
+        type: Annotated[str, Field(max_length=40, description="the kind of it")] = ""
+        title: Annotated[str, Field(max_length=40, description="the name of it")] = ""
+
+    for schema in (answer_format(Loose, "json").schema, json.dumps(Loose.model_json_schema())):
+        assert read(Loose, "json", f'{{"type": "sock"}} as in {schema}').type == "sock"
+        with pytest.raises(Misread, match="the example or the schema"):
+            read(Loose, "json", schema)
+
+
+def test_what_is_wrong_is_said_of_the_object_that_is_most_like_an_answer() -> None:
+    wrong = '{"summary": "x", "keywords": ["a"]}'
+    for text in (f'{wrong} {{"note": 1}}', f'{{"note": 1}} {wrong}', f"{EXAMPLE} {wrong}"):
+        with pytest.raises(Misread, match="keywords: Tuple should have at least 2 items"):
+            read(Thing, "json", text, echoes=KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("tags", "<summary>warm socks</summary><keywords>wool, walks</keywords> <keywords>x</keywords>"),
+        ("tags", "<summary>warm socks</summary><keywords>wool, walks</keywords> in <summary></summary>"),
+        ("headers", "## summary\nwarm socks\n## keywords\nwool, walks\n## keywords\n\n"),
+    ],
+)
+def test_the_last_sections_that_are_an_answer_count(kind: Kind, text: str) -> None:
+    assert read(Thing, kind, text) == THING
+
+
+def test_an_example_in_tags_is_no_answer_either() -> None:
+    example = "<summary>what it is</summary>\n<keywords>two or, three</keywords>"
+    said = "<summary>warm socks</summary><keywords>wool, walks</keywords>"
+    known = echoes(Thing, "tags", f"Answer so:\n{example}")
+    assert read(Thing, "tags", f"{said}\nThe form was:\n{example}", echoes=known) == THING
+    with pytest.raises(Misread, match="only says the example"):
+        read(Thing, "tags", example, echoes=known)
+
+
+TAGS = "<summary>warm socks</summary><keywords>wool, walks</keywords>"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply", "place"),
+    [
+        ("json", Reply(JSON, "They walk."), "answer"),
+        ("json", Reply("", JSON), "reasoning"),
+        ("json", Reply(" \n", f"They walk {{a lot}}. {EXAMPLE} {JSON}"), "reasoning"),
+        ("tags", Reply("", f"They walk. {TAGS}<extra>a</extra>"), "reasoning"),
+    ],
+)
+def test_an_answer_may_stand_in_the_reasoning_where_nothing_else_is(kind: Kind, reply: Reply, place: str) -> None:
+    found, where = read_reply(Thing, kind, reply, echoes=KNOWN)
+    assert (found.summary, found.keywords, where) == (THING.summary, THING.keywords, place)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply", "said"),
+    [
+        ("json", Reply("I cannot say.", JSON), "there is no JSON object in it"),
+        ("json", Reply("", "They walk."), "none in the reasoning either"),
+        ("json", Reply("", EXAMPLE), "only says the example"),
+        ("json", Reply("", f"First {JSON}. But", finish_reason="length"), "there is no JSON object in it"),
+        ("tags", Reply("", TAGS), "the reasoning lacks extra"),
+    ],
+)
+def test_a_thought_is_no_answer(kind: Kind, reply: Reply, said: str) -> None:
+    with pytest.raises(Misread, match=said):
+        read_reply(Thing, kind, reply, echoes=KNOWN)
+
+
+def test_a_bare_text_is_never_taken_from_a_thought() -> None:
+    with pytest.raises(Misread, match="at least 1 character"):
+        read_reply(Bare, "text", Reply("", "I think."))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "{",
+        '{"a":',
+        '{"summary":1,"keywords":1}',
+        '{"items":[{},',
+        "<",
+        "<summary>",
+        "a",
+        " ",
+        "*",
+        "## ",
+        "summary: x\n",
+    ],
+)
+@pytest.mark.parametrize("kind", ["json", "tags", "headers"])
+def test_a_megabyte_of_anything_is_read_in_time(kind: Kind, piece: str) -> None:
+    before = time.process_time()
+    with pytest.raises(Misread):
+        read(Thing, kind, piece * (1_000_000 // len(piece)))
+    assert time.process_time() - before < 2
+
+
+def test_a_list_of_a_hundred_thousand_wrong_entries_is_read_in_time() -> None:
+    before = time.process_time()
+    with pytest.raises(Misread, match="and 996 more"):
+        read(Things, "json", '{"items": [' + "{}, " * 100_000 + "{}]}")
+    assert time.process_time() - before < 2
 
 
 def test_only_the_first_five_problems_are_told() -> None:

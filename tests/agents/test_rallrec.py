@@ -122,3 +122,14 @@ async def test_a_click_at_once():
 )
 def test_votes(text, wanted):
     assert vote(text) == wanted
+
+
+async def test_a_trace_goes_back_to_the_model_without_chat_tokens():
+    """The third way in which a model's words are sent again, beside repairs and blanks: the beginning of an answer."""
+    tokens = ["[|user|]", "[UNUSED_TOKEN_146]", "]~b]", "[control_8]", "<|im_start|>", "</think>"]
+    for way in ("continue", "user_turn"):
+        model = Told(yes=0.5)
+        await read_out(model, Trace(" ".join(tokens), "", 9, "stop"), way=way, about=About(), **BLANKS)
+        (asked,) = model.seen
+        sent = asked.prefix.removeprefix("<think>\n").removesuffix("\n</think>\n\n") + asked.messages[-1].content
+        assert "UNUSED_TOKEN_146" in sent and not [token for token in tokens if token in sent]

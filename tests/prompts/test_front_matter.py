@@ -63,7 +63,7 @@ def said_of(text: str) -> str:
         ("seed: 7", "seed: -1", "seed must be a whole number from 0"),
         ("seed: 7", "seed: x", "seed must be a whole number from 0"),
         ('stop: ["END"]', "stop: END", "stop must be a list of texts, not 'END'"),
-        ('stop: ["END"]', "stop: [3]", "stop must be a list of texts"),
+        ('stop: ["END"]', "stop: [yes]", "an entry of sampling stop must be text, not 'yes', which YAML"),
         ("sampling: {", "sampling: [{", "not YAML"),
         ("variables:\n  note: a sentence", "variables: [[1]]", "variables must map every blank to a sentence"),
         ("note: a sentence", "note: 2001-13-45", "'note' must be given a sentence on what it is, not '2001-13-45'"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 import prompts
+from prompts.neutral import neutralise_answer
 from whyrec.records import Event, Item
 
 FAMILIES = {
@@ -25,6 +26,10 @@ FAMILIES = {
     "gemma": ["<bos>", "<eos>", "<pad>", "<start_of_turn>", "<end_of_turn>", "<unused0>", "<0x0A>"],
     "mistral": ["<s>", "</s>", "[INST]", "[/INST]", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[SYSTEM_PROMPT]", "[THINK]"],
     "others": ["<|channel|>", "<|user|>", "[gMASK]", "[CLS]", "[SEP]", "[MASK]", "<|START_OF_TURN_TOKEN|>"],
+    "exaone": ["[|system|]", "[|user|]", "[|assistant|]", "[|endofturn|]", "[BOS]", "[unused0]"],
+    "internlm": ["[UNUSED_TOKEN_146]", "[UNUSED_TOKEN_145]", "<|im_start|>"],
+    "minimax": ["]~b]", "]~!b[", "[e~[", "]!p~[", "]<]image[>[", "]<]start of speech[>["],
+    "tekken": ["[control_8]", "[MODEL_SETTINGS]", "[PREFIX]", "[/THINK]", "[BEGIN_AUDIO]"],
 }  # fmt: skip
 PROMPTS = {name: prompts.load(name) for name in prompts.names()}
 BLOCKS = sorted({tag for p in PROMPTS.values() for tag in re.findall(r"^<(\w+)>$", p.text, re.MULTILINE)})
@@ -183,5 +188,6 @@ def test_no_tokenizer_finds_a_special_token_in_data(family: str, make: Any) -> N
         for _ in range(4)
         for m in PROMPTS[name].render(**blanks(name, lambda: hostile(dice)))
     ]
+    texts += [neutralise_answer(hostile(dice)) for _ in range(2_000)]  # as a repair shows a model its own words
     for encoding in tokenizer.encode_batch(texts):
         assert not special_ids & set(encoding.ids)

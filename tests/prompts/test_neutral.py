@@ -85,3 +85,43 @@ def test_an_answer_in_tags_keeps_only_its_own_tags() -> None:
     said = "<keywords>a, b</keywords><s>"
     assert neutralise_answer(said, keep=["keywords"]) == "<keywords>a, b</keywords>‹s›"
     assert neutralise_answer(said) == "‹keywords›a, b‹/keywords›‹s›"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "[INST]", "[/INST]", "[TOOL_CALLS]", "[gMASK]", "[CLS]", "[|user|]", "[|endofturn|]", "[UNUSED_TOKEN_146]",
+        "[unused12]", "[control_8]", "[@BOS@]", "]~b]", "]~!b[", "[e~[", "]!p~[", "]<]image[>[",
+        "]<]start of speech[>[", "<|im_end|>", "<s>", "<<SYS>>", "<｜User｜>", "</think>", "<0x0A>",
+        "<|START_OF_TURN_TOKEN|>", "［INST］", "[IN\u200bST]", "＜|im_end|＞", "|||IP_ADDRESS|||", "[Ｉnst]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("around", ["{}", 'a{}b {{"c": ["{}", 1]}}', "\n{}\n", "[{}]", "x[1]{}[2]", "{}{}"])
+def test_no_chat_token_of_any_family_survives_in_an_answer(token: str, around: str) -> None:
+    said = around.replace("{}", token).replace("{{", "{").replace("}}", "}")
+    seen = "".join(c for c in token if c != "\u200b")
+    for form in ("NFC", "NFKC"):
+        told, whole = (unicodedata.normalize(form, t).lower() for t in (neutralise_answer(said), seen))
+        assert whole not in told, told
+    assert neutralise_answer(neutralise_answer(said)) == neutralise_answer(said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": ["b", "c"], "d": [1,2], "e": [true], "f": [[1],[2]], "g": [], "h": [{"id":1},{"id":2}], "i": [-1.5e3]}',
+        '["one"]', "['one', 'two']", "see [17] and [citation needed]", "Search[Grey Harbour]", "- [x] done",
+        "## summary\nWarm | thin || wool\n## keywords\n- a\n", "a\tb\r\nc", "Café – 30% (off)! 日本語 C# it's",
+    ],
+)  # fmt: skip
+def test_an_ordinary_answer_stays_as_it_is(text: str) -> None:
+    assert neutralise_answer(text) == text
+
+
+@given(st.text(st.one_of(st.characters(), st.sampled_from('<>[]|#＜｜ \n\u200b\u2028\ud800~b1,"{}:')), max_size=80))
+@settings(max_examples=400, deadline=None)
+def test_an_answer_made_harmless_stays_so(text: str) -> None:
+    clean = neutralise_answer(text)
+    assert neutralise_answer(clean) == clean and len(clean) <= len(text)
+    assert not set("<>＜＞［］｜") & set(clean)
+    clean.encode("utf-8")

@@ -99,8 +99,7 @@ def test_08_every_bad_habit_in_turn_ends_with_counts_that_add_up(
     reasons = [reason for (reason,) in rows(tmp_path, "SELECT reason FROM example WHERE status='failed'")]
     says = {one.says for one in hostile.HABITS.values() if one.says}
     unsaid = [reason for reason in reasons if not any(words in reason for words in says)]
-    assert all("got no usable answer" in reason for reason in unsaid), unsaid  # read by the agent, not by the border
-    assert len(unsaid) <= sum(server.played[name] for name in hostile.HIDDEN)
+    assert not unsaid
     assert all(any(words in reason for reason in reasons) for words in says)
     assert server.billed < 5_000_000
 

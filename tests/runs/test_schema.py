@@ -31,6 +31,7 @@ def test_an_older_run_is_brought_up_to_date_when_it_is_read(tmp_path: Path) -> N
     connection = sqlite3.connect(run.folder / "run.sqlite")
     connection.execute("DROP TABLE call")
     (kept_table,) = (sql for sql in _old_tables() if sql.startswith("CREATE TABLE call "))
+    connection.execute("ALTER TABLE run DROP COLUMN data_path")
     connection.execute(kept_table)  # as version 1 had it, without an index over nodes
     connection.execute("PRAGMA user_version=1")
     connection.commit()

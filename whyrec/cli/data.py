@@ -60,10 +60,12 @@ def stats(
 
     from rich.console import Console
 
+    from whyrec.cli.shared.data import warn
     from whyrec.data import Questions, open_data, questions
     from whyrec.data import stats as interactions
 
     data = open_data(name).data
+    warn(data)
     found = questions.describe(data) if isinstance(data, Questions) else interactions.describe(data)
     if json_:
         typer.echo(json.dumps(found, indent=1))

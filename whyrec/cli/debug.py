@@ -134,7 +134,7 @@ def _changes(pairs: list[str], state: Any) -> dict[str, Any]:
             raise UsageError(f"--set {pair!r} is not of the form FIELD=VALUE.")
         try:
             value = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = text
         name, *parts = path.split(".")
         if not parts:

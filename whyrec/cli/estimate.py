@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from whyrec.cli.run import asked_by, expectation, options_of
+from whyrec.cli.shared.data import need_examples, open_checked
 from whyrec.cli.shared.options import FIRST, LLM, USERS
 from whyrec.errors import UsageError
 
@@ -48,18 +49,18 @@ def command(
     from graphs.engine.job import How
     from graphs.run import prepare
     from graphs.workflow import workflow
-    from whyrec.data import open_data
     from whyrec.data.some import how_many
     from whyrec.llm import Limits
 
     flow = workflow(graph)
     options = options_of(flow, option, split)
     settings, models = asked_by(llm, prompt, seed, concurrency)
-    opened = open_data(data, settings=settings)
+    opened = open_checked(data, settings=settings)
     limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
     how = How(settings=settings, new=new, limits=limits, world=opened.world, asks=False)
     some = how_many(users, drawn=drawn)
     job = prepare(flow.name, corpus=opened.data, model=models, options=options, users=some, how=how)
+    need_examples(job)
     expected = asyncio.run(_estimated(job))
     if json:
         typer.echo(_as_json(expected))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import FIRST, LLM, USERS
 
 app = typer.Typer(help="OpenAI's Batch files: half the price, within a day.", no_args_is_help=True)
@@ -37,7 +38,6 @@ def export(
     from graphs.run import prepare
     from graphs.workflow import workflow
     from whyrec.cli.run import models_of, options_of
-    from whyrec.data import open_data
     from whyrec.data.some import how_many
     from whyrec.llm.batch import write
     from whyrec.settings import read_settings
@@ -45,7 +45,7 @@ def export(
 
     plain, roles = read_models(llm, "")
     settings, flow = read_settings(llm=plain or None), workflow(graph)
-    opened = open_data(data, settings=settings)
+    opened = open_checked(data, settings=settings)
     job = prepare(
         flow.name,
         corpus=opened.data,

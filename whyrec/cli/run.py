@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from whyrec.cli.shared.asking import agreed
+from whyrec.cli.shared.data import need_examples, open_checked
 from whyrec.cli.shared.options import FIRST, LLM, USERS
 from whyrec.errors import UnknownNameError, UsageError
 
@@ -120,10 +121,9 @@ def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
     from graphs.engine.estimate import estimate
     from graphs.run import execute, prepare
     from whyrec.cli.shared.live import Live
-    from whyrec.data import open_data
 
     console = Console(highlight=False)
-    opened = open_data(asked.data, settings=how.settings)
+    opened = open_checked(asked.data, settings=how.settings)
     with Live(console, quiet=quiet) as live:
         how = dataclasses.replace(how, world=opened.world, progress=live.show)
         job = prepare(
@@ -134,6 +134,7 @@ def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
             users=asked.users,
             how=how,
         )
+        need_examples(job)
 
         async def main() -> RunReport:
             try:

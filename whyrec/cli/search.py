@@ -148,12 +148,22 @@ def _latest(corpus: Corpus, kind: str, settings: Settings) -> str:
 
     graphs = kinds()[kind]
     for info in list_runs(settings.home):
-        if info.graph in graphs and info.data == corpus.name and info.counts.done:
+        if info.graph in graphs and info.counts.done and _digest(settings, info.id) == corpus.digest:
             return info.id
     raise UsageError(
         f"No run over {corpus.name} holds {kind}. Run this first: whyrec run {graphs[0]} --data {corpus.name} "
         "--llm MODEL."
     )
+
+
+def _digest(settings: Settings, run: str) -> str:
+    from whyrec.runs import open_run
+
+    stored = open_run(settings.home, run)
+    try:
+        return str(stored.info()["data_digest"])
+    finally:
+        stored.close()
 
 
 def _list(vectors: VectorStore, *, json_: bool) -> None:

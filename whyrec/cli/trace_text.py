@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from whyrec.errors import UsageError
 from whyrec.runs.amounts import money, tokens
 from whyrec.trace import Line
 from whyrec.trace.words import Piece, compare
@@ -54,7 +55,7 @@ def as_table(run: RunReader, lines: Sequence[Line], width: int) -> Table:
     for line in lines:
         call = run.call(line.id)
         assert call is not None
-        said = " ".join(str(call["error"] or call["answer"]).split())
+        said = _said(call)
         status = Text(line.status, style="red" if line.error_kind else "yellow" if line.turn or line.unreadable else "")
         whom = " ".join(filter(None, (line.user or line.example, line.item)))
         taken = tokens(line.tokens_in, line.tokens_out)
@@ -65,12 +66,13 @@ def as_table(run: RunReader, lines: Sequence[Line], width: int) -> Table:
 
 
 def as_json(run: RunReader, lines: Sequence[Line]) -> str:
-    """Calls as JSON, one object per line, texts included."""
+    """Calls as JSON, one object per line, texts included; `answer_from` is "reasoning" where the answer stood there."""
     told = []
     for line in lines:
         call = run.call(line.id)
         assert call is not None
-        told.append(json.dumps({**call, "request": call["request"].hex()}, ensure_ascii=False) + "\n")
+        row = {**call, "request": call["request"].hex(), "answer_from": _place(run, call)}
+        told.append(json.dumps(row, ensure_ascii=False) + "\n")
     return "".join(told)
 
 
@@ -104,9 +106,11 @@ def of_call(found: Asked) -> RenderableType:
         parts += [_rule("answer"), Padding(plain(call["answer"]), (0, 2))]
     if found.continuations or call["error"]:
         return Group(*parts)
-    fields, problem = parsed(request.format, call["answer"])
-    parts.append(_rule(f"as {request.format.name or request.format.kind}"))
-    parts.append(Padding(_fields(fields) if fields is not None else Text(problem, style="yellow"), (0, 2)))
+    read = parsed(request.format, call, found.prompt_text)
+    where = ", taken from the reasoning" if read.place == "reasoning" else ""
+    parts.append(_rule(f"as {request.format.name or request.format.kind}{where}"))
+    shown = _fields(read.fields) if read.fields is not None else Text(visible(read.problem), style="yellow")
+    parts.append(Padding(shown, (0, 2)))
     return Group(*parts)
 
 
@@ -136,7 +140,7 @@ def of_path(run: RunReader, path: Path, *, states: bool) -> RenderableType:
         for number in stop.calls:
             call = run.call(number)
             assert call is not None
-            said = " ".join(str(call["error"] or call["answer"]).split())
+            said = _said(call)
             line = Text.assemble(
                 (f"call {number} ", "bold"),
                 f"{call['prompt']}  {tokens(call['tokens_in'], call['tokens_out'])} tokens, "
@@ -236,6 +240,27 @@ def brief(value: Any, *, most: int = _LONG) -> str:
     value = plain_data(value)
     said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=plain_data)
     return said if len(said) <= most else f"{said[:most]} … ({len(said):,} characters)"
+
+
+def _place(run: RunReader, call: Mapping[str, Any]) -> str:
+    """Where a call's answer stood: "answer", "reasoning" or "" (nowhere)."""
+    if call["answer"] or not call["reasoning"]:
+        return "answer" if call["answer"] else ""
+    from whyrec.workbench.answer import parsed
+    from whyrec.workbench.asked import asked
+
+    try:
+        found = asked(run, call["id"])
+    except UsageError:  # `trace show` says why; a list goes on
+        return ""
+    read = parsed(found.request.format, call, found.prompt_text)
+    return read.place if read.fields is not None else ""
+
+
+def _said(call: Mapping[str, Any]) -> str:
+    """A call's error, answer or, where there is nothing else, its reasoning, as the beginning of a line."""
+    thought = f"(nothing but reasoning) {call['reasoning']}" if call["reasoning"] else ""
+    return " ".join(str(call["error"] or call["answer"] or thought).split())
 
 
 def _facts(found: Asked) -> Table:

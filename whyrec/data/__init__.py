@@ -5,7 +5,7 @@ One string names a data set in every command: `amazon14_beauty` (a folder in one
 """
 
 from whyrec.data.corpus import NO_TIME, PAD, Corpus
-from whyrec.data.lookup import Opened, load, locate, names, open_data
+from whyrec.data.lookup import Opened, load, locate, names, open_again, open_data
 from whyrec.data.questions import Questions
 from whyrec.data.readers.table import read_table
 from whyrec.data.split import SplitView
@@ -20,6 +20,7 @@ __all__ = [
     "load",
     "locate",
     "names",
+    "open_again",
     "open_data",
     "read_table",
 ]

@@ -173,7 +173,26 @@ def ctr_rows(
             f"No user of {corpus.name} has a rating after {min_history} earlier ones, so it has no rows for click "
             "prediction."
         )
+    _check_border(rows)
     return rows
+
+
+def _check_border(rows: CtrRows) -> None:
+    """Refuse a border between liked and not liked that no rating lies above.
+
+    Raises:
+        UsageError: so it is; says where they lie and which option moves the border.
+    """
+    assert rows.corpus.ratings is not None
+    ratings = rows.corpus.ratings[rows.events]
+    if (ratings > rows.above).any():
+        return
+    lowest, highest = float(ratings.min()), float(ratings.max())
+    raise UsageError(
+        f"{rows.corpus.name} has ratings from {lowest:g} to {highest:g}, and a click is a rating above {rows.above:g}: "
+        "nothing would be liked. Say where likes begin with the option liked_above, as in "
+        f"-o liked_above={(lowest + highest) / 2 if lowest < highest else lowest - 1:g}."
+    )
 
 
 def _timeline(corpus: Corpus, above: float, min_history: int) -> CtrRows:

@@ -123,14 +123,22 @@ def join(ids: pl.Series, raw: Raw) -> tuple[pl.DataFrame, dict[str, Any]]:
     return _no_nulls(found), notes
 
 
-def odd_ids(users: pl.Series, items: pl.Series) -> dict[str, Any]:
-    """Notes about ids that look like something else: numbers that became 11.0, and nan for nobody."""
-    notes: dict[str, Any] = {}
-    for what, ids in (("user", users), ("item", items)):
-        if ids[0].endswith(".0") and ids.str.contains(_WHOLE_FLOAT).all():
-            notes[_POINT_ZERO] = f"{notes[_POINT_ZERO]}, {what} {ids[0]}" if notes else f"{what} {ids[0]}"
-    nobody = [f"{what} {i}" for what, ids in (("user", users), ("item", items)) for i in _nothing(ids)]
-    return notes | ({_NOBODY: ", ".join(nobody)} if nobody else {})
+def odd_ids(users: pl.Series, items: pl.Series, *, described: bool) -> dict[str, Any]:
+    """Notes about ids that look like something else: numbers that became 11.0, and nan for nobody.
+
+    Args:
+        users, items: each id once.
+        described: whether items have a catalogue: then it decides how their ids are written.
+    """
+    both = (("user", users), ("item", items))
+    floats = [
+        f"{what} {ids[0]}"
+        for what, ids in both[: 1 if described else 2]
+        if ids[0].endswith(".0") and ids.str.contains(_WHOLE_FLOAT).all()
+    ]
+    nobody = [f"{what} {i}" for what, ids in both for i in ids.filter(ids.str.to_lowercase().is_in(_NO_ID))]
+    found = {_POINT_ZERO: ", ".join(floats), _NOBODY: ", ".join(nobody)}
+    return {name: told for name, told in found.items() if told}
 
 
 def first_told(items: pl.DataFrame) -> pl.DataFrame:
@@ -249,7 +257,3 @@ def _loose(text: str) -> str:
     if point and tail and not tail.strip("0") and head.removeprefix("-").isdecimal():
         text = head
     return (text.lstrip("0") or text[-1:]).lower()
-
-
-def _nothing(ids: pl.Series) -> list[str]:
-    return ids.filter(ids.str.to_lowercase().is_in(_NO_ID)).to_list()

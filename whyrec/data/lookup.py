@@ -135,13 +135,9 @@ def open_again(name: str, source: str, *, settings: Settings | None = None) -> O
             the caller to check, by its digest.
     """
     if source and Path(address.split(source)[0]).exists():
-        return replaced_name(_open(source, *address.split(source), settings), name)
+        opened = _open(source, *address.split(source), settings)
+        return replace(opened, data=replace(opened.data, name=name))
     return open_data(name, settings=settings)
-
-
-def replaced_name(opened: Opened, name: str) -> Opened:
-    """The same under another name."""
-    return replace(opened, data=replace(opened.data, name=name))
 
 
 def locate(name: str, *, settings: Settings | None = None) -> Place:

@@ -46,15 +46,13 @@ def prepare(
     if raw.rows.is_empty():
         raise UsageError(f"{name} has no interactions.")
     raw, mapped = joining.mapped(raw, ids)
-    user, user_ids = _codes(raw.rows["user"])
-    item, item_ids = _codes(raw.rows["item"])
+    (user, user_ids), (item, item_ids) = _codes(raw.rows["user"]), _codes(raw.rows["item"])
     times, nanos = _times(raw.rows, name)
     row = _order(raw.rows, user, _ranks(times, nanos), name)
     notes: dict[str, Any] = {"format": raw.format, "rows read": raw.rows.height, **raw.notes, **mapped}
     notes["order"] = "position" if "position" in raw.rows.columns else "time" if times is not None else "file"
     if users:
-        row = row[user[row] < users]
-        notes["first users only"] = users
+        row, notes["first users only"] = row[user[row] < users], users
     row, dropped = _thinned(row, user, item, dedup=dedup, min_events=min_events)
     if not len(row):
         raise UsageError(f"{name} has no {min_events}-core: nothing is left. Ask for a smaller kcore.")
@@ -76,7 +74,7 @@ def prepare(
         nanos=None if nanos is None else nanos[row],
         ratings=_ratings(raw.rows, row, name),
         reviews=raw.rows["review"].gather(row) if "review" in raw.rows.columns else None,
-        notes=notes | text_notes | joining.odd_ids(user_ids, item_ids),
+        notes=notes | text_notes | joining.odd_ids(user_ids, item_ids, described=bool(raw.items_from)),
     )
     return dataclasses.replace(corpus, notes={**corpus.notes, **ties(corpus)})
 

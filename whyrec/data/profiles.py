@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from whyrec.data import address
 from whyrec.data.corpus import Corpus
 from whyrec.data.lookup import locate
 from whyrec.data.readers import bookcrossing, delimited
@@ -68,7 +69,8 @@ def profiles(corpus: Corpus, *, settings: Settings | None = None) -> Profiles:
     if made is None:
         return Profiles()
     known = corpus.user_index
-    folder = locate(corpus.name.partition("?")[0], settings=settings).path
+    base = address.split(corpus.source or corpus.name)[0]
+    folder = locate(base, settings=settings).path
     return Profiles({user: text for user, text in made(folder) if user in known and text})
 
 

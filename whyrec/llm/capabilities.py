@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from pydantic import TypeAdapter, ValidationError
+
 from whyrec.errors import UsageError
 
 SchemaWay: TypeAlias = Literal["response_format", "strict", "structured_outputs", "none"]
@@ -74,7 +76,11 @@ def read_checked(home: Path, url: str, model: str) -> Capabilities | None:
     if entry is None:
         return None
     known = {f.name for f in fields(Capabilities)}
-    return Capabilities(**{k: v for k, v in entry.items() if k in known})
+    kept = {name: value for name, value in entry.items() if name in known}
+    try:
+        return TypeAdapter(Capabilities).validate_json(json.dumps(kept), strict=True)
+    except ValidationError:
+        raise _strange(servers_file(home)) from None
 
 
 def keep_checked(home: Path, url: str, model: str, found: Capabilities) -> Path:
@@ -93,8 +99,12 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(entries, dict) and all(isinstance(e, dict) for e in entries.values()):
-            return entries
-    except ValueError:
-        pass
-    raise UsageError(f"{path} is not what `whyrec llm check` writes; delete it and check your servers again.")
+    except (ValueError, RecursionError):
+        entries = None
+    if isinstance(entries, dict) and all(isinstance(entry, dict) for entry in entries.values()):
+        return entries
+    raise _strange(path)
+
+
+def _strange(path: Path) -> UsageError:
+    return UsageError(f"{path} is not what `whyrec llm check` writes; delete it and check your servers again.")

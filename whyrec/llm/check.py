@@ -299,6 +299,6 @@ def _continues(replies: Sequence[Reply]) -> bool:
 def _is_the_word(text: str) -> bool:
     try:
         found = json.loads(text, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return bool(found == {"code": _WORD})

@@ -40,6 +40,8 @@ class Identity:
         options: the options that change answers (JSON-able); never concurrency, limits, budgets.
         voices: what of who is asked, and how, is not as in every ordinary run (JSON-able): models of single roles, a
             seed. Where it is empty it is no part of the digest.
+        data_path: absolute path of the data's files with the reading options, only to find them again from another
+            folder; "" for generated data. No part of the digest.
     """
 
     graph: str
@@ -50,6 +52,7 @@ class Identity:
     prompts: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     voices: Mapping[str, Any] = field(default_factory=dict)
+    data_path: str = ""
 
     @property
     def settings(self) -> str:
@@ -75,6 +78,14 @@ class Identity:
     def stem(self) -> str:
         """The run's id without its number: "<graph>-<data>-<first 8 digits>"."""
         return f"{_slug(self.graph)}-{_slug(PurePath(self.data).name)}-{self.digest[:8]}"
+
+    @property
+    def stems(self) -> re.Pattern[str]:
+        """Stems of this run, with a number or without: the same files may have been named in other ways."""
+        base = _slug(PurePath(self.data.partition("?")[0]).name)
+        return re.compile(
+            f"(?P<stem>{re.escape(_slug(self.graph))}-{re.escape(base)}[^-]*-{self.digest[:8]})(?:-(?P<number>[0-9]+))?"
+        )
 
 
 def _slug(text: str) -> str:

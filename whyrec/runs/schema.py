@@ -79,7 +79,12 @@ def allow_unknown(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: Sequence[Migration] = (create_tables, index_nodes, allow_unknown)
+def keep_data_path(connection: sqlite3.Connection) -> None:
+    """Version 4: where the data lie, so that they are found again from any folder; "" in older runs."""
+    connection.execute("ALTER TABLE run ADD COLUMN data_path TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Sequence[Migration] = (create_tables, index_nodes, allow_unknown, keep_data_path)
 
 
 def call_row(call: CallRecord) -> Row:

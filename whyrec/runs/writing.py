@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import sqlite3
 import subprocess
 import time
@@ -59,7 +58,7 @@ class Run(RunReader):
             LockedError: another process writes to it.
             UsageError: the folder or its file cannot be made, read or written, or there is no space.
         """
-        folder = _choose_folder(home / "runs", identity.stem, new=new)
+        folder = _choose_folder(home / "runs", identity, new=new)
         lock = lock_run(folder)
         try:
             connection = connect(folder / FILE_NAME)
@@ -234,12 +233,13 @@ def _writer_of(folder: Path) -> str:
     return f" (pid {row[0]} on {row[1]})" if row else ""
 
 
-def _choose_folder(runs: Path, stem: str, *, new: bool) -> Path:
-    """The latest folder of this stem, or the next one; it exists afterwards."""
+def _choose_folder(runs: Path, identity: Identity, *, new: bool) -> Path:
+    """The latest folder of this run, or the next one; it exists afterwards."""
     make_folder(runs)
-    pattern = re.compile(re.escape(stem) + r"(?:-(\d+))?")
-    numbers = [int(m[1] or 1) for p in runs.iterdir() if (m := pattern.fullmatch(p.name)) is not None]
-    number = max(numbers, default=0) + 1 if new or not numbers else max(numbers)
+    matches = [m for p in runs.iterdir() if (m := identity.stems.fullmatch(p.name)) is not None]
+    number, stem = max(((int(m["number"] or 1), m["stem"]) for m in matches), default=(0, identity.stem))
+    if new or not matches:
+        number, stem = number + 1, identity.stem
     folder = runs / (stem if number == 1 else f"{stem}-{number}")
     make_folder(folder)
     return folder
@@ -255,10 +255,11 @@ def _introduce(connection: sqlite3.Connection, folder: Path, identity: Identity,
     now, here = time.time(), (redact(command), _git_revision(), __version__, platform.node(), os.getpid())
     if row is None:
         connection.execute(
-            "INSERT INTO run(id,identity,graph,data,data_digest,model,model_revision,settings,command,git_revision,"
-            "whyrec,host,pid,state,started_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,'running',?)",
+            "INSERT INTO run(id,identity,graph,data,data_digest,data_path,model,model_revision,settings,command,"
+            "git_revision,whyrec,host,pid,state,started_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,'running',?)",
             (folder.name, identity.digest, identity.graph, cut(identity.data), identity.data_digest,
-             redact(identity.model), identity.model_revision, redact(identity.settings), *here, now),
+             cut(identity.data_path), redact(identity.model), identity.model_revision, redact(identity.settings), *here,
+             now),
         )  # fmt: skip
     else:
         connection.execute(

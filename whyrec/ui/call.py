@@ -56,16 +56,17 @@ def call(request: Request) -> Response:
 def _page(request: Request, run: RunReader, found: Asked, given: Mapping[str, str], said: str = "") -> Response:
     """The call; where a form cannot be used, why, and the form as it was filled in."""
     site, told, number = site_of(request), found.call, int(found.call["id"])
-    fields, problem = parsed(found.request.format, told["answer"])
+    read = parsed(found.request.format, told, found.prompt_text)
     logprobs = read_logprobs(json.loads(told["logprobs"])) if told["logprobs"] else ()
     scores = json.loads(told["answer"]) if told["kind"] == "score" and told["answer"] else []
     stop, differs = None, False
     if (state := "state" in request.query_params) and told["example"]:
         stop, differs = _stop(site, run.id, str(told["example"]), number)
     return site.page(
-        request, "call.html", status=400 if said else 200, run=run.id, call=told, asked=found, fields=fields,
-        problem=problem, scores=scores, logprobs=logprobs[:_MOST_TOKENS_SHOWN], replays=_replays(run, found),
-        state=state, stop=stop, differs=differs, neighbours=_neighbours(run, number), settings=_SETTINGS,
+        request, "call.html", status=400 if said else 200, run=run.id, call=told, asked=found, fields=read.fields,
+        problem=read.problem, place=read.place, scores=scores, logprobs=logprobs[:_MOST_TOKENS_SHOWN],
+        replays=_replays(run, found), state=state, stop=stop, differs=differs,
+        neighbours=_neighbours(run, number), settings=_SETTINGS,
         models=_models(told["model"]), edit=bool(given) or "edit" in request.query_params, most=_MOST_TIMES,
         given=given, said=said,
     )  # fmt: skip

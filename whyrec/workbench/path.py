@@ -21,7 +21,7 @@ from graphs.engine.steps import Step, steps
 from graphs.run import How, Job, Models, prepare
 from graphs.services import Services
 from graphs.workflow import MissingInput, recorded_options, workflow
-from whyrec.data import open_data
+from whyrec.data import open_again
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Stamped
 from whyrec.llm.built_in.replay import Replay
@@ -83,7 +83,7 @@ class Workplace:
     def __init__(self, run: RunReader, settings: Settings) -> None:
         self.run = run
         info = run.info()
-        opened = open_data(info["data"], settings=settings)
+        opened = open_again(info["data"], info.get("data_path", ""), settings=settings)
         if opened.data.digest != info["data_digest"]:
             raise UsageError(
                 f"{info['data']} is not what it was when {run.id} was made (its digest is {opened.data.digest}, then "

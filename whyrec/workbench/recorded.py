@@ -6,7 +6,7 @@ import json
 
 from evals.inputs.worth import Judged, Worth, worth
 from graphs.workflow import recorded_options, workflow
-from whyrec.data import open_data
+from whyrec.data import open_again
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 from whyrec.settings import Settings
@@ -26,7 +26,7 @@ def recorded(run: RunReader, settings: Settings) -> Ran:
     info, counts = run.info(), run.counts()
     if counts.done > MOST_EXAMPLES:
         raise UsageError(f"{info['id']} has {counts.done:,} results; up to {MOST_EXAMPLES:,} are judged here.")
-    data = open_data(info["data"], settings=settings).data
+    data = open_again(info["data"], info.get("data_path", ""), settings=settings).data
     if data.digest != info["data_digest"]:
         raise UsageError(f"{info['data']} is not what it was when {info['id']} read it, so targets may differ.")
     options = recorded_options(workflow(info["graph"]), json.loads(info["settings"])["options"])

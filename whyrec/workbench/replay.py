@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from prompts import parse
-from whyrec.data import open_data
+from whyrec.data import open_again
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget, open_provider, wrap
 from whyrec.llm.model import LanguageModel, Message, ModelError, Request, Sampling
@@ -164,7 +164,9 @@ async def replay(
 
 def open_model(run: RunReader, name: str, settings: Settings) -> LanguageModel:
     """A model by name; one that knows the truth of generated data gets that of the run's."""
-    world = open_data(run.info()["data"], settings=settings).world if "simulated" in name else None
+    info = run.info()
+    again = open_again(info["data"], info.get("data_path", ""), settings=settings) if "simulated" in name else None
+    world = again.world if again else None
     return open_provider(name, settings=settings, world=world)
 
 

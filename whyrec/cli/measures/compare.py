@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import DRAWN, USERS
 from whyrec.errors import UsageError
 
@@ -63,7 +64,6 @@ def _compare(given: dict[str, Any]) -> None:
     from graphs.workflow import workflow
     from whyrec.cli.run import options_of
     from whyrec.cli.shared.live import Live
-    from whyrec.data import open_data
     from whyrec.data.some import how_many
     from whyrec.llm import Budget, Limits
     from whyrec.settings import read_settings
@@ -74,7 +74,7 @@ def _compare(given: dict[str, Any]) -> None:
     compared = arms(plain or [settings.llm], given["prompt"], given["seed"])
     flow = workflow(given["graph"])
     options = options_of(flow, given["option"], given["split"])
-    opened = open_data(given["data"], settings=settings)
+    opened = open_checked(given["data"], settings=settings)
     subject = Subject(flow.name, options, opened.data, how_many(given["users"], drawn=given["drawn"]), roles)
     how = How(
         settings=settings,

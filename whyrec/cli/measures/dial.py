@@ -54,8 +54,7 @@ def command(
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PIPED)
-    if page is not None and results is None:
-        raise UsageError("--page goes with --results: a dial in $WHYREC_HOME/results has its page beside it.")
+    _refuse_a_page_alone(results, page)
     if render:
         _rendered(console, results, page)
         return
@@ -72,6 +71,11 @@ def command(
         _rendered(console, results, page)
     if not all(good):
         raise typer.Exit(1)
+
+
+def _refuse_a_page_alone(shared: Path | None, page: Path | None) -> None:
+    if page is not None and shared is None:
+        raise UsageError("--page goes with --results: a dial in $WHYREC_HOME/results has its page beside it.")
 
 
 def _rendered(console: Console, shared: Path | None, page: Path | None) -> None:

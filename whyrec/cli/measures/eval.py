@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from whyrec.cli.measures.beforehand import ask, duration, say_beforehand
+from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import DRAWN, PRECISION
 from whyrec.errors import UsageError
 
@@ -167,7 +168,6 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     from evals.results import own_folder
     from evals.session import Choice, Session
     from graphs.run import How
-    from whyrec.data import open_data
     from whyrec.data.some import how_many
     from whyrec.embed import check_embedder
     from whyrec.settings import read_settings
@@ -186,7 +186,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     if given["space"] and not given["name"].startswith("hotpotqa."):
         raise UsageError(f"--space is for hotpotqa.table_7; {given['name']} reads no saved thought space.")
     settings = read_settings(precision=given["precision"])
-    opened = open_data(given["data"], settings=settings)
+    opened = open_checked(given["data"], settings=settings)
     how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
     options = Options(
         llms=tuple(given["llm"]) or (settings.llm,),

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from whyrec.data.readers.jsonlines import shown as as_shown
 from whyrec.errors import UnknownNameError, UsageError
 
 OPTION: Final = "clock"
@@ -245,7 +246,7 @@ def _refuse(bad: pl.Series, shown: pl.Series, where: Where, why: str) -> None:
 
 
 def _complain(row: int, shown: pl.Series, where: Where, why: str) -> NoReturn:
-    raise UsageError(f"{where(row)}: time is {str(shown[row])[:60]!r}, {why}.")
+    raise UsageError(f"{where(row)}: time is {as_shown(shown[row])}, {why}.")
 
 
 def _first(known: npt.NDArray[Any]) -> Any:

@@ -106,7 +106,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     with naming(path), _open(path) as stream:
         left = most_bytes(path) if path.suffix == ".gz" else None
         for number, line in enumerate(iter(partial(stream.readline, limit + 1), b""), 1):
-            if len(line) > limit:
+            if len(line) - line.endswith(b"\n") > limit:
                 _too_long(path, number, limit)
             if left is not None:
                 left -= len(line)

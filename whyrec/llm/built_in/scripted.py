@@ -103,7 +103,7 @@ def open_scripted(rest: str, *, settings: Settings, world: World | None) -> Scri
         raise UsageError(f"There is no script at {rest!r}: scripted:FILE names a file with {form}.")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON ({error}); a script is {form}.") from None
     if not isinstance(entries, list) or not entries:
         raise UsageError(f"{path} holds no answers; a script is {form}.")
@@ -111,6 +111,9 @@ def open_scripted(rest: str, *, settings: Settings, world: World | None) -> Scri
     ruled = [isinstance(e, dict) and "answer" in e and e.keys() <= {"when", "answer"} for e in entries]
     if any(ruled) and not all(ruled):
         raise UsageError(f"{path} mixes rules and answers; a script is {form}.")
+    wrong = next((n for n, e in enumerate(entries, 1) if all(ruled) and not isinstance(e.get("when", ""), str)), 0)
+    if wrong:
+        raise UsageError(f"Rule {wrong} of {path} has a 'when' that is no text; a script is {form}.")
     return Scripted(rules(entries, name) if all(ruled) else entries, name=name, revision=_digest(entries))
 
 

@@ -181,7 +181,7 @@ class CallAudit:
         """Remember what a model made of an item: made of the item alone, it may stand in anybody's prompt."""
         try:
             text = str(json.loads(call["answer"])["text"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return
         self.described.setdefault(call["item"], set()).update((text, text[:700]))
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphs.workflow import Source
-from whyrec.data import open_data
+from whyrec.data import open_again
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 from whyrec.settings import Settings
@@ -66,7 +66,7 @@ def audit(run: RunReader, settings: Settings, *, progress: Progress | None = Non
     """
     info, findings = run.info(), Findings()
     tell = progress or (lambda what, done, all_: None)
-    opened = open_data(info["data"], settings=settings)
+    opened = open_again(info["data"], info.get("data_path", ""), settings=settings)
     if opened.data.digest != info["data_digest"]:
         raise UsageError(
             f"{info['data']} is not what it was when {run.id} was made (its digest is {opened.data.digest}, then "
