@@ -13,7 +13,7 @@ from fuzzing.target import all_targets, target
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
-    with Worker(tmp_path_factory.mktemp("harness")) as one:
+    with Worker(tmp_path_factory.mktemp("harness"), hang_cpu=6.0) as one:
         yield one
 
 

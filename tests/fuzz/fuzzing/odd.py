@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Sequence
@@ -210,7 +211,8 @@ def changed_json(bases: Sequence[Any]) -> st.SearchStrategy[bytes]:
 
 def _change_all(base: Any, changes: list[tuple[str, int, Any]]) -> Any:
     whole = [json.loads(json.dumps(base))]
-    for kind, at, value in changes:
+    for kind, at, drawn in changes:
+        value = copy.deepcopy(drawn)  # else a list is put into itself
         spots = list(_spots(whole))
         holder, key = spots[at % len(spots)]
         if kind == "set":

@@ -42,9 +42,9 @@ class EndedError(Exception):
 class Worker:
     """One process. A context manager; a new process takes the place of one that ended."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, hang_cpu: float = _HANG_CPU) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._shared = folder, folder / "board"
+        self._folder, self._shared, self._hang_cpu = folder, folder / "board", hang_cpu
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Worker:
@@ -78,7 +78,7 @@ class Worker:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(job).encode() + b"\n")
         process.stdin.flush()
-        watch = _Watch(process.pid, self._shared)
+        watch = _Watch(process.pid, self._shared, self._hang_cpu)
         while not select.select([process.stdout], [], [], 0.25)[0]:
             if complaint := watch.complaint():
                 value = watch.value
@@ -87,6 +87,8 @@ class Worker:
         line = process.stdout.readline()
         if line.endswith(b"\n"):
             found: dict[str, str] = json.loads(line)
+            if "broken" in found:
+                raise RuntimeError(f"the strategy of {job['target']} is broken:\n{found['broken']}")
             return found
         watch.look()
         code = process.wait()
@@ -146,8 +148,8 @@ def _environment(work: Path) -> dict[str, str]:
 class _Watch:
     """Whether a process is still on the same input, and for how long."""
 
-    def __init__(self, pid: int, shared: Path) -> None:
-        self._process, self._shared = psutil.Process(pid), shared
+    def __init__(self, pid: int, shared: Path, hang_cpu: float) -> None:
+        self._process, self._shared, self._hang_cpu = psutil.Process(pid), shared, hang_cpu
         self.begun, self.value = -1, b""
         self._since = (0.0, 0.0)
 
@@ -173,7 +175,7 @@ class _Watch:
         spent, waited = cpu - self._since[0], wall - self._since[1]
         if not self.value:
             return "" if waited < _STARTING else f"nothing was begun within {waited:.0f} s"
-        if spent > _HANG_CPU:
+        if spent > self._hang_cpu:
             return f"still at work after {spent:.0f} CPU seconds"
         return f"waiting for {waited:.0f} seconds" if waited > _HANG_WALL else ""
 

@@ -66,9 +66,11 @@ def all_targets() -> dict[str, Target]:
 
 def ours() -> tuple[type[BaseException], ...]:
     """What the front door prints as a sentence, and what costs one example and never a run."""
-    import click
+    import typer
 
     from whyrec.errors import LeakageError, LockedError, UnknownNameError, UsageError
     from whyrec.llm.model import ModelError
 
-    return UsageError, UnknownNameError, LeakageError, LockedError, ModelError, click.ClickException
+    # what the command line says of a wrong option; typer has its own copy of click
+    options = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+    return UsageError, UnknownNameError, LeakageError, LockedError, ModelError, options

@@ -16,12 +16,13 @@ import resource
 import socket
 import struct
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from fuzzing.explore import Outcome, explore
 from fuzzing.meter import BYTES, judge
-from fuzzing.target import ours, target
+from fuzzing.target import Target, ours, target
 
 SHARED_BYTES = 8 << 20
 HEAD = struct.Struct("<QQ")  # inputs begun, length of the one at work
@@ -45,22 +46,28 @@ def main(shared_file: str) -> None:
             prepared.add(wanted.name)
         _wall()
         board.quiet()
-        if "value" in job:
-            verdict = judge(wanted, pickle.loads(base64.b64decode(job["value"])))
-            answer: dict[str, Any] = {"verdict": verdict.__dict__}
-        else:
-            found = explore(
-                wanted,
-                seed=job["seed"],
-                count=job["count"],
-                known=job["known"],
-                skip={base64.b64decode(value) for value in job["skip"]},
-                before=board.write,
-            )
-            answer = {"outcome": packed(found)}
+        try:
+            answer = _answer(wanted, job, board)
+        except Exception:  # in drawing, not in what is fuzzed
+            answer = {"broken": traceback.format_exc()[-3000:]}
         board.quiet()
         out.write(json.dumps(answer) + "\n")
         out.flush()
+
+
+def _answer(wanted: Target, job: dict[str, Any], board: _Board) -> dict[str, Any]:
+    """One input judged, or many explored."""
+    if "value" in job:
+        return {"verdict": judge(wanted, pickle.loads(base64.b64decode(job["value"]))).__dict__}
+    found = explore(
+        wanted,
+        seed=job["seed"],
+        count=job["count"],
+        known=job["known"],
+        skip={base64.b64decode(value) for value in job["skip"]},
+        before=board.write,
+    )
+    return {"outcome": packed(found)}
 
 
 def packed(outcome: Outcome) -> str:

@@ -206,6 +206,7 @@ def _of(**files: Callable[[], Changing]) -> Callable[[], st.SearchStrategy[Given
 
 
 def _warm() -> None:
+    _bomb()
     plain(Path("data"), {"interactions.csv": _INTERACTIONS, "items.jsonl": _lines(_ITEMS)})
     look("data")
 

@@ -75,7 +75,7 @@ _EMBEDDED = {
     "data": [{"object": "embedding", "index": n, "embedding": [0.1, 0.2, -0.3]} for n in (1, 0)],
 }
 _MODELS = {"object": "list", "data": [{"id": "m", "max_model_len": 4096}, {"id": "n"}]}
-_STATUSES = (200, 201, 204, 301, 307, 400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 503, 529, 599, 999)
+_STATUSES = (200, 200, 200, 201, 204, 301, 307, 400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 503, 529, 599, 999)
 _HEADERS = (
     "Retry-After",
     "retry-after-ms",
