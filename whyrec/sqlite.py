@@ -58,8 +58,6 @@ def make_folder(folder: Path) -> None:
 class _Cursor(sqlite3.Cursor):
     """Rows of a file that may be damaged anywhere."""
 
-    connection: Reading
-
     def execute(self, *given: Any) -> Self:
         return self._told(super().execute, *given)
 
@@ -76,7 +74,9 @@ class _Cursor(sqlite3.Cursor):
         try:
             return read(*given)
         except sqlite3.Error as error:
-            raise unread(self.connection.path, error) from None
+            connection = self.connection
+            assert isinstance(connection, Reading), "only such a connection makes cursors of this kind"
+            raise unread(connection.path, error) from None
 
 
 class Reading(sqlite3.Connection):

@@ -224,15 +224,20 @@ def _items(frame: pl.DataFrame) -> pl.DataFrame:
     return first_told(rows.cast(ITEM_SCHEMA))
 
 
+def _inner(kind: pl.DataType) -> Any:
+    """What a column of lists holds; None where it holds no lists."""
+    return kind.inner if isinstance(kind, pl.List | pl.Array) else None
+
+
 def _flat(column: pl.Series) -> pl.Series:
     """A list of texts per row: lists of lists in one, text split at '|'; without blanks and repeats."""
     if not isinstance(column.dtype, pl.List | pl.Array):
         split = column.cast(pl.String).str.split("|").list.eval(pl.element().filter(pl.element() != ""))
         return split.fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
-    while isinstance(column.dtype, pl.Array) or _leaf(column.dtype) != column.dtype.inner:
+    while isinstance(column.dtype, pl.Array) or _leaf(column.dtype) != _inner(column.dtype):
         if isinstance(column.dtype, pl.Array):
             column = column.arr.to_list()
-        elif isinstance(column.dtype.inner, pl.Array):
+        elif isinstance(_inner(column.dtype), pl.Array):
             column = column.list.eval(pl.element().arr.to_list())
         else:
             column = column.list.eval(pl.element().explode().drop_nulls())
