@@ -75,6 +75,8 @@ class _Cursor(sqlite3.Cursor):
     def _told(self, read: Callable[..., T], *given: Any) -> T:
         try:
             return read(*given)
+        except UnicodeDecodeError as error:  # in what SQLite itself says of the file
+            raise unread(self.connection.path, sqlite3.DatabaseError(f"Could not decode: {error.reason}")) from None
         except sqlite3.Error as error:
             raise unread(self.connection.path, error) from None
 
