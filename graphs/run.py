@@ -24,6 +24,7 @@ from graphs.engine.models import Models
 from graphs.engine.start import Start
 from graphs.workflow import Source, identity_of, workflow
 from whyrec.data.corpus import Corpus
+from whyrec.data.joining import need_joined
 from whyrec.data.questions import Questions
 from whyrec.data.some import HowMany
 from whyrec.errors import UsageError
@@ -120,8 +121,10 @@ async def execute(job: Job) -> RunReport:
 
 
 async def _execute(job: Job) -> RunReport:
-    how = job.how
+    how, data = job.how, job.source.data
     try:
+        if isinstance(data, Corpus):
+            need_joined(data)
         for model in job.models.all:
             if how.budget is not None:
                 how.budget.check(model, price_of(model.name, home=how.settings.home))

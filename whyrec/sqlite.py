@@ -58,8 +58,6 @@ def make_folder(folder: Path) -> None:
 class _Cursor(sqlite3.Cursor):
     """Rows of a file that may be damaged anywhere."""
 
-    connection: Reading
-
     def execute(self, *given: Any) -> Self:
         return self._told(super().execute, *given)
 
@@ -78,7 +76,9 @@ class _Cursor(sqlite3.Cursor):
         except UnicodeDecodeError as error:  # in what SQLite itself says of the file
             raise unread(self.connection.path, sqlite3.DatabaseError(f"Could not decode: {error.reason}")) from None
         except sqlite3.Error as error:
-            raise unread(self.connection.path, error) from None
+            connection = self.connection
+            assert isinstance(connection, Reading), "only such a connection makes cursors of this kind"
+            raise unread(connection.path, error) from None
 
 
 class Reading(sqlite3.Connection):

@@ -27,8 +27,7 @@ difference is positive, its p-value over users (permutation test, Holm-adjusted 
 .05 and no seed says the opposite; *contradicted* when the same holds of the opposite sign; otherwise *not supported*.
 A comparison that cannot speak for or against its claim is *uninformative*, and the reason stands with it.
 Examples without an outcome are counted as unscored and enter no mean.
-"""
-_QUICK = """Of rows that are only a quick look (training or data cut short) nothing is said: *no result*.
+Of rows that are only a quick look (training or data cut short) nothing is said: *no result*.
 """
 
 
@@ -77,7 +76,7 @@ def render_table(file: Path) -> list[Path]:
     figure = plot(table, file.with_suffix(".png"))
     pictures = sorted(path for path in file.parent.glob("*.png") if path != figure)
     shown = "".join(f"\n![{path.stem}]({path.name})\n" for path in (figure, *pictures))
-    text = f"Written by `whyrec eval` from `{file.name}`.\n\n{_HOW_TO_READ}{_QUICK}\n{markdown(table)}{shown}"
+    text = f"Written by `whyrec eval` from `{file.name}`.\n\n{_HOW_TO_READ}\n{markdown(table)}{shown}"
     page = file.with_suffix(".md")
     page.write_text(text, encoding="utf-8")
     return [page, figure]

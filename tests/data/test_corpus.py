@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from whyrec.data.corpus import NO_TIME, Corpus, ranks
 from whyrec.data.prepare import prepare
 from whyrec.data.raw import ITEM_SCHEMA, Raw
 
@@ -49,3 +50,28 @@ def test_the_digest_sees_everything_a_model_can_see_and_nothing_else(corpus):
 
 def test_the_digest_does_not_move(corpus):
     assert corpus.digest == "59e226d106106684"
+
+
+def test_fractions_of_a_second_are_moments_and_change_what_data_are():
+    whole = three_events_in_one_second()
+    split = dataclasses.replace(whole, nanos=np.array([0, 5, 0], dtype=np.int32))
+    assert whole.moments is whole.times and split.digest != whole.digest
+    assert split.times.tolist() == whole.times.tolist(), "seconds stay what they are"
+    assert split.moments[0] == split.moments[2] < split.moments[1]
+
+
+def test_ranks_order_seconds_before_nanoseconds_and_keep_what_is_missing():
+    times, nanos = np.array([2, 1, 1, NO_TIME, 2]), np.array([0, 9, 3, 0, 0], dtype=np.int32)
+    found = ranks(times, nanos)
+    assert found[3] == NO_TIME and found[0] == found[4] > found[1] > found[2] > NO_TIME
+
+
+def three_events_in_one_second():
+    return Corpus(
+        name="t",
+        offsets=np.array([0, 3]),
+        items=np.array([1, 1, 1], dtype=np.int32),
+        user_ids=pl.Series(["u"]),
+        catalogue=pl.DataFrame([("i", "", "", "", [])], schema=ITEM_SCHEMA, orient="row"),
+        times=np.array([7, 7, 7]),
+    )

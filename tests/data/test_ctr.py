@@ -176,3 +176,18 @@ def test_book_crossing_rows_and_their_base_rate(real_data):
     assert (len(rows), rows.bounds) == (6_672, (5_404, 6_004))
     view = CtrView(rows, "test")
     assert view.clicked(view.rows).mean() > 0.95, "this file has no implicit zeros, so nearly all is liked"
+
+
+def test_fractions_of_a_second_order_rows_of_different_users():
+    corpus = corpus_of([6, 6], times=[1, 2, 3, 4, 5, 9] * 2, ratings=[5.0] * 12)
+    nanos = np.zeros(12, dtype=np.int32)
+    nanos[5] = 1  # u0's last event comes after u1's
+    rows = ctr_rows(dataclasses.replace(corpus, nanos=nanos))
+    assert rows.users.tolist() == [1, 0] and ctr_rows(corpus).users.tolist() == [0, 1]
+
+
+def test_a_border_that_nothing_lies_above_names_the_option_that_moves_it():
+    corpus = corpus_of([8], ratings=[0.0, 1.0] * 4)
+    with pytest.raises(UsageError, match=r"from 0 to 1, .* -o liked_above=0\.5"):
+        ctr_rows(corpus)
+    assert ctr_rows(corpus, above=0.5).above == 0.5

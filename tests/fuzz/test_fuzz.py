@@ -25,6 +25,6 @@ def test_whatever_comes_in_is_taken_or_refused_with_a_sentence(room: str, worker
     faults: list[str] = []
     for name, target in targets(room).items():
         found = worker.explore(name, seed=0, count=max(5, round(INPUTS * target.share)))
-        assert found.accepted, f"{name} accepts nothing, so little of it is tried"
+        assert found.accepted or not target.accepts, f"{name} accepts nothing, so little of it is tried"
         faults += [f"{name}: {f.how}: {f.said}\n{f.trace}input: {f.shown}" for f in found.faults.values()]
     assert not faults, "\n\n".join([f"{len(faults)} faults:", *faults])

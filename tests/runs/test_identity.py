@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from whyrec.runs import Identity
+from whyrec.runs import Identity, Run
 
 ROOT = Path(__file__).resolve().parents[2]
 IDENTITY = Identity("cot_rec.preference", "amazon14_beauty", "d1", "extractive", options={"batch": 10})
@@ -49,3 +49,19 @@ def test_identity_survives_a_new_process() -> None:
 def test_ids_are_safe_folder_names() -> None:
     assert Identity("g", "world:users=20,items=3", "x", "m").stem.startswith("g-world_users_20_items_3-")
     assert Identity("g", "../../etc/Wörld !", "x", "m").stem.startswith("g-w_rld-")
+
+
+def test_the_same_file_named_in_other_ways_is_one_run_and_its_place_is_kept(tmp_path: Path) -> None:
+    """By the command line with its options, and by Python: the digest decides, the path is beside it."""
+    named = Identity("g.g", "dir/t.csv?item=i&user=u", "d1", "m", data_path="/a/dir/t.csv?item=i&user=u")
+    read = Identity("g.g", "t.csv", "d1", "m", data_path="/b/t.csv?item=i&user=u")
+    assert named.digest == read.digest and named.stem != read.stem
+    first = Run.open(tmp_path, named)
+    first.close()
+    again = Run.open(tmp_path, read)
+    assert again.id == first.id and again.info()["data_path"] == named.data_path
+    again.close()
+    fresh, other = Run.open(tmp_path, read, new=True), Run.open(tmp_path, Identity("g.g", "t.csv", "d2", "m"))
+    assert len({first.id, fresh.id, other.id}) == 3
+    fresh.close()
+    other.close()

@@ -13,6 +13,7 @@ from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.built_in.flaky import Faults, Flaky
 from whyrec.llm.built_in.simulated.model import Simulated
 from whyrec.runs import open_run
+from whyrec.runs.rows import pack
 from whyrec.settings import read_settings
 from whyrec.sqlite import connect
 from whyrec.workbench.asked import asked
@@ -77,8 +78,9 @@ def test_a_stored_result_that_does_not_follow_from_its_calls_is_said():
     writing = connect(reader.path)
     (digest,) = writing.execute("SELECT answer FROM call WHERE example=? ORDER BY id DESC LIMIT 1", (key,)).fetchone()
     answer = json.loads(reader.text(digest))
-    lie = json.dumps({**answer, "summary": "Something else entirely."}).encode()
-    writing.execute("UPDATE text SET size=?, body=? WHERE digest=?", (len(lie), lie, digest))
+    lie = pack(json.dumps({**answer, "summary": "Something else entirely."}))
+    writing.execute("INSERT INTO text(digest,size,body) VALUES (?,?,?)", lie)
+    writing.execute("UPDATE call SET answer=? WHERE answer=?", (lie.digest, digest))
     writing.close()
     path = Workplace(reader, read_settings()).path(key)
     assert path.differs

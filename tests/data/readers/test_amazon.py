@@ -91,3 +91,11 @@ def test_a_malformed_review_names_file_and_line(write, settings):
     write("set/Food_5.json", REVIEWS + '\n{"reviewerID": "U", "asin": "A", "unixReviewTime": "June"}')
     with pytest.raises(UsageError, match=r"Food_5\.json, line 4: unixReviewTime is 'June'"):
         load("set", settings=settings)
+
+
+def test_metadata_whose_id_is_nearly_one_is_kept_to_be_told(write, settings):
+    write("set/Food_5.json", "\n".join(review("U", f"00{n}", n) for n in range(3)))
+    write("set/meta_Food.json", '{"asin": "1", "title": "One"}\n{"asin": "9", "title": 3}\n')
+    c = load("set", settings=settings)
+    assert c.notes["near entries"]["such as"] == ["001", "1"]
+    assert load("set?ids=zeros", settings=settings).item(2).title == "One"

@@ -50,3 +50,22 @@ def test_a_malformed_line_is_named(write, settings, line, said):
     write("bx/BX-Books.csv", BOOKS, "latin-1")
     with pytest.raises(UsageError, match=rf"BX-Book-Ratings\.csv, line 3: .*{said}"):
         load("bx", settings=settings)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        r'"A1";"Title\";An Author";"1999";"Zebra";"";"";"";""',
+        r'"A1";"Title\";"An Author";"1999";"Zebra";"";"";""',
+        r'"A1";"Title";"An Author\";1999";"Zebra";"";"";""',
+    ],
+)
+def test_a_field_that_swallowed_the_next_is_cut(write, settings, line):
+    write("bx/BX-Book-Ratings.csv", HEAD + '"7";"A1";"5"\n')
+    write("bx/BX-Books.csv", BOOKS.partition("\n")[0] + f"\n{line}\n", "latin-1")
+    book = load("bx", settings=settings).item(1)
+    assert (book.title, book.brand, book.categories) == (
+        "Title",
+        "An Author",
+        ("Zebra",),
+    ) and "1999" in book.description

@@ -88,3 +88,36 @@ def test_an_empty_file_and_a_cut_gzip_say_so(write, tmp_path):
         delimited.read(cut, FIELDS)
     with pytest.raises(UsageError, match="no file"):
         delimited.read(tmp_path / "missing.csv", FIELDS)
+
+
+def test_a_row_is_placed_at_its_line_whatever_stands_before(write):
+    path = write("a.csv", 'user,n\n"two\nlines",1\nv,2\n')
+    assert [delimited.place(path, row) for row in (0, 1, 9)] == [f"{path}, line 2", f"{path}, line 4", str(path)]
+
+
+def test_a_column_of_times_is_numbers_where_all_are_else_text(write):
+    fields = [Field("t", "time")]
+    assert delimited.read(write("a.csv", "t\n1\n2\n"), fields)["t"].to_list() == [1, 2]
+    assert delimited.read(write("b.csv", "t\n1\n2.5\n"), fields)["t"].to_list() == ["1", "2.5"]
+
+
+def test_utf_8_is_tried_before_latin_1(write):
+    either = Dialect("::", header=False, quoted=False, encoding=delimited.UTF_8_OR_LATIN_1)
+    for encoding in ("utf-8", "latin-1"):
+        frame = delimited.read(
+            write(f"{encoding}.dat", "1::Amélie\n", encoding), [Field("n"), Field("t")], dialect=either
+        )
+        assert frame["t"].to_list() == ["Amélie"]
+
+
+def test_a_bare_carriage_return_in_the_header_and_long_headers_are_short_sentences(write):
+    with pytest.raises(UsageError, match="line 1: the header holds a bare carriage return"):
+        delimited.read(write("a.csv", "user,n\rx\nu,1\n"), FIELDS)
+    with pytest.raises(UsageError, match="and 170 more") as caught:
+        delimited.read(write("b.csv", ",".join(f"c{n}" * 30 for n in range(200)) + "\n"), FIELDS)
+    assert len(str(caught.value)) < 2_000
+
+
+def test_a_quoted_cell_may_be_longer_than_pythons_csv_likes(write):
+    frame = delimited.read(write("a.csv", f'user,n,t\nu,1,"{"x" * 200_000}"\n'), FIELDS)
+    assert len(frame["t"][0]) == 200_000

@@ -53,3 +53,22 @@ def test_a_cut_gzip_says_so(write):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(UsageError, match="not a whole gzip file"):
         list(jsonlines.read(path))
+
+
+def test_half_a_character_is_replaced_and_counted(write):
+    mended = jsonlines.Mended()
+    lines = ['{"a": "x\\ud83d", "b": [["\\ude00"]]}', '{"a": "\\ud83d\\ude00"}', '{"\\udc00": 1}']
+    records = list(jsonlines.read(write("a.jsonl", "\n".join(lines)), mended))
+    assert [r.fields for r in records] == [{"a": "x\ufffd", "b": [["\ufffd"]]}, {"a": "\U0001f600"}, {"\ufffd": 1}]
+    assert mended.notes() == {"records with half a character (U+FFFD)": 2} and jsonlines.Mended().notes() == {}
+
+
+@pytest.mark.parametrize("number", ["1" * 400, "1e999", "-Infinity"])
+def test_a_number_without_end_names_the_line(write, number):
+    with pytest.raises(UsageError, match=r"line 1: x is .*, where a number is expected"):
+        only(write, f'{{"x": {number}}}').number("x")
+    assert only(write, '{"x": NaN}').number("x") is None
+
+
+def test_lists_are_flattened_to_any_depth(write):
+    assert only(write, '{"c": [[["a"], "b"], "c", null]}').texts("c") == ["a", "b", "c"]

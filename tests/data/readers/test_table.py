@@ -87,3 +87,34 @@ def test_unknown_columns_and_endings(write, settings, tmp_path):
         read_table(write("t.txt", TEXT), user="who", item="what")
     with pytest.raises(UsageError, match="no file"):
         read_table(tmp_path / "missing.csv", user="who", item="what")
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ({"u": [1.0, float("nan")]}, "row 2: u.* is nan|row 2: user is nan"),
+        ({"u": [[1], [2]]}, "user is a column of list"),
+        ({"r": [{"a": 1}, {"a": 2}]}, "rating is a column of struct"),
+        ({"r": [date(2020, 1, 1)] * 2}, "rating is a column of date"),
+        ({"p": [1.5, 2.0]}, "row 1: position is 1.5"),
+        ({"c": [[[{"a": 1}]], None]}, "categories is a column of list"),
+    ],
+)
+def test_parquet_types_that_fit_nothing_are_sentences(tmp_path, columns, what):
+    names = {"u": "user", "r": "rating", "p": "position", "c": "categories"}
+    pl.DataFrame({"u": ["a", "b"], "i": ["x", "y"]} | columns).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(UsageError, match=what):
+        read_table(tmp_path / "t.parquet", **({"user": "u", "item": "i"} | {names[c]: c for c in columns}))
+
+
+def test_parquet_types_that_people_have(tmp_path):
+    frame = pl.DataFrame({"u": [b"a", b"b"], "i": [1, 2], "p": [1.0, 0.0], "c": [[["A", " "], ["B", "A"]], None]})
+    frame.with_columns(pl.col("i").cast(pl.UInt64)).write_parquet(tmp_path / "t.parquet")
+    c = read_table(tmp_path / "t.parquet", user="u", item="i", position="p", categories="c")
+    assert c.user_ids.to_list() == ["a", "b"] and c.item(1).categories == ("A", "B") and c.item(2).categories == ()
+
+
+def test_a_table_knows_where_it_lies_as_load_does(write, settings):
+    path = write("t.csv", TEXT)
+    read, loaded = read_table(path, **COLUMNS), load(f"{path}?" + "&".join(f"{k}={v}" for k, v in COLUMNS.items()))
+    assert read.source == loaded.source and read.digest == loaded.digest

@@ -57,3 +57,11 @@ def test_a_bad_date_names_file_and_line(write, folder, settings):
     )
     with pytest.raises(UsageError, match=r"review\.json\.gz, line 2: date is 'soon'"):
         load("yelp", settings=settings)
+
+
+def test_fractions_and_zones_of_dates_count(write, folder, settings):
+    dates = ("2019-01-01 00:00:00.9", "2019-01-01 00:00:00.1", "2019-01-01T02:00:00+02:00")
+    lines = [review("u", item, date) for item, date in zip("abc", dates, strict=True)]
+    write("yelp/yelp_academic_dataset_review.json.gz", "\n".join(lines))
+    c = load("yelp", settings=settings)
+    assert [c.item(int(i)).id for i in c.items] == ["c", "b", "a"] and set(c.times.tolist()) == {1546300800}

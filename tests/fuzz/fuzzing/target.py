@@ -34,6 +34,7 @@ class Target:
         run: takes one value; returns, or raises one of ours.
         share: how many inputs it gets, against the 1.0 of others: less where one input costs much.
         prepare: imports and files that all inputs need; not measured.
+        accepts: False where every input is a refusal, so that none can be taken.
         ours: error types of this place that are caught where they belong, beside those of `ours`.
     """
 
@@ -42,6 +43,7 @@ class Target:
     run: Callable[[Any], object]
     share: float = 1.0
     prepare: Callable[[], object] = lambda: None
+    accepts: bool = True
     ours: tuple[type[BaseException], ...] = ()
 
     @property

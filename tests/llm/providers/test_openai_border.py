@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
-from whyrec.llm.address import parse
 
 from whyrec.llm.capabilities import Capabilities
 from whyrec.llm.model import Malformed, Message, ModelError, Overloaded, Refused, Request, ServerFault, Usage
+from whyrec.llm.naming.address import parse
+from whyrec.llm.naming.keys import Key
 from whyrec.llm.providers.openai_errors import error_for
 from whyrec.llm.providers.openai_score import score
 from whyrec.llm.providers.openai_vectors import read_vectors
@@ -227,7 +228,7 @@ async def test_echoes_that_are_none_are_one_fault(shown: Any) -> None:
 
 def complaint(body: Any, status: int = 400, name: str = "m@http://127.0.0.1:1/v1", folds: bool = False) -> ModelError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return error_for(status, {}, raw, parse("openai", name, ""), key_variable="", folds=folds)
+    return error_for(status, {}, raw, parse("openai", name, ""), key=Key(), folds=folds)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from whyrec.data import open_data
 from whyrec.data.split import SplitView
 from whyrec.records import Event
 from whyrec.runs import open_run
+from whyrec.runs.rows import pack
 from whyrec.settings import read_settings
 from whyrec.sqlite import connect
 from whyrec.workbench.audit.rules import BLANKS, RESULTS
@@ -214,12 +215,12 @@ def test_a_repair_that_tells(monkeypatch):
 
     honest = Agent._read
 
-    def read(self, reply, request, blanks):
+    def read(self, reply, request, blanks, known):
         from agents.answers import Misread
 
         if request.about.user == VICTIM and not request.about.turn:
             raise Misread(f"it should name {target().title}")
-        return honest(self, reply, request, blanks)
+        return honest(self, reply, request, blanks, known)
 
     monkeypatch.setattr(Agent, "_read", read)
     first, *_ = found(made("cot_rec.preference", model=Flaky(Simulated(opened().world, 1.0), Faults())), "named")
@@ -250,8 +251,9 @@ def test_a_log_that_does_not_hold_what_was_sent():
     (digest,) = reader._read.execute("SELECT blanks FROM call WHERE id=1").fetchone()
     blanks = json.loads(reader.text(digest))
     blanks["history"] = blanks["history"][:1]
-    body = json.dumps(blanks).encode()
-    edit(reader.path, "UPDATE text SET size=?, body=? WHERE digest=?", len(body), body, digest)
+    other = pack(json.dumps(blanks))  # a whole text, so nothing but what was sent speaks against it
+    edit(reader.path, "INSERT INTO text(digest,size,body) VALUES (?,?,?)", *other)
+    edit(reader.path, "UPDATE call SET blanks=? WHERE id=1", other.digest)
     assert found(reader, "altered")[0].where == "call 1"
 
 

@@ -29,6 +29,7 @@ _DTYPES: dict[Kind, pl.DataType] = {"text": pl.String(), "int": pl.Int64(), "flo
 _NAMES: dict[Kind, str] = {"text": "text", "int": "a whole number", "float": "a number"}
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _UNIT = "\x1f"
+_LISTED = 30
 _LONGEST_CELL = 2**31 - 1
 UTF_8_OR_LATIN_1 = "utf-8, else latin-1"
 
@@ -168,11 +169,11 @@ class _Source:
             )
         columns = next(self._cells([first]), ([], 0))[0]
         if len(set(columns)) < len(columns):
-            raise UsageError(f"{self.path}, line 1: two columns have the same name in {', '.join(columns)}.")
+            raise UsageError(f"{self.path}, line 1: two columns have the same name in {listed(columns)}.")
         missing = [f.name for f in fields if f.required and f.name not in columns]
         if missing:
             raise UsageError(
-                f"{self.path}, line 1: there is no column {missing[0]!r}. The columns are: {', '.join(columns)}."
+                f"{self.path}, line 1: there is no column {missing[0]!r}. The columns are: {listed(columns)}."
             )
         return columns
 
@@ -224,12 +225,18 @@ class _Source:
             if len(cells) != len(columns):
                 raise UsageError(
                     f"{self.path}, line {number}: {len(cells) if any(cells) else 0} fields, where {len(columns)} are "
-                    f"expected ({', '.join(columns)})."
+                    f"expected ({listed(columns)})."
                 )
             for name, cell in zip(columns, cells, strict=True):
                 if name in kinds and (fault := _fault(kinds[name], cell)):
                     raise UsageError(f"{self.path}, line {number}: {name} is {fault}.")
         raise UsageError(f"{self.path} cannot be read as delimited text: {reason}.")
+
+
+def listed(columns: Sequence[str]) -> str:
+    """Names of columns for an error: the first ones, none of them long."""
+    some = [name if len(name) <= 40 else f"{name[:39]}…" for name in columns[:_LISTED]]
+    return ", ".join(some) + (f" and {len(columns) - _LISTED:,} more" if len(columns) > _LISTED else "")
 
 
 def _fault(field: Field, cell: str) -> str:

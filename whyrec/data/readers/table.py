@@ -145,7 +145,7 @@ def _read_parquet(path: Path, columns: Mapping[str, str]) -> tuple[pl.DataFrame,
 def _columns_there(path: Path, found: list[str], columns: Mapping[str, str]) -> None:
     for theirs in columns.values():
         if theirs not in found:
-            raise UsageError(f"{path} has no column {theirs!r}. The columns are: {', '.join(found)}.")
+            raise UsageError(f"{path} has no column {theirs!r}. The columns are: {delimited.listed(found)}.")
 
 
 def _typed(frame: pl.DataFrame, where: Where, form: str) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -174,7 +174,7 @@ def _check_kind(column: pl.Series, where: Where) -> None:
     leaf = _leaf(dtype) if column.name == "categories" else dtype
     if leaf.is_nested() or leaf == pl.Object or (column.name in ("position", "rating") and not _counts(leaf)):
         raise UsageError(
-            f"{where(0)}: {column.name} is a column of {str(dtype).lower()}, which cannot be read as such."
+            f"{where(0)}: {column.name} is a column of {str(dtype).lower()[:80]}, which cannot be read as such."
         )
 
 
@@ -224,15 +224,20 @@ def _items(frame: pl.DataFrame) -> pl.DataFrame:
     return first_told(rows.cast(ITEM_SCHEMA))
 
 
+def _inner(kind: pl.DataType) -> Any:
+    """What a column of lists holds; None where it holds no lists."""
+    return kind.inner if isinstance(kind, pl.List | pl.Array) else None
+
+
 def _flat(column: pl.Series) -> pl.Series:
     """A list of texts per row: lists of lists in one, text split at '|'; without blanks and repeats."""
     if not isinstance(column.dtype, pl.List | pl.Array):
         split = column.cast(pl.String).str.split("|").list.eval(pl.element().filter(pl.element() != ""))
         return split.fill_null(pl.Series([[]], dtype=pl.List(pl.String)))
-    while isinstance(column.dtype, pl.Array) or _leaf(column.dtype) != column.dtype.inner:
+    while isinstance(column.dtype, pl.Array) or _leaf(column.dtype) != _inner(column.dtype):
         if isinstance(column.dtype, pl.Array):
             column = column.arr.to_list()
-        elif isinstance(column.dtype.inner, pl.Array):
+        elif isinstance(_inner(column.dtype), pl.Array):
             column = column.list.eval(pl.element().arr.to_list())
         else:
             column = column.list.eval(pl.element().explode().drop_nulls())

@@ -99,7 +99,7 @@ def open_scripted(rest: str, *, settings: Settings, world: World | None) -> Scri
     """
     path = Path(rest)
     form = 'a JSON list of answers, or of rules {"when": "text", "answer": ...}'
-    if not rest or not path.is_file():
+    if not rest or not _is_file(path):
         raise UsageError(f"There is no script at {rest!r}: scripted:FILE names a file with {form}.")
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
@@ -115,6 +115,13 @@ def open_scripted(rest: str, *, settings: Settings, world: World | None) -> Scri
     if wrong:
         raise UsageError(f"Rule {wrong} of {path} has a 'when' that is no text; a script is {form}.")
     return Scripted(rules(entries, name) if all(ruled) else entries, name=name, revision=_digest(entries))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # no file has such a name
+        return False
 
 
 def _digest(script: Sequence[Answer]) -> str:

@@ -227,7 +227,7 @@ TARGETS = (
         4.0,
         prepare=lambda: chat((dumps(_CHAT), 1)),
     ),
-    Target("replies.error", _errors, error, 2.0, prepare=lambda: chat((dumps(_CHAT), 1))),
+    Target("replies.error", _errors, error, 2.0, prepare=lambda: chat((dumps(_CHAT), 1)), accepts=False),
     Target(
         "replies.raw",
         lambda: edited([response(dumps(_CHAT)), response(b"data: x", headers={"Content-Type": "text/event-stream"})]),
