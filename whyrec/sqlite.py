@@ -73,10 +73,15 @@ class _Cursor(sqlite3.Cursor):
     def _told(self, read: Callable[..., T], *given: Any) -> T:
         try:
             return read(*given)
+        except UnicodeDecodeError as error:  # in what SQLite itself says of the file
+            raise self._unread(sqlite3.DatabaseError(f"Could not decode: {error.reason}")) from None
         except sqlite3.Error as error:
-            connection = self.connection
-            assert isinstance(connection, Reading), "only such a connection makes cursors of this kind"
-            raise unread(connection.path, error) from None
+            raise self._unread(error) from None
+
+    def _unread(self, error: sqlite3.Error) -> Exception:
+        connection = self.connection
+        assert isinstance(connection, Reading), "only such a connection makes cursors of this kind"
+        return unread(connection.path, error)
 
 
 class Reading(sqlite3.Connection):

@@ -12,7 +12,7 @@ read. Three parts:
   asked for again were delivered within 100 ms before the kill, or are at most 64.
 - *export*: the finished run is started again and killed while it writes its Parquet file. What lies under the file's
   name is whole or not there, and in the end it holds what the unbroken run's holds.
-- *eval*: a table (texts, then training) is killed at drawn moments. In the end its numbers are those of an unbroken
+- *eval*: a table is killed while it asks for texts and while it trains. In the end its numbers are those of an unbroken
   one.
 
 Where each kill landed is kept in OUT/kills.jsonl, the servers' logs beside it.
@@ -288,35 +288,47 @@ class EvalOutcome:
 
     kills: list[Kill] = field(default_factory=list)
     cells: int = 0
-    seconds: float = 0.0
     differs: str = ""
 
 
-def check_eval(folder: Path, *, users: int, kills: int, latency: float = 0.0, seed: int = 0) -> EvalOutcome:
-    """Kill an evaluation at moments drawn over the time that an unbroken one takes."""
-    outcome, draw, homes = EvalOutcome(), random.Random(seed), (folder / "whole", folder / "broken")
+def check_eval(folder: Path, *, users: int, kills: int, latency: float = 0.02, seed: int = 0) -> EvalOutcome:
+    """Kill an evaluation, first while it asks for its texts, then while it trains its cells.
+
+    One server answers both, so that the model has one name in both tables.
+    """
+    outcome, homes, log = EvalOutcome(), (folder / "whole", folder / "broken"), folder / "eval.log"
     tables = [home / "tables" for home in homes]
     for table in tables:
         table.mkdir(parents=True)
-    began = time.monotonic()
-    with server(folder / "eval_unbroken.log", latency) as url:
-        Started(homes[0], "unbroken", *_eval(url, users, tables[0])).end()
-    outcome.seconds = time.monotonic() - began
-    log = folder / "eval_killed.log"
     with server(log, latency) as url:
-        command = _eval(url, users, tables[1])
-        for number in range(kills):
-            # so that kills land from the first texts to the last cells, though each start goes on where one ended
-            wait = outcome.seconds * (number + draw.uniform(0.2, 0.8)) / kills
+        Started(homes[0], "unbroken", *_eval(url, users, tables[0])).end()
+        asked, (whole,) = delivered(log), tables[0].glob("*.json")
+        outcome.cells = len(_numbers(whole))
+        moments, command = _moments(outcome.cells, asked, kills, seed), _eval(url, users, tables[1])
+        for number, (answers, cells, pause) in enumerate(moments):
             started = Started(homes[1], f"eval-{number:04}", *command)
-            while time.time() - started.began < wait and started.running:
+            while started.running and (delivered(log) - asked < answers or _done(tables[1]) < cells):
                 time.sleep(0.01)
+            time.sleep(pause)
             landed = _doing(homes[1], tables[1]) if started.running else "after its end"
-            outcome.kills.append(started.kill("eval", delivered(log), landed))
+            outcome.kills.append(started.kill("eval", delivered(log) - asked, landed))
         Started(homes[1], "eval-last", *command).end()
-    (one,), (other,) = (list(table.glob("*.json")) for table in tables)
-    outcome.differs, outcome.cells = _other_numbers(one, other), len(_numbers(one))
+    (broken,) = tables[1].glob("*.json")
+    outcome.differs = _other_numbers(whole, broken)
     return outcome
+
+
+def _moments(cells: int, answers: int, kills: int, seed: int) -> list[tuple[int, int, float]]:
+    """(answers delivered, cells done, seconds after that) at which to kill: over the texts, then over the cells."""
+    draw, early = random.Random(seed), kills // 2
+    among = [(int(answers * (k + draw.random()) / max(early, 1)), 0, 0.0) for k in range(early)]
+    late = kills - early
+    return among + [(0, int(cells * (k + draw.random()) / (late + 1)), draw.uniform(0.0, 1.0)) for k in range(late)]
+
+
+def _done(table: Path) -> int:
+    """Cells in the table so far; it is written whole, so it can be read at any moment."""
+    return sum(len(_numbers(file)) for file in table.glob("*.json"))
 
 
 def _eval(url: str, users: int, table: Path) -> list[str]:
@@ -340,11 +352,10 @@ def _eval(url: str, users: int, table: Path) -> list[str]:
 
 
 def _doing(home: Path, table: Path) -> str:
-    written = [cells for file in table.glob("*.json") if (cells := len(_numbers(file)))]
-    if written:
-        return f"at the cells, {written[0]} of them done"
-    runs = list((home / "runs").glob("*/run.sqlite"))
-    return f"at the texts of run {len(runs)}" if runs else "before its first run"
+    if cells := _done(table):
+        return f"at the cells, {cells} of them done"
+    runs = len(list((home / "runs").glob("*/run.sqlite")))
+    return f"at the texts, in run {runs}" if runs else "before its first run"
 
 
 def _numbers(file: Path) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def test_an_index_of_an_older_form_is_made_again(made):
     assert TextIndex(made).missing() == 0
 
 
-@pytest.mark.parametrize("how", ["rubbish", "empty", "cut", "no tables", "odd number", "odd text", "flipped"])
+@pytest.mark.parametrize("how", ["rubbish", "empty", "cut", "no tables", "tokens", "odd number", "odd text", "flipped"])
 def test_a_damaged_index_is_made_again(made, how):
     with Calls(made) as calls:
         there = [line.id for line in calls.find(Wanted(text="matter"), limit=10_000)]
@@ -150,6 +150,8 @@ def test_a_damaged_index_is_made_again(made, how):
         path.write_bytes(b"" if how == "empty" else b"not a database at all" * 100)
     elif how == "cut":
         path.write_bytes(path.read_bytes()[:2_000])
+    elif how == "tokens":
+        path.write_bytes(path.read_bytes().replace(b"unicode61", b"unicode62"))
     elif how == "flipped":
         raw = bytearray(path.read_bytes())
         raw[100:140] = b"\xff" * 40

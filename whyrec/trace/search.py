@@ -143,6 +143,9 @@ class TextIndex:
         read = connect(self._run.path, read_only=True)
         try:
             _make(index)
+            index.execute(
+                "SELECT 1 FROM call_text WHERE call_text MATCH '\"a\"' LIMIT 1"
+            ).fetchone()  # can it be asked?
             start = done = _upto(index)
             last = int(read.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0])
             while done < last:

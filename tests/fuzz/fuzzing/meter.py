@@ -125,7 +125,8 @@ def _alarm() -> Iterator[None]:
         raise Overdue(f"stopped after {_ALARM_SECONDS:g} CPU seconds")
 
     before = signal.signal(signal.SIGPROF, late)
-    signal.setitimer(signal.ITIMER_PROF, _ALARM_SECONDS)
+    # again and again: what is raised inside a destructor or a callback of the collector is ignored
+    signal.setitimer(signal.ITIMER_PROF, _ALARM_SECONDS, 0.2)
     try:
         yield
     finally:
