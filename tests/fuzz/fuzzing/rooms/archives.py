@@ -78,7 +78,7 @@ def _directory(raw: bytes | bytearray) -> list[int]:
 
 
 def unpacked(content: bytes) -> object:
-    from whyrec.data.download.datasets import unpack
+    from whyrec.data.download.archive import unpack
 
     folder = plain(Path("archives/in"), {"x.zip": content})
     outside = {p.name for p in folder.parent.iterdir()}
