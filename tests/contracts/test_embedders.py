@@ -107,7 +107,7 @@ def test_unusable_names_are_one_sentence(name: str) -> None:
 
 
 def test_unknown_kind_lists_the_known() -> None:
-    with pytest.raises(UnknownNameError, match="hashed, hf, lsa, openai"):
+    with pytest.raises(UnknownNameError, match="hashed, hf, local, lsa, openai"):
         open_embedder("lsi", fit_on=CATALOGUE)
 
 

@@ -122,8 +122,8 @@ def _apart(archive: Path, places: list[PurePosixPath]) -> None:
 def _room(archive: Path, folder: Path, need: int) -> None:
     if need > max(_MOST_TIMES * archive.stat().st_size, _ALWAYS):
         raise UsageError(
-            f"{archive.name} unpacks to {need:,} bytes, over {_MOST_TIMES} times its own size: nothing useful packs like "
-            f"that. If you trust it, unpack it yourself into {folder}."
+            f"{archive.name} unpacks to {need:,} bytes, over {_MOST_TIMES} times its own size: nothing useful "
+            f"packs like that. If you trust it, unpack it yourself into {folder}."
         )
     if need > shutil.disk_usage(folder).free:
         raise UsageError(f"{archive.name} unpacks to {need:,} bytes, and {folder} has less room than that.")

