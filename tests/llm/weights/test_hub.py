@@ -1,4 +1,4 @@
-"""Models of the hub, from one on loopback: only what opens them, each file as it is listed, resumed where it broke off."""
+"""Models of the hub, from one on loopback: only what opens them, each file as it is listed."""
 
 from __future__ import annotations
 
