@@ -17,7 +17,7 @@ from whyrec.llm.servers.starting.vllm_command import command, runnable
 
 
 def printed(*arguments: str) -> list[str]:
-    result = CliRunner().invoke(build(), ["llm", "serve", *arguments, "--print"])
+    result = CliRunner().invoke(build(), ["llm", "serve", "--print", *arguments])
     assert result.exit_code == 0, result.output
     return shlex.split(result.stdout)
 
@@ -97,7 +97,7 @@ def test_the_wheel_is_told_what_the_flags_say(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_llama_cpp_cannot_start_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(UsageError, match="no file .*missing.gguf"):
+    with pytest.raises(UsageError, match=r"no file .*missing\.gguf"):
         llama_command.runnable(llama_command.command(str(tmp_path / "missing.gguf")))
     (tmp_path / "a.gguf").write_bytes(b"GGUF")
     with pytest.raises(UsageError, match="llama-server on the PATH"):

@@ -38,8 +38,15 @@ def list_schemes() -> None:
 @app.command()
 def check(
     model: str = typer.Argument(help="A model's name, such as vllm:Qwen/Qwen3-8B@http://127.0.0.1:8000/v1."),
+    fitness: bool = typer.Option(
+        False, "--fitness", help="Also ask ten known questions per form of answer; the cost is said first."
+    ),
 ) -> None:
-    """Try what MODEL's server really does, print it and keep it for the client."""
+    """Try what MODEL's server really does, print it and keep it for the client.
+
+    --fitness tells before a run is paid for whether the model is up to it: for which forms of answer (json, tags,
+    headers, letters) its answers can be used, and how many are right.
+    """
     import asyncio
 
     from rich.console import Console
@@ -68,6 +75,10 @@ def check(
         assert isinstance(opened, OpenAICompatible)
         path = keep_checked(settings.home, opened.address.url, opened.address.model, found)
         console.print(f"Kept in {path}; options in the model's name still win.", soft_wrap=True)
+    if fitness:
+        from whyrec.cli.llm.fitness import show_fitness
+
+        show_fitness(model, settings=settings, console=console)
 
 
 async def _check(model: LanguageModel) -> tuple[Capabilities | None, list[Finding]]:
