@@ -34,7 +34,8 @@ class Capabilities:
         schema: "response_format" (type json_schema), "strict" (the same within OpenAI's subset of JSON schema),
             "structured_outputs" (vLLM's own field), "none" (the server refuses it; the answer is validated anyway).
         n: whether several samples come from one request.
-        most_n: how many at most (llama.cpp: its slots); None where no limit is known.
+        slots: how many questions a server answers at the same time, and how many samples one request may ask for
+            (llama.cpp); None where it does not say.
         seed: whether the same seed gives the same answer (None: not known).
         logprobs: the most top log-probabilities per token that are asked for (0: none).
         prefix: how an answer is continued: "continue" (continue_final_message), "prefill" (a last assistant message
@@ -55,7 +56,7 @@ class Capabilities:
 
     schema: SchemaWay = "response_format"
     n: bool = True
-    most_n: int | None = None
+    slots: int | None = None
     seed: bool | None = None
     logprobs: int = SHOWN
     prefix: PrefixWay = "none"

@@ -39,7 +39,7 @@ async def test_everything_a_good_server_can_do_is_found(openai_server: Any) -> N
     found, outcomes = await checked(openai_server)
     assert outcomes.pop("thinking") == "no" and set(outcomes.values()) == {"yes"}
     assert found.schema == "response_format" and found.n and found.seed and found.choice and found.logprobs == 20
-    assert found.prefix == "continue" and found.score == "tokens" and found.most_n is None
+    assert found.prefix == "continue" and found.score == "tokens" and found.slots is None
     assert (found.embeddings, found.context) == (16, 4096) and found.checked
 
 
@@ -147,7 +147,7 @@ async def test_slots_bound_the_samples_of_one_request_and_wide_log_probabilities
     openai_server.slots, openai_server.most_logprobs = 2, 1 << 20
     openai_server.logits = {f"t{i}": -i / 100 for i in range(3_000)}
     found, _ = await checked(openai_server, "llamacpp")
-    assert (found.n, found.most_n, found.logprobs) == (True, 2, 1_000)
+    assert (found.n, found.slots, found.logprobs) == (True, 2, 1_000)
     model = OpenAICompatible(parse("llamacpp", f"tiny@{openai_server.url}"), capabilities=found)
     openai_server.requests.clear()
     replies = await model.complete(
@@ -162,7 +162,7 @@ async def test_slots_bound_the_samples_of_one_request_and_wide_log_probabilities
 async def test_one_slot_means_one_sample_per_request(openai_server: Any) -> None:
     openai_server.slots = 1
     found, outcomes = await checked(openai_server)
-    assert (found.n, outcomes["n"]) == (False, "no")
+    assert (found.n, found.slots, outcomes["n"]) == (False, 1, "no")
 
 
 async def test_other_models_are_probed_through_the_seam() -> None:

@@ -84,7 +84,7 @@ class OpenAICompatible:
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._proxy = _proxy(address.url)
         self._cost = 0.0 if address.local else None
-        self.most_logprobs = self.can.logprobs
+        self.most_logprobs, self.slots = self.can.logprobs, self.can.slots
         self.system_way = FOLDED if self.can.system == "user" else ""
 
     def check_key(self) -> None:
@@ -106,7 +106,7 @@ class OpenAICompatible:
         if request.top_logprobs and not self.can.logprobs:
             raise Refused(f"{self.name} gives no log-probabilities; use a server that does (vLLM, llama.cpp).")
         several = self.can.n and request.sampling.temperature > 0.0  # vLLM refuses n > 1 where nothing is drawn
-        runs = _runs(request, together=several, most=self.can.most_n)
+        runs = _runs(request, together=several, most=self.can.slots)
         if len(runs) == 1:
             return await self._ask(request, runs[0])
         try:

@@ -15,18 +15,16 @@ from whyrec.llm.servers.checking.finding import Finding, Outcome, attempt
 
 async def several(asker: Asker) -> Finding:
     """Three samples from one request, or two where the server (llama.cpp) says that it has two slots."""
-    most = whole((await asker.props()).get("total_slots"))
-    if most == 1:
-        asker.found = replace(asker.found, n=False, most_n=None)
+    slots = whole((await asker.props()).get("total_slots"))
+    asker.found = replace(asker.found, n=False, slots=slots)
+    if slots == 1:
         return Finding("n", "no", "it has one slot; one request per sample will be sent")
-    asked = min(3, most or 3)
+    asked = min(3, slots or 3)
     went, replies = await attempt(lambda: asker.ask(samples=asked, n=asked, temperature=1.0))
-    works = len(replies) == asked
-    asker.found = replace(asker.found, n=works, most_n=most if works else None)
-    if not works:
-        outcome: Outcome = "ignored" if went == "yes" else went
-        return Finding("n", outcome, "one request per sample will be sent")
-    return Finding("n", "yes", f"up to {most} samples from one request" if most else "n samples from one request")
+    if len(replies) == asked:
+        asker.found = replace(asker.found, n=True)
+        return Finding("n", "yes", f"up to {slots} samples from one request" if slots else "n samples from one request")
+    return Finding("n", "ignored" if went == "yes" else went, "one request per sample will be sent")
 
 
 async def seed(asker: Asker) -> Finding:
