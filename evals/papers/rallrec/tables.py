@@ -32,6 +32,7 @@ from evals.papers.rallrec.clicks import (
     rows_of,
     told,
 )
+from evals.papers.rallrec.constants import constants
 from evals.registry import Options
 from graphs.rallrec.merge import ALPHA, EPSILON, Merging
 from whyrec.data.corpus import Corpus
@@ -188,6 +189,7 @@ def _cells(corpus: Corpus, llm: str, options: Options) -> Iterator[Cell]:
     yield cell("KP=1,CM=0", "hinted", "constant", ("T5", "KP=1,CM=0"))
     yield cell("KP=1,CM=1", "hinted", "consistency", ("T5", "KP=1,CM=1"), ("T4", "RALLRec+"))
     yield _tuned(llm, options)
+    yield from constants(llm, asked("hinted", llm, options), asked("hinted", llm, options, split="valid"))
     yield cell("thinks, flipped hint", "flipped", "reasoning")
     yield cell("thinks, another row's hint", "another row's hint", "reasoning")
     yield cell("thinks, another user's thoughts", "another user's thoughts", "reasoning")
