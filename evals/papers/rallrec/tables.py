@@ -57,6 +57,7 @@ POOLS: Mapping[str, Mapping[str, str]] = {
     "flipped": {"hint": "flipped"},
     "another row's hint": {"hint": "placebo"},
     "another user's thoughts": {"reasons": "placebo"},
+    "unhinted, another user's thoughts": {"hint": "none", "reasons": "placebo"},
 }
 
 MERGING, INJECTION, RETRIEVAL = "merging by consistency helps", "an injected opinion helps", "retrieval helps thinking"
@@ -194,6 +195,7 @@ def _cells(corpus: Corpus, llm: str, options: Options) -> Iterator[Cell]:
     yield cell("thinks, another row's hint", "another row's hint", "reasoning")
     yield cell("thinks, another user's thoughts", "another user's thoughts", "reasoning")
     yield cell("KP=1,CM=1, another user's thoughts", "another user's thoughts", "consistency")
+    yield cell("thinks, retrieval, another user's thoughts", "unhinted, another user's thoughts", "reasoning")
 
 
 def _cell(
