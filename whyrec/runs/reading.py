@@ -202,9 +202,9 @@ class RunReader:
     def reply_for(self, request_digest: bytes, *, example: str = "") -> Reply | None:
         """The first answer recorded for a request and sample (`whyrec.llm.wrappers.cached.request_digest`), or None.
 
-        Of several the one that this example got is preferred (the simulated model knows more of a user than the
-        request shows). Model and URL are no part of that digest, so another model may replay the run's answers. Its
-        cost is 0.0.
+        Of several the one that this example got is preferred (until its revision 3 the simulated model knew more of a
+        user than the request shows). Model and URL are no part of that digest, so another model may replay the run's
+        answers. Its cost is 0.0.
         """
         self._settle()
         row = self._read.execute(
