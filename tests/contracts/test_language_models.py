@@ -149,7 +149,7 @@ async def test_answers_do_not_mix_when_many_are_in_flight(model: LanguageModel) 
 async def test_a_json_answer_fits_its_schema_where_the_model_can_write_json(
     model: LanguageModel, request: pytest.FixtureRequest
 ) -> None:
-    if "transformers" in request.node.callspec.id:
+    if request.node.callspec.id in ("transformers", "local"):
         pytest.skip("random weights without a grammar write no JSON; agents repair or record that")
     for reply in await model.complete(DRAWN):
         answer = json.loads(reply.text)
