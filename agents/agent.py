@@ -17,10 +17,13 @@ from typing import Any, Generic
 
 import prompts
 from agents.answers import Answer, AnswerT, Misread, answer_format, echoes, read_reply
+from agents.domain import domain_of
 from agents.wording import as_asked
 from prompts.neutral import neutralise_answer
+from prompts.prompt import DOMAIN
 from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Refused, Reply, Request
 from whyrec.llm.reasoning import cut_thinking
+from whyrec.records import Domain
 
 Check = Callable[[AnswerT, Mapping[str, Any]], str | None]
 _SHOWN = 4000  # characters of a wrong answer that the model is shown again
@@ -116,7 +119,7 @@ class Agent(Generic[AnswerT]):
             AnswerError: fewer than `least` are usable.
             ModelError, UsageError: as above.
         """
-        request = self.request(n, about or About(), blanks)
+        request = self.request(n, about or About(), blanks, domain_of(llm))
         known = echoes(self.answer, self.format.kind, as_asked(llm, self.prompt).instructions)
         reading = _Reading(lambda reply: self._read(reply, request, blanks, known))
         asked = replace(request.about, wrong=reading.wrong)
@@ -136,9 +139,11 @@ class Agent(Generic[AnswerT]):
             raise AnswerError(f"{some if n > 1 else ''}{lost[0]}")
         return Samples(tuple(answers), tuple(lost), turns)
 
-    def request(self, n: int, about: About, blanks: Mapping[str, Any]) -> Request:
-        """The first question, as it will be asked."""
+    def request(self, n: int, about: About, blanks: Mapping[str, Any], domain: Domain | None = None) -> Request:
+        """The first question, as it will be asked about data of this domain."""
         prompt = self.prompt
+        if prompt.about_domain and DOMAIN not in blanks:
+            blanks = {DOMAIN: domain or Domain(), **blanks}
         messages = prompt.render(**blanks)
         about = replace(
             about,

@@ -20,6 +20,7 @@ from pydantic import Field
 
 from agents.agent import Agent, AnswerError
 from agents.answers import Answer
+from agents.domain import domain_of
 from agents.ranker import Chooser
 from prompts.neutral import neutralise_answer
 from whyrec.llm.labels import LabelReading
@@ -84,7 +85,7 @@ async def reason(llm: LanguageModel, n: int, *, about: About, **blanks: Any) -> 
         ModelError: the model did not answer.
         UsageError: blanks are missing or unknown.
     """
-    request = _thinker.request(n, about, blanks)
+    request = _thinker.request(n, about, blanks, domain_of(llm))
     replies = await llm.complete(replace(request, about=replace(request.about, wrong=_wrong)))
     found = [_trace(reply) for reply in replies if not _wrong(reply)]
     if len(found) < min(n, _LEAST):

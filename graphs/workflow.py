@@ -35,6 +35,7 @@ ADDED: Mapping[str, Any] = MappingProxyType({"added": True})
 At its default it is no part of a run's identity, so that these runs are found again.
 """
 
+_GONE = ("domain",)  # options that runs were made with before their data set said it
 _WORKFLOWS = {
     "hotpotqa.react": "graphs.hotpotqa.react",
     "cot_rec.describe": "graphs.cot_rec.describe",
@@ -226,6 +227,7 @@ def recorded_options(flow: Workflow[Any, OptionsT], told: Mapping[str, Any]) -> 
     Raises:
         UsageError: the run was made with an option that the workflow no longer has.
     """
+    told = {name: value for name, value in told.items() if name not in _GONE}
     if gone := sorted(told.keys() - {f.name for f in dataclasses.fields(flow.options)}):  # type: ignore[arg-type]
         raise UsageError(f"{flow.name} has no option {', '.join(gone)} any more, which this run was made with.")
     return flow.options(**told)

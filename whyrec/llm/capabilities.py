@@ -21,6 +21,7 @@ SchemaWay: TypeAlias = Literal["response_format", "strict", "structured_outputs"
 PrefixWay: TypeAlias = Literal["continue", "prefill", "none"]
 MaxTokensWay: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 SystemWay: TypeAlias = Literal["system", "user"]
+ThinkingWay: TypeAlias = Literal["none", "template", "effort", "always"]
 ScoreWay: TypeAlias = Literal["tokens", "echo", "none"]
 
 
@@ -42,6 +43,9 @@ class Capabilities:
         max_tokens: what the field is called.
         system: how system text is sent: "system" (a message of its own), "user" (at the head of the first question,
             for models whose template has no system role, or that were trained without one).
+        thinking: whether the model thinks before it answers, and how it is told to or not: "none" (it does not),
+            "template" (`enable_thinking` in chat_template_kwargs), "effort" (reasoning_effort: less or more, never
+            off), "always" (it cannot be told).
         embeddings: width of the vectors of /embeddings (0: none, None: not known).
         context: the longest prompt plus answer in tokens (None: not known).
         checked: when `whyrec llm check` looked, ISO 8601 ("" if never).
@@ -56,6 +60,7 @@ class Capabilities:
     choice: bool = False
     max_tokens: MaxTokensWay = "max_tokens"
     system: SystemWay = "system"
+    thinking: ThinkingWay = "none"
     embeddings: int | None = None
     context: int | None = None
     checked: str = ""

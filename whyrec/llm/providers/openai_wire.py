@@ -115,7 +115,7 @@ class RequestWriter:
         """What bounds the answers to a request in the body that asks for it."""
         if not self._capped:
             return Sent(None, self._copies, self._added, self._uncapped())
-        own = request.sampling.max_tokens if self._own_cap else 0
+        own = self._limit(request) if self._own_cap else 0
         return Sent(max(own, self._longest), self._copies, self._added)
 
     def _uncapped(self) -> str:
@@ -144,7 +144,7 @@ class RequestWriter:
 
     def _tail(self, request: Request, n: int, first: int) -> bytes:
         can, sampling = self._can, request.sampling
-        fields: dict[str, Any] = {can.max_tokens: sampling.max_tokens, "temperature": sampling.temperature}
+        fields: dict[str, Any] = {can.max_tokens: self._limit(request), "temperature": sampling.temperature}
         if sampling.top_p != 1.0:
             fields["top_p"] = sampling.top_p
         if sampling.stop:
@@ -157,10 +157,25 @@ class RequestWriter:
             fields |= {"logprobs": True, "top_logprobs": min(request.top_logprobs, can.logprobs)}
         if request.prefix and can.prefix == "continue":
             fields |= {"continue_final_message": True, "add_generation_prompt": False}
-        fields |= self._shape(request)
+        fields |= self._shape(request) | self._thought(request)
         fields |= self._extra
         kept = {name: value for name, value in fields.items() if name not in self._drop}
         return b"," + orjson.dumps(kept)[1:]
+
+    def _limit(self, request: Request) -> int:
+        """Tokens allowed: the answer's, and beside them the thought's where there may be one."""
+        sampling, way = request.sampling, self._can.thinking
+        thinks = way != "none" and not (way == "template" and sampling.thinking == "off")
+        return sampling.max_tokens + (sampling.thinking_tokens if thinks else 0)
+
+    def _thought(self, request: Request) -> dict[str, Any]:
+        """How a model that can be told is told to think, or not to."""
+        asked = request.sampling.thinking
+        if asked == "either" or self._can.thinking not in ("template", "effort"):
+            return {}
+        if self._can.thinking == "effort":
+            return {"reasoning_effort": "medium" if asked == "on" else "low"}
+        return {"chat_template_kwargs": {"enable_thinking": asked == "on"}}
 
     def _shape(self, request: Request) -> dict[str, Any]:
         choices = choices_of(request.format)
