@@ -24,13 +24,15 @@ _BLANK = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _SAFE = re.compile(r"\{\{ (?:number|[a-z_]+ \| ids) \}\}")  # numbers of ours, which may stand in an instruction
 _ABOUT = frozenset({"history", "similar_users", "item", "candidates", "options", "long_term_preference"})
 _FIXED = re.compile(
-    r"\b(?:the|this|an?|one|each|every|of|which|these)(?: next)? (?:items?|users?|products?)\b(?!_| block)|\bmet\b"
+    r"\b(?:the|this|an?|one|each|every|of|which|these)(?: next)? (?:items?|users?|products?)\b(?!_| block)|\bmet\b",
+    re.I,
 )
 _HEDGES = re.compile(
     r"partial match|usual case|say so\b|may (?:well )?be wrong|be cautious|err on the side|don't be too|hedge", re.I
 )
 _PLACED = re.compile(
-    r"system (?:prompt|message)|(?:next|following|user'?s) (?:message|turn)|(?:message|text|lines) (?:above|below)", re.I
+    r"system (?:prompt|message)|(?:next|following|user'?s) (?:message|turn)|(?:message|text|lines) (?:above|below)",
+    re.I,
 )
 
 
@@ -79,7 +81,7 @@ def _lengths(prompt: Prompt) -> Iterator[str]:
             "move instructions before it, where servers can cache them"
         )
     if len(tail) > MOST_TAIL:
-        yield f"its instruction at the end has {len(tail)} characters (at most {MOST_TAIL}): say there only what to write"
+        yield f"its instruction at the end has {len(tail)} characters (at most {MOST_TAIL}): only what to write"
     static = sum(len(m.content) for m in prompt.opening) + len(before) + between + len(tail)
     if static > MOST_STATIC:
         yield f"it has {static} characters of static text (at most {MOST_STATIC})"
@@ -88,7 +90,7 @@ def _lengths(prompt: Prompt) -> Iterator[str]:
 def _tail(prompt: Prompt) -> Iterator[str]:
     body, tail = _split(prompt.body)
     if body and not tail:
-        yield "nothing stands after its last block; say there once more what to write, because models do what comes last"
+        yield "nothing stands after its last block; say there once more what to write: models do what comes last"
 
 
 def _domain(prompt: Prompt) -> Iterator[str]:
@@ -97,7 +99,7 @@ def _domain(prompt: Prompt) -> Iterator[str]:
     if not blocks & _ABOUT:
         return
     if DOMAIN not in prompt.variables:
-        yield "it speaks of a data set's items without its words; use {{ domain.item }}, domain.user, domain.did and so on"
+        yield "it speaks of a data set's items without its words; use {{ domain.item }}, domain.user, domain.did, …"
     for text in (*(m.content for m in _told(prompt)), _split(prompt.body)[1]):
         for found in _FIXED.finditer(text):
             yield f"it says {found[0]!r} of whatever data set it is; use the words of domain ({{{{ domain.item }}}}, …)"
@@ -128,7 +130,9 @@ def _limits(prompt: Prompt) -> Iterator[str]:
 
 def _told(prompt: Prompt) -> list[Message]:
     """The messages before the user's part that instruct: without example turns."""
-    return [m for n, m in enumerate(prompt.opening) if m.role == "system" or (m.role == "user" and not _shown(prompt, n))]
+    return [
+        m for n, m in enumerate(prompt.opening) if m.role == "system" or (m.role == "user" and not _shown(prompt, n))
+    ]
 
 
 def _shown(prompt: Prompt, place: int) -> bool:

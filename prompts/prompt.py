@@ -316,6 +316,6 @@ def _section_problems(before: str, sections: list[tuple[Role, str]]) -> Iterator
             yield f"its {role} section is empty"
     for role, body in sections[:-1]:
         if "{{" in (bare := WORD.sub("", body)) or "{%" in bare:
-            yield f"a blank stands in its {role} section; only the last section may have blanks, but for words of domain"
+            yield f"a blank stands in its {role} section; only the last section may have blanks, but words of domain"
     if any(role == "system" for role, _ in sections[1:]):
         yield "a system section stands after another one"

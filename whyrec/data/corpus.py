@@ -58,7 +58,7 @@ class Corpus:
     notes: Mapping[str, Any] = field(default_factory=dict)
     nanos: npt.NDArray[np.int32] | None = None
     source: str = ""
-    domain: Domain = Domain()
+    domain: Domain = field(default_factory=Domain)
 
     def __post_init__(self) -> None:
         """Check the shape that everything else relies on."""

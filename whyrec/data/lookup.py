@@ -2,10 +2,10 @@
 
 A name is looked up in the data folders first (`Settings.data_folders`, first hit wins), then taken as a path. What
 follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, `users=500` (the first 500), `ids=zeros` (spellings of ids
-that do not count, whyrec/data/joining.py), `domain=films` (what prompts call the items, whyrec/data/readers/domains.py),
-`longest_line=64` (in MiB), and those of the format (`year=2019` for Yelp,
-column names for a table, `clock=yyyymmdd` where times could be meant in two ways). `world` and `world:...` are
-generated (whyrec/data/generated/world.py), and so are `facts` and `facts:...` (whyrec/data/generated/facts.py).
+that do not count, whyrec/data/joining.py), `domain=films` (what prompts call the items: readers/domains.py),
+`longest_line=64` (in MiB), and those of the format (`year=2019` for Yelp, column names for a table, `clock=yyyymmdd`
+where times could be meant in two ways). `world` and `world:...` are generated (whyrec/data/generated/world.py), and so
+are `facts` and `facts:...` (whyrec/data/generated/facts.py).
 
 Most data sets are interactions, some are questions. `open_data` opens either, with what generated it where that is
 known; `load` is for whoever needs interactions.

@@ -76,7 +76,7 @@ class Questions:
     _solutions: tuple[Solution, ...] = field(repr=False)
     source: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    domain: Domain = Domain()
+    domain: Domain = field(default_factory=Domain)
 
     def __post_init__(self) -> None:
         """One solution per question, and ids that name one question each."""

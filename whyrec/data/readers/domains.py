@@ -81,7 +81,7 @@ def read_domain(text: str) -> Domain:
         raise UnknownNameError("domain", parts[0], DOMAINS, hint=hint)
     if len(parts) != _WORDS or not all(0 < len(part) <= _LONGEST for part in parts):
         raise UsageError(
-            f"domain={text!r} is written out in {len(parts)} parts; it takes {_WORDS} of at most {_LONGEST} characters: "
+            f"domain={text!r} is written out in {len(parts)} parts; it takes {_WORDS} of {_LONGEST} characters, "
             f"one thing, several, who, did, do, as in domain=recipe,recipes,cook,cooked,cook."
         )
     return Domain(*parts)

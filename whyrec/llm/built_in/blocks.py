@@ -1,6 +1,6 @@
 """Reading a prompt the way its reader sees it: tagged blocks, their lines, and the fields of a line.
 
-Prompts put data into blocks, whose tags `<name>` and `</name>` have lines of their own, one record per line: an optional mark (`3.`, `[17]`, `B)`), a head
+Prompts put data into `<name>...</name>` blocks, one record per line: an optional mark (`3.`, `[17]`, `B)`), a head
 (mostly a title), then fields after bars, `brand: X`. A line without bars may still be `name: text`. Two embedded
 models read prompts with this (extractive.py, simulated.py); neither knows any single prompt.
 
@@ -17,7 +17,7 @@ from typing import Final
 
 from whyrec.llm.model import Message
 
-_BLOCK: Final = re.compile(r"^<([A-Za-z_][\w-]*)>$(.*?)^</\1>$", re.DOTALL | re.MULTILINE)
+_BLOCK: Final = re.compile(r"<([A-Za-z_][\w-]*)>(.*?)</\1>", re.DOTALL)
 _MARK: Final = re.compile(r"\s*(?:(\d+)[.)]|\[(\w+)\]|\(?([A-Z])[.):])\s+")
 _FIELD: Final = re.compile(r"([A-Za-z][\w ]{0,24}): (.*)", re.DOTALL)
 _TOKEN: Final = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
@@ -75,14 +75,19 @@ class Block:
 
 
 def read_blocks(messages: Sequence[Message]) -> tuple[Block, ...]:
-    """Blocks of the last message with any that a person or program wrote: those before it belong to examples.
+    """Blocks of the question: those before an assistant's turn that others follow belong to examples.
 
     Without any, the last user message as block "message".
     """
     asked = [m.content for m in messages if m.role != "assistant"]
-    for text in reversed(asked):
-        if found := _BLOCK.findall(text):
-            return tuple(Block(name, _lines(body)) for name, body in found)
+    turns: list[list[tuple[str, str]]] = [[]]
+    for m in messages:
+        if m.role == "assistant":
+            turns.append([])
+        else:
+            turns[-1] += _BLOCK.findall(m.content)
+    for found in filter(None, reversed(turns)):
+        return tuple(Block(name, _lines(body)) for name, body in found)
     last = next((m.content for m in reversed(messages) if m.role == "user"), asked[-1] if asked else "")
     return (Block("message", _lines(last)),)
 
