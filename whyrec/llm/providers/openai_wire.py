@@ -157,25 +157,36 @@ class RequestWriter:
             fields |= {"logprobs": True, "top_logprobs": min(request.top_logprobs, can.logprobs)}
         if request.prefix and can.prefix == "continue":
             fields |= {"continue_final_message": True, "add_generation_prompt": False}
-        fields |= self._shape(request) | self._thought(request)
-        fields |= self._extra
+        fields |= self._shape(request)
+        fields |= self._thought(request) | self._extra
+        if switch := self._switch(request):  # beside what the name says of the template, which goes before
+            fields["chat_template_kwargs"] = switch | self._kwargs
         kept = {name: value for name, value in fields.items() if name not in self._drop}
         return b"," + orjson.dumps(kept)[1:]
 
     def _limit(self, request: Request) -> int:
         """Tokens allowed: the answer's, and beside them the thought's where there may be one."""
         sampling, way = request.sampling, self._can.thinking
-        thinks = way != "none" and not (way == "template" and sampling.thinking == "off")
+        told = (self._switch(request) | self._kwargs).get("enable_thinking", True)
+        thinks = way != "none" and not (way == "template" and told is False)
         return sampling.max_tokens + (sampling.thinking_tokens if thinks else 0)
 
-    def _thought(self, request: Request) -> dict[str, Any]:
-        """How a model that can be told is told to think, or not to."""
+    @property
+    def _kwargs(self) -> dict[str, Any]:
+        given = self._extra.get("chat_template_kwargs")
+        return given if isinstance(given, dict) else {}
+
+    def _switch(self, request: Request) -> dict[str, Any]:
+        """What a template with a switch is told."""
         asked = request.sampling.thinking
-        if asked == "either" or self._can.thinking not in ("template", "effort"):
+        return {} if asked == "either" or self._can.thinking != "template" else {"enable_thinking": asked == "on"}
+
+    def _thought(self, request: Request) -> dict[str, Any]:
+        """What a model is told that takes an effort."""
+        asked = request.sampling.thinking
+        if asked == "either" or self._can.thinking != "effort":
             return {}
-        if self._can.thinking == "effort":
-            return {"reasoning_effort": "medium" if asked == "on" else "low"}
-        return {"chat_template_kwargs": {"enable_thinking": asked == "on"}}
+        return {"reasoning_effort": "medium" if asked == "on" else "low"}
 
     def _shape(self, request: Request) -> dict[str, Any]:
         choices = choices_of(request.format)
