@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from agents import usable
 from agents.answers import Answer, Misread, read
 from prompts import Prompt
 from whyrec.data.readers.domains import DOMAINS
@@ -42,6 +43,8 @@ def _wrong(prompt: Prompt, answer: type[Answer], text: str) -> Iterator[str]:
     except Misread as error:
         yield f"{begun} is no answer: {error}"
         return
+    if flawed := usable.flaw(found):
+        yield f"{begun} would be refused as an answer: {flawed.said}"
     if found.cut:
         yield f"{begun} is too long in {', '.join(found.cut)}"
     if word := _OF_A_DATA_SET.search(text):

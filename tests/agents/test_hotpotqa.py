@@ -50,8 +50,8 @@ async def test_a_title_that_stands_only_in_the_examples_is_no_step() -> None:
     ],
 )
 async def test_a_title_that_was_asked_for_or_shown_is(blanks: dict[str, object]) -> None:
-    llm = Recorder("Action 1: Search[The Pewter Owl]")
-    assert (await hotpotqa.act_only(llm, **blanks)).text
+    llm = Recorder("Somebody wrote it, and its own paragraph will say who.\nAction 1: Search[The Pewter Owl]")
+    assert (await hotpotqa.think_and_act(llm, **blanks)).text
 
 
 async def test_the_answer_of_an_example_is_none_but_yes_and_no_may_be() -> None:

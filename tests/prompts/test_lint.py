@@ -8,6 +8,7 @@ from agents import examples
 from prompts.lint import lint
 
 TEXT = prompts.load("cot_rec/write_review").text
+EXAMPLE = next(line for line in TEXT.splitlines() if line.startswith('{"text"'))
 HEAD, LAST = TEXT[: TEXT.rindex("# user")], TEXT[TEXT.rindex("# user") :]
 
 
@@ -80,6 +81,7 @@ def test_the_answers_that_are_shown_can_be_taken(name: str) -> None:
     ("old", "new", "said"),
     [
         ('"stance": 2}', '"stance": 5}', "is no answer: stance"),
+        (EXAMPLE, '{"text": "Fine.", "stance": 2}', "would be refused as an answer"),
         ("Firing my own pots", "Watching this film", "speaks of a film"),
         ("max_tokens: 300", "max_tokens: 60", "max_tokens should be at least"),
         ("is just what I hoped", "is, " + "and so on " * 40 + "what I hoped", "is too long in text"),

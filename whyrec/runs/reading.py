@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from whyrec.errors import UsageError
-from whyrec.llm.model import FinishReason, Reply, TokenLogprob, TokenScores, Usage
+from whyrec.llm.model import USABLE, FinishReason, Reply, TokenLogprob, TokenScores, Usage
 from whyrec.redaction import cut
 from whyrec.runs.rows import Counts, Damaged, Metric, Result, Status, digest_of, unpack
 from whyrec.sqlite import connect
@@ -94,6 +94,14 @@ class RunReader:
         """The run in numbers."""
         self._settle()
         return read_counts(self._read)
+
+    def unusable(self) -> dict[str, int]:
+        """Reason -> how many answers were of no use for it, the commonest first."""
+        self._settle()
+        rows = self._read.execute(
+            "SELECT verdict,count(*) FROM call WHERE unreadable<>'' GROUP BY verdict ORDER BY 2 DESC, 1"
+        )
+        return {reason or "unreadable": times for reason, times in rows}
 
     def metrics(self) -> list[Metric]:
         """All metrics, by name and labels."""
@@ -262,7 +270,7 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
         "SELECT count(*), total(error_kind='' AND cache='miss'), total(error_kind='' AND cache='hit'),"
         " total(error_kind='' AND cache='joined'), total(error_kind<>''), total(turn>0), total(max(attempts-1,0)),"
         " total(tokens_in), total(tokens_out), total(tokens_cached), total(cost), total(cost IS NULL),"
-        f" total(unreadable<>''), total({UNMETERED}) FROM call"
+        f" total(unreadable<>''), total({UNMETERED}), total(verdict='{USABLE}') FROM call"
     ).fetchone()
     whole = [int(value) for value in row]
     return Counts(
@@ -282,4 +290,5 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
         unpriced=whole[11],
         unreadable=whole[12],
         unmetered=whole[13],
+        usable=whole[14],
     )
