@@ -1,15 +1,11 @@
-"""What could have been gained: diagnostics that show why an ablation comes out as it does, not whether.
+"""Diagnostics: what was in the runs that a mechanism's cells read, on one world with one model.
 
-Computed from the very runs that the cells read, on one world with one model. Some know what nobody can know: the
-world's own taste of a user, or the target itself; their names say so, and nothing here reaches a row that is judged.
+Some know what nobody can know, the world's own taste of a user; their names say so, and nothing here reaches a row.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,21 +15,18 @@ from evals.papers import scoter
 from evals.papers.pulse import tables as pulse
 from evals.papers.rallrec import tables as rallrec
 from evals.papers.rallrec.clicks import Pool, pool_of
+from evals.papers.rallrec.constants import mean_weight
 from evals.registry import Options
 from evals.replicate import Ground
-from graphs.rallrec.merge import ALPHA, EPSILON
+from graphs.rallrec.merge import ALPHA
 from graphs.workflow import Source
 from whyrec.data.corpus import Corpus
 from whyrec.data.ctr import ctr_rows
 from whyrec.data.generated.world import World, load
 from whyrec.data.split import SplitView
+from whyrec.llm.built_in.blocks import tokens
 from whyrec.llm.built_in.simulated.manner import read_name
 from whyrec.llm.built_in.simulated.reading import Facts
-from whyrec.llm.built_in.simulated.steps import looks_at
-from whyrec.runs import Result
-
-LEAVES_OF = 40  # users of a world whose every leaf is tried
-_USEFUL = ("change", "features")
 
 
 def marks_of(kind: str, on: Ground, llm: str, options: Options) -> dict[str, float]:
@@ -46,7 +39,7 @@ def marks_of(kind: str, on: Ground, llm: str, options: Options) -> dict[str, flo
 
 
 def of_trees(on: Ground, llm: str, options: Options) -> dict[str, float]:
-    """Which leaves the rules pick, how true they are, and what the best leaf would have been worth."""
+    """Which leaves the rules pick, and how true they are."""
     truth = _Truth(load(on.data.name), llm)
     results = [r for r in on.artefacts.results(pulse.reasons(llm, options)) if r.payload is not None]
     trees: list[Mapping[str, Any]] = [r.payload for r in results if r.payload is not None]
@@ -62,11 +55,6 @@ def of_trees(on: Ground, llm: str, options: Options) -> dict[str, float]:
     }
     found |= _mrr(on, llm, options.how.embedder)
     found |= _agreements(truth, pools)
-    some = [r for r in results if any(r.payload is tree for tree in pools)][:LEAVES_OF]
-    if some:
-        reasons = str(on.artefacts.note(pulse.reasons(llm, options))["run"])
-        worth = asyncio.run(_worth_of_leaves(on.place.home, truth.world, llm, reasons, some))
-        found |= _tried(truth, some, worth)
     return found
 
 
@@ -102,8 +90,11 @@ class _Truth:
         taste = self.world.truth.taste(user, len(self._view.history(user)) + 1).astype(np.float64)
         found = []
         for thought in tree["thoughts"]:
-            said = self._facts.words(str(thought["text"]))
-            found.append(0.0 if said is None else float(said @ taste / np.sqrt((said @ said) * (taste @ taste))))
+            said = np.zeros(len(taste))
+            for word in tokens(str(thought["text"])):
+                if word in self._facts.topic_of:
+                    said[self._facts.topic_of[word]] += 1.0
+            found.append(float(said @ taste / np.sqrt((said @ said) * (taste @ taste))) if said.any() else 0.0)
         return found
 
 
@@ -123,54 +114,8 @@ def _agreements(truth: _Truth, pools: Sequence[Mapping[str, Any]]) -> dict[str, 
     return found
 
 
-def _tried(truth: _Truth, some: Sequence[Result], worth: Sequence[Sequence[float]]) -> dict[str, float]:
-    """HR@1 of a few users had any leaf, the one nearest to the true taste, or the best in hindsight been picked."""
-    told: dict[str, list[float]] = {
-        name: [] for name in ("picked by the space", "any leaf", "knows the taste", "knows the item")
-    }
-    for result, values in zip(some, worth, strict=True):
-        tree = result.payload
-        assert tree is not None
-        leaves, agreement = tree["leaves"], truth.agreement(tree)
-        told["picked by the space"].append(values[leaves.index(tree["chosen"]["space"])])
-        told["any leaf"].append(float(np.mean(values)))
-        told["knows the taste"].append(values[int(np.argmax([agreement[n] for n in leaves]))])
-        told["knows the item"].append(max(values))
-    return {f"HR@1 of {LEAVES_OF} users a world, {name}": float(np.mean(v)) for name, v in told.items()}
-
-
-async def _worth_of_leaves(
-    home: Path, world: World, llm: str, reasons: str, some: Sequence[Result]
-) -> list[list[float]]:
-    """HR@1 of the choice with each leaf, asked by the graph that chooses; per user."""
-    from graphs.pulse import choose
-    from graphs.services import Services
-    from whyrec.llm import open_provider
-    from whyrec.settings import read_settings
-
-    corpus, hit = world.corpus, metric("hr@1")
-    view = SplitView(corpus, "test")
-    inputs = choose.Choices(Source(corpus, home), choose.Options(reasons=reasons, selector="space"))
-    model = open_provider(llm, settings=read_settings(home=home), world=world)
-    graph, services = choose.build(), Services({"writer": model, "ranker": model})
-    found = []
-    for result in some:
-        tree = result.payload
-        assert tree is not None
-        state = inputs.state(int(corpus.user_index[result.user]))
-        values = []
-        for number in tree["leaves"]:
-            start = replace(state, reason=str(tree["thoughts"][number]["text"]))
-            final = choose.State(**await graph.ainvoke(start, {"recursion_limit": 10}, context=services))
-            told = replace(result, payload=choose.result(final))
-            values.append(hit.score(pulse.outcome(view, told)))  # type: ignore[arg-type]
-        found.append(values)
-    await model.close()
-    return found
-
-
 def of_templates(on: Ground, llm: str, options: Options) -> dict[str, float]:
-    """What was mined: evidence, steps and their use, and how the templates did on fresh train users."""
+    """What was mined: evidence, steps, and how the templates did on fresh train users."""
     (result,) = on.artefacts.results(scoter.mined(llm, options))
     mined = result.payload
     if mined is None:
@@ -186,8 +131,6 @@ def of_templates(on: Ground, llm: str, options: Options) -> dict[str, float]:
     for name, which in (("mined", "mined"), ("top-K", "top_k")):
         steps = mined["templates"][which]["steps"]
         found[f"steps, {name}"] = float(len(steps))
-        for kind in _USEFUL:
-            found[f"looks at {kind}, {name}"] = float(looks_at(steps, kind))  # type: ignore[arg-type]
         found[f"Recall@20 on fresh train users, {name}"] = float(mined["comparison"][which]["recall@20"]["mean"])
     found["one template"] = float(mined["templates"]["mined"]["steps"] == mined["templates"]["top_k"]["steps"])
     return found
@@ -197,14 +140,13 @@ def of_merging(on: Ground, llm: str, options: Options) -> dict[str, float]:
     """How much the samples differ, what weight that gives them, and how good either side is."""
     pool = _pool(on, "hinted", llm, options)
     assert pool.experts is not None
-    own, expert = ALPHA / (pool.variance + EPSILON), 1.0 / (pool.experts[:, 1] + EPSILON)
     told = [r.payload for r in on.artefacts.results(rallrec.asked("hinted", llm, options)) if r.payload is not None]
     return {
         "rows whose samples differ": float((pool.variance > 1e-6).mean()),
         "mean variance of the samples": float(pool.variance.mean()),
         "mean variance of the expert": float(pool.experts[:, 1].mean()),
         "share of a history that is shown": float(np.mean([len(p["shown"]) / p["events"] for p in told])),
-        "mean weight of the samples by eq. 10": float((own / (own + expert)).mean()),
+        "mean weight of the samples by eq. 10": mean_weight(pool),
         "the same held constant": ALPHA / (1 + ALPHA),
         **_worth("the samples", pool.own, pool),
         **_worth("the expert", pool.experts[:, 0], pool),

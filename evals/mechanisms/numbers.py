@@ -1,10 +1,11 @@
-"""What an ablation's outcomes say: users of several worlds pooled, each world a stratum, and tested two ways.
+"""What outcomes on several worlds say of a gain: tested over users and over worlds, and both have to agree.
 
 A gain is method minus alternative, user by user, turned so that more is better. Over users: its mean with a bootstrap
 that draws users anew inside every world, and a sign-flip permutation test (a user's sign is exchangeable whatever the
 world). That holds for these worlds. Where something is made once per world (a template, a thought space, an expert),
-worlds differ by more than their users, so the same gains are also tested over worlds: the mean of the worlds' means
-with Student's t interval, and the exact sign-flip test, whose p cannot fall below 2 / 2^worlds.
+worlds differ by more than their users, so the means of the worlds are taken as single values, too, with Student's t
+interval. A gain counts as told apart from nothing where p < .05 over users and the interval over worlds leaves 0 out
+on the same side.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import Literal
 import numpy as np
 
 from evals.metrics import Floats
-from evals.statistics.aggregate import DRAWS, over_seeds, percentiles, permutation_p, resampled_means
+from evals.statistics.aggregate import DRAWS, percentiles, permutation_p, resampled_means
 from evals.summary import Paired, Summary
 
 ALPHA = 0.05
-MOST_EXACT = 16  # worlds up to which every sign pattern is counted
-Says = Literal["as claimed", "not decided", "contradicted"]
+LEAST_WORLDS = 5
+Says = Literal["better", "worse", "not told apart", "the same"]
 
 
 def pooled(worlds: Sequence[Floats], *, unscored: int = 0) -> Summary:
@@ -54,28 +55,21 @@ def gain(worlds: Sequence[Floats]) -> Paired:
     )
 
 
-def over_worlds(means: Sequence[float]) -> tuple[Summary, float]:
-    """(mean of the worlds' gains with its t interval, exact two-sided sign-flip p-value).
+def says(users: Paired, p: float, worlds: Summary) -> Says:
+    """What a gain comes to.
 
-    Raises:
-        ValueError: fewer than two worlds.
+    Args:
+        users: over users.
+        p: of it, adjusted.
+        worlds: over worlds, t interval.
     """
-    found = over_seeds(means)
-    size = np.abs(np.array(means))
-    observed = abs(float(np.sum(means))) - 1e-12
-    if len(size) > MOST_EXACT:
-        return found, permutation_p(np.array(means))
-    sums = np.zeros(1)
-    for one in size:
-        sums = np.concatenate([sums - one, sums + one])
-    return found, float((np.abs(sums) >= observed).mean())
-
-
-def says(difference: float, p: float) -> Says:
-    """What a gain with this adjusted p-value means for the claim that it is positive."""
-    if p >= ALPHA or difference == 0:
-        return "not decided"
-    return "as claimed" if difference > 0 else "contradicted"
+    if not users.wins and not users.losses:
+        return "the same"
+    if p < ALPHA and users.difference > 0 and worlds.low > 0:
+        return "better"
+    if p < ALPHA and users.difference < 0 and worlds.high < 0:
+        return "worse"
+    return "not told apart"
 
 
 def detectable(worlds: Sequence[Floats]) -> float:

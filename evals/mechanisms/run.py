@@ -1,8 +1,8 @@
-"""Run an ablation's cells on several worlds of every setting and judge what they say.
+"""Run a mechanism's cells on several worlds and say what comes out.
 
-    ablate(ablation("pulse-tree"), settings, Scale()) -> Ablated, in $WHYREC_HOME/results/ablation.pulse-tree
+    measure(mechanism("pulse-tree"), settings, Scale()) -> Measured, in $WHYREC_HOME/results/mechanism.pulse-tree
 
-Cells run through `evals.replicate`, every identity once, so an interrupted ablation goes on where it stopped
+Cells run through `evals.replicate`, every identity once, so an interrupted mechanism goes on where it stopped
 and more worlds or models cost only themselves. What is written holds everything the page shows.
 """
 
@@ -10,26 +10,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from evals.ablations.catalogue import SETTINGS, Ablation, Arm
-from evals.ablations.marks import marks_of
-from evals.ablations.numbers import Says, detectable, gain, over_worlds, pooled, says
 from evals.evaluate import revision
 from evals.inputs.outcomes import Outcomes, atomic_write
+from evals.mechanisms.catalogue import SETTINGS, Arm, Mechanism
+from evals.mechanisms.marks import marks_of
+from evals.mechanisms.numbers import LEAST_WORLDS, Says, detectable, gain, pooled, says
 from evals.metrics import Floats, metric
 from evals.replicate import ground, replicate
 from evals.results import RESULTS, read_record, rounded
-from evals.statistics.aggregate import holm
+from evals.statistics.aggregate import holm, over_seeds
 from evals.summary import Paired, Summary
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings
 
-_OWN_FOLDER = "ablation."
+_OWN_FOLDER = "mechanism."
 Say = Callable[[str], None]
 
 
@@ -38,100 +38,75 @@ class _Record(BaseModel):
 
 
 class Pair(_Record):
-    """The method against one other row, in one setting with one model.
+    """The method against one other row, with one model.
 
     Attributes:
         other: the row.
         gain: method minus the other, turned so that more is better; over users.
-        p: of it, Holm-adjusted over the settings.
+        p: of it, Holm-adjusted over all pairs of the mechanism.
         worlds: gain of each world.
+        over: their mean with its t interval.
         detectable: the gain that so many users would show in four of five tries.
-        says: as the claim has it, the opposite, or neither.
+        says: what both tests together say.
     """
 
     other: str
     gain: Paired
     p: float
     worlds: tuple[float, ...]
+    over: Summary
     detectable: float
     says: Says
 
 
 class Block(_Record):
-    """One setting with one model.
+    """One model.
 
     Attributes:
-        setting: of the worlds.
-        llm: the model.
-        data: names of the worlds.
+        llm: its name.
         rows: row -> its outcome over the users of all worlds; the method first, the placebo last.
         pairs: the method against each other row, the placebo last.
         marks: diagnostics, means over the worlds.
     """
 
-    setting: str
     llm: str
-    data: tuple[str, ...]
     rows: dict[str, Summary]
     pairs: tuple[Pair, ...]
     marks: dict[str, float] = Field(default_factory=dict)
 
 
-class Overall(_Record):
-    """The method against one other row over the worlds of all settings, with one model.
+class Measured(_Record):
+    """A mechanism's outcomes.
 
     Attributes:
-        llm: the model.
-        other: the row.
-        gain: mean over the worlds, t interval.
-        p: exact sign flips over the worlds, not adjusted.
-        agree: worlds with a gain.
-    """
-
-    llm: str
-    other: str
-    gain: Summary
-    p: float
-    agree: int
-
-
-class Ablated(_Record):
-    """An ablation's outcomes.
-
-    Attributes:
-        name: of the ablation.
+        name: of the mechanism.
+        setting: of the worlds.
         metric: what was measured.
         lower: lower is better.
+        embedder: that was used.
         method, others, placebo: rows.
         users: asked about in each world.
         seeds: of the worlds.
-        blocks: by model, then setting.
-        overall: by model, then row.
+        data: names of the worlds.
+        blocks: by model.
         revision: of the code that measured the cells.
-        quick: why it is only a quick look ("24 users instead of 400"), "" where it is the ablation as it is declared.
+        quick: why it is only a quick look ("24 users instead of 400"), "" where it is the mechanism as declared.
     """
 
     name: str
+    setting: str
     metric: str
     lower: bool
+    embedder: str
     method: str
     others: tuple[str, ...]
     placebo: str
     users: int
     seeds: tuple[int, ...]
+    data: tuple[str, ...]
     blocks: tuple[Block, ...]
-    overall: tuple[Overall, ...]
     revision: str
     quick: str = ""
-
-    @property
-    def llms(self) -> tuple[str, ...]:
-        """Models, in the order measured."""
-        return tuple(dict.fromkeys(block.llm for block in self.blocks))
-
-    def of(self, llm: str) -> list[Block]:
-        """The blocks of a model."""
-        return [block for block in self.blocks if block.llm == llm]
 
     def said(self, pair: Pair) -> str:
         """What a pair of it says; a quick look says nothing."""
@@ -140,13 +115,14 @@ class Ablated(_Record):
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of an ablation is run.
+    """How much of a mechanism is run.
 
     Attributes:
-        seeds: of the worlds of each setting; () for the ablation's own.
-        settings: of the worlds.
-        llms: models, each asked for all its own cells; () for the ablation's own.
-        users: asked about in each world, None for the ablation's own number.
+        seeds: of the worlds; () for the mechanism's own.
+        setting: of the worlds.
+        llms: models; () for the mechanism's own.
+        users: asked about in each world, None for the mechanism's own number.
+        embedder: in place of the mechanism's own, "" for that.
 
     Raises:
         UsageError: fewer than two worlds.
@@ -154,94 +130,104 @@ class Scale:
     """
 
     seeds: tuple[int, ...] = ()
-    settings: tuple[str, ...] = SETTINGS
+    setting: str = "default"
     llms: tuple[str, ...] = ()
     users: int | None = None
+    embedder: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what could not be judged."""
-        for setting in self.settings:
-            if setting not in SETTINGS:
-                raise UnknownNameError("world setting", setting, SETTINGS)
-        if self.seeds and len(self.seeds) * len(self.settings) < 2:
+        if self.setting not in SETTINGS:
+            raise UnknownNameError("world setting", self.setting, SETTINGS)
+        if len(self.seeds) == 1:
             raise UsageError("One world says nothing about another: give more --seeds.")
         if self.users is not None and self.users < 2:
-            raise UsageError("An ablation needs at least two users in each world.")
+            raise UsageError("A mechanism needs at least two users in each world.")
 
-    def less_than(self, which: Ablation) -> str:
-        """Where this is less than the ablation as it is declared, "" where it is not."""
+    def less_than(self, which: Mechanism) -> str:
+        """Where this is less than the mechanism as it is declared, "" where it is not."""
         asked = {
             "users": (self.users or which.users, which.users),
-            "worlds of each setting": (len(self.seeds or which.seeds), len(which.seeds)),
+            "worlds": (len(self.seeds or which.seeds), LEAST_WORLDS),
         }
         return ", ".join(f"{n:,} {what} instead of {own:,}" for what, (n, own) in asked.items() if n < own)
 
+    def of(self, which: Mechanism) -> Mechanism:
+        """The mechanism as it is to be run."""
+        return replace(which, embedder=self.embedder) if self.embedder else which
 
-def ablate(which: Ablation, settings: Settings, scale: Scale = Scale(), *, say: Say = lambda _line: None) -> Ablated:
-    """Run an ablation where it has not been run, and judge it.
+
+def measure(which: Mechanism, settings: Settings, scale: Scale = Scale(), *, say: Say = lambda _line: None) -> Measured:
+    """Run a mechanism where it has not been run, and say what comes out.
 
     Raises:
         UsageError: a run could not be brought to its end; the same call goes on from there.
     """
-    found: list[_Worlds] = []
-    for llm in scale.llms or which.models:
-        for setting in scale.settings:
-            found.append(_worlds(which, settings, scale, setting=setting, llm=llm, say=say))
-    return Ablated(
+    which = scale.of(which)
+    found = [_worlds(which, settings, scale, llm=llm, say=say) for llm in scale.llms or which.models]
+    seeds = scale.seeds or which.seeds
+    return Measured(
         name=which.name,
+        setting=scale.setting,
         metric=which.metric,
         lower=not metric(which.metric).higher_is_better,
+        embedder=_shown(which.embedder),
         method=which.method.row,
         others=tuple(arm.row for arm in which.others),
         placebo=which.placebo.row,
         users=scale.users or which.users,
-        seeds=scale.seeds or which.seeds,
+        seeds=seeds,
+        data=tuple(which.data(scale.setting, seed, scale.users) for seed in seeds),
         blocks=judged(which, found),
-        overall=tuple(_overall(which, found)),
         revision=", ".join(sorted({r for one in found for r in one.revisions})) or revision(),
         quick=scale.less_than(which),
     )
 
 
 def own_folder(home: Path, name: str) -> Path:
-    """Folder of an ablation in the home of whoever measures it: its file and its page."""
+    """Folder of a mechanism in the home of whoever measures it: its file and its page."""
     return home / RESULTS / f"{_OWN_FOLDER}{name}"
 
 
 def own_folders(home: Path) -> list[Path]:
-    """The folders of all ablations in a home."""
+    """The folders of all mechanisms in a home."""
     return sorted(folder for folder in (home / RESULTS).glob(f"{_OWN_FOLDER}*") if folder.is_dir())
 
 
-def read(path: Path) -> Ablated:
+def read(path: Path) -> Measured:
     """The outcomes in this file."""
-    return read_record(Ablated, path)
+    return read_record(Measured, path)
 
 
-def write(folder: Path, found: Ablated) -> Path:
-    """Write the outcomes, whole or not at all; returns the file."""
+def write(folder: Path, found: Measured, *, which: Mechanism) -> Path:
+    """Write the outcomes, whole or not at all; returns the file, which is named after what is not as declared."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{found.name}.json"
+    more = [] if found.setting == "default" else [found.setting]
+    more += [] if found.embedder == _shown(which.embedder) else [found.embedder.replace(":", "_")]
+    path = folder / f"{'.'.join([found.name, *more])}.json"
     text = json.dumps(rounded(found.model_dump(mode="json")), indent=1, ensure_ascii=False)
     atomic_write(path, f"{text}\n".encode())
     return path
 
 
+def _shown(embedder: str) -> str:
+    """An embedder's name without the folder its weights lie in."""
+    kind, colon, rest = embedder.partition(":")
+    return f"{kind}{colon}{Path(rest).name}" if kind == "hf" else embedder
+
+
 @dataclass(frozen=True, eq=False)
-class _Worlds:
-    """What the rows said on the worlds of a setting.
+class Worlds:
+    """What the rows said on the worlds with one model.
 
     Attributes:
-        setting, llm: see `Block`.
-        data: names of the worlds.
+        llm: the model.
         outcomes: [world] row -> per user.
         marks: [world] diagnostics.
         revisions: of the code that measured.
     """
 
-    setting: str
     llm: str
-    data: tuple[str, ...]
     outcomes: tuple[Mapping[str, Outcomes], ...]
     marks: tuple[Mapping[str, float], ...] = ()
     revisions: frozenset[str] = frozenset()
@@ -261,11 +247,11 @@ class _Worlds:
         return found
 
 
-def _worlds(which: Ablation, settings: Settings, scale: Scale, *, setting: str, llm: str, say: Say) -> _Worlds:
+def _worlds(which: Mechanism, settings: Settings, scale: Scale, *, llm: str, say: Say) -> Worlds:
     outcomes, marks, revisions = [], [], set()
     options = which.options([llm], scale.users)
-    names = [which.data(setting, seed, scale.users) for seed in scale.seeds or which.seeds]
-    for name in names:
+    for seed in scale.seeds or which.seeds:
+        name = which.data(scale.setting, seed, scale.users)
         say(f"{which.name} on {name} with {llm}")
         on, rows = ground(name, settings), dict[str, Outcomes]()
         for experiment in dict.fromkeys(arm.experiment for arm in which.arms):
@@ -275,45 +261,45 @@ def _worlds(which: Ablation, settings: Settings, scale: Scale, *, setting: str, 
             revisions |= {run.revision for run in replica.runs.values()}
         outcomes.append(rows)
         marks.append(marks_of(which.marks, on, llm, options))
-    return _Worlds(setting, llm, tuple(names), tuple(outcomes), tuple(marks), frozenset(revisions))
+    return Worlds(llm, tuple(outcomes), tuple(marks), frozenset(revisions))
 
 
-def judged(which: Ablation, found: Sequence[_Worlds]) -> tuple[Block, ...]:
-    """Rows and pairs of every setting; p-values adjusted over the settings, each model and pair for itself."""
-    rows = (which.method, *which.others, which.placebo)
-    adjusted: dict[tuple[str, str, str], tuple[Paired, float]] = {}
-    for llm in dict.fromkeys(one.llm for one in found):
-        some = [one for one in found if one.llm == llm]
-        for arm in rows[1:]:
-            gains = [gain(one.gains(which.method.row, arm.row, which.metric)) for one in some]
-            for one, g, p in zip(some, gains, holm([g.p for g in gains]), strict=True):
-                adjusted[llm, one.setting, arm.row] = g, p
+def judged(which: Mechanism, found: Sequence[Worlds]) -> tuple[Block, ...]:
+    """Rows and pairs of every model; p-values adjusted over all pairs."""
+    others = (*which.others, which.placebo)
+    gains = {
+        (i, arm.row): one.gains(which.method.row, arm.row, which.metric)
+        for i, one in enumerate(found)
+        for arm in others
+    }
+    tested = {key: gain(values) for key, values in gains.items()}
+    adjusted = dict(zip(tested, holm([g.p for g in tested.values()]), strict=True))
     return tuple(
         Block(
-            setting=one.setting,
             llm=one.llm,
-            data=one.data,
-            rows={arm.row: _row(one, arm, which.metric) for arm in rows},
-            pairs=tuple(_pair(one, which, arm, *adjusted[one.llm, one.setting, arm.row]) for arm in rows[1:]),
+            rows={arm.row: _row(one, arm, which.metric) for arm in which.arms},
+            pairs=tuple(_pair(arm.row, gains[i, arm.row], tested[i, arm.row], adjusted[i, arm.row]) for arm in others),
             marks=_means(one.marks),
         )
-        for one in found
+        for i, one in enumerate(found)
     )
 
 
-def _row(one: _Worlds, arm: Arm, name: str) -> Summary:
+def _row(one: Worlds, arm: Arm, name: str) -> Summary:
     return pooled(one.values(arm.row, name), unscored=sum(len(rows[arm.row].failures) for rows in one.outcomes))
 
 
-def _pair(one: _Worlds, which: Ablation, arm: Arm, found: Paired, p: float) -> Pair:
-    gains = one.gains(which.method.row, arm.row, which.metric)
+def _pair(other: str, gains: Sequence[Floats], users: Paired, p: float) -> Pair:
+    means = tuple(float(g.mean()) for g in gains)
+    over = over_seeds(means)
     return Pair(
-        other=arm.row,
-        gain=found,
+        other=other,
+        gain=users,
         p=p,
-        worlds=tuple(float(g.mean()) for g in gains),
+        worlds=means,
+        over=over,
         detectable=detectable(gains),
-        says=says(found.difference, p),
+        says=says(users, p, over),
     )
 
 
@@ -321,15 +307,3 @@ def _means(marks: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Of each diagnostic, over the worlds that have it."""
     names = dict.fromkeys(name for one in marks for name in one)
     return {name: float(np.mean([one[name] for one in marks if name in one])) for name in names}
-
-
-def _overall(which: Ablation, found: Sequence[_Worlds]) -> list[Overall]:
-    told = []
-    for llm in dict.fromkeys(one.llm for one in found):
-        for arm in (*which.others, which.placebo):
-            some = [one for one in found if one.llm == llm]
-            gains = [g for one in some for g in one.gains(which.method.row, arm.row, which.metric)]
-            means = [float(g.mean()) for g in gains]
-            mean, p = over_worlds(means)
-            told.append(Overall(llm=llm, other=arm.row, gain=mean, p=p, agree=sum(m > 0 for m in means)))
-    return told
