@@ -15,7 +15,6 @@ Shapes: B rows, L prompt tokens (padded left), V vocabulary, K tokens of a conti
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import secrets
 import threading
@@ -46,6 +45,7 @@ from whyrec.llm.model import (
 from whyrec.llm.naming.address import read_object, read_options
 from whyrec.llm.reasoning import begun, split_reasoning
 from whyrec.llm.system_text import FOLDED, folded
+from whyrec.llm.weights.digest import revision_of
 from whyrec.precision import choose
 from whyrec.settings import Settings
 
@@ -365,7 +365,7 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
         tokenizer,
         name=f"transformers:{rest}",
         # weights in another precision answer otherwise, so they are another revision
-        revision=_revision(where, model.config) + ("" if dtype == "float32" else f"-{dtype}"),
+        revision=revision_of(where, template=options.get("template", "")) + ("" if dtype == "float32" else f"-{dtype}"),
         batch=max(1, int(options.get("batch", "16"))),
         template_options=template_options,
     )
@@ -375,14 +375,3 @@ def _precision(settings: Settings, device: str) -> str:
     """The dtype of the weights: what is fastest on this device, unless the settings say."""
     chosen = choose(settings.precision, device).kind
     return "float32" if chosen == "tf32" else chosen
-
-
-def _revision(where: str, config: Any) -> str:
-    """The hub's commit, or a digest of a folder's files: names, sizes and the first MiB of each."""
-    if not Path(where).is_dir():
-        return str(getattr(config, "_commit_hash", "") or "")
-    total = hashlib.sha256()
-    for path in sorted(p for p in Path(where).iterdir() if p.suffix in (".json", ".safetensors", ".bin", ".jinja")):
-        with path.open("rb") as file:
-            total.update(f"{path.name} {path.stat().st_size} ".encode() + file.read(1 << 20))
-    return total.hexdigest()[:16]
