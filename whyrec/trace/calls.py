@@ -118,7 +118,8 @@ class Line:
         return "repair" if self.turn else "ok" if self.cache == "miss" else "cached"
 
 
-_COLUMNS = ",".join(f"c.{f.name}" for f in fields(Line))
+_NAMES = tuple(f.name for f in fields(Line))
+_COLUMNS = ",".join(f"c.{name}" for name in _NAMES)
 
 
 class Calls:
@@ -149,7 +150,10 @@ class Calls:
         tables, where, values = self._sql(wanted)
         by = f"{ORDERS[order]} {'DESC' if descending else 'ASC'}"
         sql = f"SELECT {_COLUMNS} FROM {tables} WHERE {where} ORDER BY {by} LIMIT ? OFFSET ?"
-        return [Line(*row) for row in self._read.execute(sql, (*values, limit, offset)).fetchall()]
+        found = self._read.execute(sql, (*values, limit, offset)).fetchall()
+        for row in found:
+            self.run.check("call", dict(zip(_NAMES, row, strict=True)))
+        return [Line(*row) for row in found]
 
     def count(self, wanted: Wanted, *, cap: int = 100_000) -> int:
         """How many calls are wanted; `cap` where there are at least so many, which is as far as is counted."""

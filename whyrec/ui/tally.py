@@ -24,7 +24,7 @@ _MOST_BINS = 240
 _SUMS = (
     f"count(*), total(error_kind<>''), total(verdict='{USABLE}'), total(unreadable<>''), total(turn>0),"
     f" total(error_kind='' AND cache<>'miss'), total(tokens_in), total(tokens_out), total({UNMETERED}), total(cost),"
-    " total(cost IS NULL), total(service_s), max(service_s)"
+    " total(cost IS NULL), total(service_s), max(CAST(service_s AS REAL))"
 )
 _WHY = "SELECT coalesce(verdict, 'unreadable'), count(*) FROM call WHERE id>? AND id<=? AND unreadable<>'' GROUP BY 1"
 
@@ -131,6 +131,7 @@ class Tallies:
                 statuses = dict(connection.execute("SELECT status,count(*) FROM example GROUP BY status").fetchall())
                 tally.done, tally.failed = statuses.get("done", 0), statuses.get("failed", 0)
                 asked = connection.execute("SELECT value FROM metric WHERE name='examples' AND labels='{}'").fetchone()
+                run.check("metric", {"value": asked[0]} if asked else {})
                 tally.wanted = int(asked[0]) if asked else 0
                 tally.last = int(connection.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0])
                 end = time.monotonic() + patience
@@ -147,6 +148,8 @@ class Tallies:
                     _widen(tally)
                     if time.monotonic() > end:
                         break
+            except OverflowError:
+                raise run.damaged("its calls add up to no number") from None
             finally:
                 connection.close()
             return tally
