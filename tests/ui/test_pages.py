@@ -62,7 +62,7 @@ def test_calls_are_found_as_the_command_line_finds_them(client, stage, numbers):
     assert "No call of this run meets" in page(client, f"{address}?user=u77")
     assert "user=u8" in page(client, f"{address}?user=u77"), "the nearest users are links"
     assert "There is no node" in page(client, f"{address}?node=merg", 404)
-    assert "is none of ok, unreadable, error" in words(page(client, f"{address}?status=maybe", 400))
+    assert "is none of ok, unusable, error" in words(page(client, f"{address}?status=maybe", 400))
     assert "is a number" in page(client, f"{address}?slower=x", 400)
     assert "no word" in page(client, f"{address}?text=!!", 400)
     sorted_ = page(client, f"{address}?sort=tokens&desc=1")
@@ -167,7 +167,7 @@ def test_the_projects_results_stand_beside_what_was_published_and_say_whose_they
     assert "No table has been computed in this home yet." in said
     assert "/results/project/cot_rec.table_1.amazon14_beauty" in said and "none of it computed in this home" in said
     table = page(client, "/results/project/cot_rec.table_1.amazon14_beauty")
-    assert "CoT-Rec Beauty" in table and "What the data says" in table and "Protocol:" in table
+    assert "SCoTER Beauty" in table and "What the data says" in table and "Protocol:" in table
     assert "none of it was computed in this home" in table and page(
         client, "/results/cot_rec.table_1.amazon14_beauty", 404
     )

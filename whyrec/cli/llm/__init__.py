@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whyrec.cli import llm_batch
+from whyrec.cli.llm import batch
+from whyrec.cli.llm.serve import serve
 
 if TYPE_CHECKING:
     from whyrec.llm.capabilities import Capabilities
-    from whyrec.llm.check import Finding
     from whyrec.llm.model import LanguageModel
+    from whyrec.llm.servers.checking.finding import Finding
 
 app = typer.Typer(help="Language models: which there are, and what a server really does.", no_args_is_help=True)
-app.add_typer(llm_batch.app, name="batch")
+app.add_typer(batch.app, name="batch")
 _COLOURS = {"yes": "green", "no": "yellow", "ignored": "red", "refused": "yellow", "unknown": "dim"}
 
 
@@ -37,8 +38,15 @@ def list_schemes() -> None:
 @app.command()
 def check(
     model: str = typer.Argument(help="A model's name, such as vllm:Qwen/Qwen3-8B@http://127.0.0.1:8000/v1."),
+    fitness: bool = typer.Option(
+        False, "--fitness", help="Also ask ten known questions per form of answer; the cost is said first."
+    ),
 ) -> None:
-    """Try what MODEL's server really does, print it and keep it for the client."""
+    """Try what MODEL's server really does, print it and keep it for the client.
+
+    --fitness tells before a run is paid for whether the model is up to it: for which forms of answer (json, tags,
+    headers, letters) its answers can be used, and how many are right.
+    """
     import asyncio
 
     from rich.console import Console
@@ -67,11 +75,16 @@ def check(
         assert isinstance(opened, OpenAICompatible)
         path = keep_checked(settings.home, opened.address.url, opened.address.model, found)
         console.print(f"Kept in {path}; options in the model's name still win.", soft_wrap=True)
+    if fitness:
+        from whyrec.cli.llm.fitness import show_fitness
+
+        show_fitness(model, settings=settings, console=console)
 
 
 async def _check(model: LanguageModel) -> tuple[Capabilities | None, list[Finding]]:
-    from whyrec.llm.check import check_model, check_server
     from whyrec.llm.providers.openai import OpenAICompatible
+    from whyrec.llm.servers.checking.seam import check_model
+    from whyrec.llm.servers.checking.server import check_server
 
     try:
         if isinstance(model, OpenAICompatible):
@@ -81,31 +94,4 @@ async def _check(model: LanguageModel) -> tuple[Capabilities | None, list[Findin
         await model.close()
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def serve(
-    context: typer.Context,
-    model: str = typer.Argument(help="A hub name or a folder, such as Qwen/Qwen3-8B."),
-    host: str = typer.Option("127.0.0.1", help="Where to listen."),
-    port: int = typer.Option(8000, min=1, max=65535, help="Where to listen."),
-    lora: list[str] = typer.Option([], "--lora", help="A LoRA adapter as NAME=FOLDER, asked as vllm:NAME; repeatable."),
-    cpu: bool = typer.Option(False, "--cpu", help="For vLLM's CPU build."),
-    print_: bool = typer.Option(False, "--print", help="Only print the command."),
-) -> None:
-    """Start `vllm serve MODEL` with the flags that whyrec's questions need; other flags of vLLM are passed on.
-
-    The process becomes vLLM's: it ends with Ctrl-C. Then: whyrec llm check vllm:MODEL@http://HOST:PORT/v1.
-    """
-    import os
-    import shlex
-
-    from whyrec.llm.serving import command, runnable
-    from whyrec.telemetry import VLLM
-
-    made = command(model, host=host, port=port, adapters=lora, cpu=cpu, more=context.args)
-    quiet = " ".join(f"{name}={value}" for name, value in VLLM.items())
-    if print_:
-        typer.echo(f"{quiet} {shlex.join(made)}")
-        return
-    ready = runnable(made)
-    typer.echo(f"{quiet} {shlex.join(ready)}")
-    os.execvpe(ready[0], ready, {**os.environ, **VLLM})
+app.command("serve", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(serve)
