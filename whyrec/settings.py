@@ -28,6 +28,7 @@ class Settings(BaseModel):
         ask_above: a job that may make more model calls than this asks before it starts (`--yes` answers).
         concurrency: examples in flight at once.
         precision: of what is trained and of local models: the fastest here ("auto"), or one by name.
+        quiet: say nothing on the side, such as that a local model is being loaded.
     """
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
@@ -38,6 +39,7 @@ class Settings(BaseModel):
     ask_above: int = Field(default=10_000, ge=0)
     concurrency: int = Field(default=64, ge=1, le=4096)
     precision: Precision = "auto"
+    quiet: bool = False
 
     @field_validator("data", mode="before")
     @classmethod
