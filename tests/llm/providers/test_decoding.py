@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from concurrent.futures import Future
 from dataclasses import replace
@@ -12,14 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from whyrec.llm.model import Message, ModelError, Request, Sampling
+from whyrec.errors import UnknownNameError
+from whyrec.llm.labels import read_labels
+from whyrec.llm.model import AnswerFormat, Message, ModelError, Refused, Request, Sampling
 from whyrec.llm.registry import open_provider
 from whyrec.settings import read_settings
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from whyrec.llm.providers.decoding import loading  # noqa: E402
 from whyrec.llm.providers.decoding.choosing import Chooser  # noqa: E402
+from whyrec.llm.providers.decoding.head import Head  # noqa: E402
 from whyrec.llm.providers.decoding.packed import Packed, packed  # noqa: E402
 from whyrec.llm.providers.decoding.rows import Call, Writing  # noqa: E402
 from whyrec.llm.providers.decoding.single import Single  # noqa: E402
@@ -308,3 +313,94 @@ def test_nobody_waiting_is_no_error() -> None:
     row.done.cancel()
     row.settle()
     row.settle(ModelError("late."))
+
+
+def test_rounded_logits_are_made_exact_where_they_decide() -> None:
+    torch.manual_seed(1)
+    head = torch.nn.Linear(16, 700, bias=False).bfloat16().requires_grad_(False)
+    network = type("Network", (), {"get_output_embeddings": lambda self: head})()
+    watched, hidden = Head(network), torch.randn(5, 16).bfloat16()
+    rounded = head(hidden).float()
+    exact = hidden.float() @ head.weight.float().T
+    logits = rounded[[3, 1, 4]].clone()
+    logits[2, 300:] = float("-inf")
+    logits[1, torch.arange(700) % 70 != 0] = float("-inf")
+    watched.sharpen(logits, [3, 1, 4], [1, 2])
+    assert int(logits[0].argmax()) == int(exact[3].argmax())
+    assert float(logits[0].max()) == pytest.approx(float(exact[3].max()), abs=1e-6)
+    assert torch.allclose(logits[1, ::70], exact[1, ::70], atol=1e-6) and int(logits[1].isfinite().sum()) == 10
+    assert torch.allclose(logits[2, :300], exact[4, :300], atol=1e-6) and not logits[2, 300:].isfinite().any()
+    assert (rounded - exact).abs().max() > 1e-4  # or the rounding would not show
+
+
+async def test_in_bfloat16_labels_and_scores_are_those_of_its_own_weights(tiny_model: Path) -> None:
+    """Read in two ways, restricted to one token and scored one by one, of which only the rounding within may differ."""
+    model = open_provider(f"transformers:{tiny_model}?dtype=bfloat16", settings=read_settings())
+    assert model.revision.startswith(opened(tiny_model).revision[:16]) and "-bfloat16" in model.revision
+    found = [
+        list((await read_labels(model, MIXED[2], ["A", "B", "C"], ways=(way,))).probabilities.values())
+        for way in ("logprobs", "score")
+    ]
+    assert found[0] == pytest.approx(found[1], abs=0.01)
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "kind": {"type": "string", "maxLength": 8},
+        "likes": {"type": "array", "items": {"enum": ["socks", "trails"]}, "minItems": 1, "maxItems": 2},
+    },
+    "required": ["kind", "likes"],
+    "additionalProperties": False,
+}
+JSON = AnswerFormat("json", "kind", json.dumps(SCHEMA))
+
+
+async def test_a_grammar_makes_random_weights_write_json_of_the_schema(tiny_model: Path) -> None:
+    pytest.importorskip("llguidance")
+    model = opened(tiny_model)
+    assert model.revision.endswith("-json")
+    drawn = replace(ask("socks?", 60, format=JSON), sampling=Sampling(1.0, max_tokens=60, seed=3), samples=(0, 1, 2))
+    for reply in [*await model.complete(drawn), *await model.complete(ask("trails?", 60, format=JSON))]:
+        answer = json.loads(reply.text)
+        assert answer.keys() == {"kind", "likes"} and len(answer["kind"]) <= 8
+        assert 1 <= len(answer["likes"]) <= 2 and set(answer["likes"]) <= {"socks", "trails"}
+        assert reply.finish_reason == "stop"
+    begun = replace(ask("socks?", 60, format=JSON), prefix='{"kind": "wo')
+    (reply,) = await model.complete(begun)
+    assert json.loads(begun.prefix + reply.text)["kind"].startswith("wo")
+    thought = replace(begun, prefix='<think>\nSocks {"a": 1}.\n</think>\n\n')
+    assert json.loads((await model.complete(thought))[0].text).keys() == {"kind", "likes"}
+
+
+async def test_without_a_grammar_answers_are_free_and_the_revision_says_so(tiny_model: Path) -> None:
+    free = opened(tiny_model, "&grammar=off")
+    assert not free.revision.endswith("-json")
+    (reply,) = await free.complete(ask("socks?", 12, format=JSON))
+    assert not reply.text.startswith("{")
+    with pytest.raises(UnknownNameError, match="grammar"):
+        opened(tiny_model, "&grammar=maybe")
+
+
+async def test_a_schema_that_no_grammar_knows_is_refused_or_left_free(tiny_model: Path) -> None:
+    pytest.importorskip("llguidance")
+    odd = AnswerFormat("json", "odd", json.dumps({"type": "object", "not": {"required": ["a"]}}))
+    (reply,) = await opened(tiny_model).complete(ask("socks?", 4, format=odd))
+    assert reply.text
+    with pytest.raises(Refused, match="cannot enforce"):
+        await opened(tiny_model, "&grammar=on").complete(ask("socks?", 4, format=odd))
+
+
+def test_loading_is_told_where_it_takes_a_while_and_not_where_quiet_is_asked(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = f"transformers:{tiny_model}?dtype=float32"
+    open_provider(name, settings=read_settings())
+    assert capfd.readouterr() == ("", "")  # neither ours, which was quick, nor transformers' bars
+    monkeypatch.setattr(loading, "_PATIENCE_S", 0.0)
+    open_provider(name, settings=read_settings(quiet=True))
+    assert capfd.readouterr() == ("", "")
+    open_provider(name, settings=read_settings())
+    said = capfd.readouterr().err.splitlines()
+    assert said[0].startswith(f"Loading transformers:{tiny_model}") and said[-1].startswith("Loaded transformers:")
+    assert len(said) == 2

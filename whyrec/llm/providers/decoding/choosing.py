@@ -19,6 +19,10 @@ from whyrec.llm.providers.decoding.rows import Writing
 _LIKELY = 1024  # tokens that are sorted first where only the likeliest count
 
 
+def _exact(logits_RV: torch.Tensor, whole: list[int]) -> None:
+    """They are exact."""
+
+
 class Chooser:
     """Chooses for rows.
 
@@ -29,8 +33,19 @@ class Chooser:
     def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
         self._decode = decode
 
-    def step(self, rows: Sequence[Writing], logits_RV: torch.Tensor) -> None:
-        """Give every row its next token; `logits_RV` in float32 on any device, changed where a row is restricted."""
+    def step(
+        self,
+        rows: Sequence[Writing],
+        logits_RV: torch.Tensor,
+        sharpen: Callable[[torch.Tensor, list[int]], None] = _exact,
+    ) -> None:
+        """Give every row its next token.
+
+        Args:
+            rows: under way.
+            logits_RV: float32 on any device, changed where a row is restricted.
+            sharpen: makes logits exact that came from rounded ones: all of the rows named, the largest of others.
+        """
         logits_RV = logits_RV.cpu()
         for i, row in enumerate(rows):
             if row.allowed:
@@ -40,6 +55,7 @@ class Chooser:
                 logits_RV[i, options] = kept_N
             elif row.grammar is not None:
                 row.grammar.restrict(logits_RV[i])
+        sharpen(logits_RV, [i for i, row in enumerate(rows) if row.weighed])
         tokens = logits_RV.argmax(-1).tolist()
         drawn = [i for i, row in enumerate(rows) if row.request.sampling.temperature > 0.0]
         for i, token in zip(drawn, _draw([rows[i] for i in drawn], logits_RV[drawn]), strict=True):

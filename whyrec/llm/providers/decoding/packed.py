@@ -9,7 +9,7 @@ Shapes: T tokens of a pass, N places whose next token is wanted, V vocabulary.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import psutil
@@ -17,6 +17,7 @@ import torch
 import transformers
 
 from whyrec.llm.providers.decoding.attention import NAME, Plan, attend
+from whyrec.llm.providers.decoding.head import Head
 from whyrec.llm.providers.decoding.store import Piece, Store, Trunk
 
 _SHARE = 0.4  # of the memory that is free when the first rows come: what keys and values may take
@@ -40,6 +41,8 @@ class Packed:
         window = getattr(model.config.get_text_config(), "sliding_window", None)
         self._leaning = model.device.type == "cpu" and not window
         self._free = 0
+        rounds = model.dtype in (torch.bfloat16, torch.float16) and model.device.type == "cpu"
+        self._head = Head(model) if rounds else None
 
     def forward(self, pieces: Sequence[Piece]) -> torch.Tensor:
         """Read; the logits that are wanted, float32[N, V], in the order of the pieces."""
@@ -65,7 +68,16 @@ class Packed:
             **({"logits_to_keep": kept_N} if self._keeps else {}),
         )
         logits_NV = out.logits[0] if self._keeps else out.logits[0, kept_N]
-        return logits_NV.float()
+        if self._head is not None and self._head.changed(logits_NV):
+            self._head.leave()
+            self._head = None
+        found: torch.Tensor = logits_NV.float()
+        return found
+
+    def sharpen(self, logits_RV: torch.Tensor, places: Sequence[int], whole: Collection[int]) -> None:
+        """Logits of the latest pass as float32 has them; see `Head.sharpen`. They are, where the weights are."""
+        if self._head is not None:
+            self._head.sharpen(logits_RV, places, whole)
 
     def move(self, source: int, target: int, tokens: int) -> None:
         """The row in slot `source` goes to `target`; `tokens` is how many of its tokens lie in its slot."""

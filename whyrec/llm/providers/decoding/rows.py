@@ -75,7 +75,7 @@ class Reading(Row):
     `found` gets one log-probability per token of each tail.
     """
 
-    tails: Sequence[Sequence[int]] = ()
+    tails: Sequence[tuple[int, ...]] = ()
     found: list[tuple[float, ...]] = field(default_factory=list)
 
     def score(self, logits_KV: torch.Tensor) -> None:
@@ -120,6 +120,11 @@ class Writing(Row):
     def draw(self) -> float:
         """The next number from [0, 1) of this row's own sequence; 24 bits, so that it is below 1 in any arithmetic."""
         return self._draws.getrandbits(24) / (1 << 24)
+
+    @property
+    def weighed(self) -> bool:
+        """Whether the probabilities of its tokens count, and not only which is the likeliest."""
+        return self.request.sampling.temperature > 0.0 or self.request.top_logprobs > 0
 
     def options(self) -> list[int]:
         """The tokens that may come next where the answer is one of given texts."""

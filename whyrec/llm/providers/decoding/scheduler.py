@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Protocol
@@ -38,6 +38,10 @@ class Way(Protocol):
 
     def forward(self, pieces: Sequence[Piece]) -> torch.Tensor:
         """Read; the wanted logits, float32[N, V]."""
+        ...
+
+    def sharpen(self, logits_RV: torch.Tensor, places: Sequence[int], whole: Collection[int]) -> None:
+        """Logits of these places of the latest pass as float32 has them: the largest, or all of the rows `whole`."""
         ...
 
     def move(self, source: int, target: int, tokens: int) -> None:
@@ -153,16 +157,19 @@ class Scheduler:
     def _read(self, rows: list[Row], pieces: list[Piece]) -> None:
         logits_NV = self._way.forward(pieces)
         written: list[Writing] = []
-        firsts: list[torch.Tensor] = []
-        for row, part_KV in zip(rows, logits_NV.split([row.wanted for row in rows]), strict=True):
+        places: list[int] = []
+        end = 0
+        for row in rows:
+            begin, end = end, end + row.wanted
             row.length = len(row.ids)
             if isinstance(row, Reading):
-                row.score(part_KV)
+                self._way.sharpen(logits_NV[begin:end], range(begin, end), range(row.wanted))
+                row.score(logits_NV[begin:end])
             elif isinstance(row, Writing):
                 written.append(row)
-                firsts.append(part_KV[-1])
+                places.append(end - 1)
         if written:
-            self._chooser.step(written, torch.stack(firsts))
+            self._choose(written, logits_NV[places], places)
         self._rows += rows
         self._leave()
 
@@ -172,8 +179,11 @@ class Scheduler:
         logits_RV = self._way.forward(pieces)
         for row in rows:
             row.length += 1
-        self._chooser.step(rows, logits_RV)
+        self._choose(rows, logits_RV, range(len(rows)))
         self._leave()
+
+    def _choose(self, rows: list[Writing], logits_RV: torch.Tensor, places: Sequence[int]) -> None:
+        self._chooser.step(rows, logits_RV, lambda logits, whole: self._way.sharpen(logits, places, whole))
 
     def _leave(self) -> None:
         """Rows that have ended, or that nobody waits for, make place; the last ones move up into it."""

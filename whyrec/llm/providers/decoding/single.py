@@ -7,13 +7,12 @@ no row is padded, moved or shared.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
 
 from whyrec.llm.providers.decoding.store import Piece
-
 
 _CACHES = ("past_key_values", "cache_params")  # what models call what they keep
 
@@ -47,6 +46,9 @@ class Single:
             self._caches[piece.slot] = out[self._cache]
             found.append(out.logits[0, len(piece.ids) - piece.wanted :].float())
         return torch.cat(found)
+
+    def sharpen(self, logits_RV: torch.Tensor, places: Sequence[int], whole: Collection[int]) -> None:
+        """They are as they come."""
 
     def move(self, source: int, target: int, tokens: int) -> None:
         """The row in slot `source` goes to `target`."""
