@@ -29,7 +29,7 @@ from rec_models.sequential.tables import UserToken
 from rec_models.sequential.text_init import norm_matched, text_rows
 from whyrec.data.some import HowMany, only
 from whyrec.data.split import SplitView
-from whyrec.embed import Vectors, open_embedder
+from whyrec.embed import Vectors, embedder_identity, open_embedder
 
 Backbone: TypeAlias = Literal["SASRec", "BERT4Rec"]
 NetworkSettings: TypeAlias = SASRecSettings | BERT4RecSettings
@@ -82,10 +82,15 @@ class Training:
             "fit": self.fit.recipe,
             "items": str(self.items),
             "users": str(self.users),
-            "encode and map": asdict(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
+            "encode and map": _content(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
             "mask_seen": self.mask_seen,
             **({"anothers": True} if self.anothers else {}),
         }
+
+
+def _content(how: EncodeAndMap) -> dict[str, Any]:
+    """Its fields, with what is in an embedder's weights instead of where they lie."""
+    return {**asdict(how), "embedder": embedder_identity(how.embedder)}
 
 
 def trained(training: Training, *, cache: Path | None = None) -> CellFunction:

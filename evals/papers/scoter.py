@@ -32,6 +32,7 @@ from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import HowMany, in_words, named, only
 from whyrec.data.split import SplitView
+from whyrec.embed import embedder_identity
 from whyrec.records import Failure, Outcome, Ranking
 from whyrec.runs import Result
 from whyrec.settings import read_settings
@@ -200,7 +201,11 @@ def _cell(llm: str, row: str, options: Options, printed: dict[str, dict[str, flo
         _names(llm)(row),
         _recommended(asked, options, shift=1 if row in (PLACEBO, FREE_PLACEBO) else 0),
         axes={"template": row, "llm": llm},
-        settings={"asked": str(asked), "embedder": options.how.embedder, "placebo": row in (PLACEBO, FREE_PLACEBO)},
+        settings={
+            "asked": str(asked),
+            "embedder": embedder_identity(options.how.embedder),
+            "placebo": row in (PLACEBO, FREE_PLACEBO),
+        },
         needs=(asked,),
         base="chance",
         anchor=row in (PLACEBO, FREE_PLACEBO),

@@ -28,6 +28,7 @@ from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView
 from whyrec.embed import Embedder
 from whyrec.errors import LeakageError, UsageError
+from whyrec.llm.weights.digest import revision_of
 from whyrec.runs import RunReader, list_runs, open_run
 
 if TYPE_CHECKING:
@@ -143,8 +144,11 @@ def space_folder(source: Source, how: Learning, embedder: Embedder) -> Path:
     """Where the space of this learning is kept."""
     from rec_models.checkpoint import digest
 
-    over = embedder.name if how.encoder == HEAD else how.encoder
-    name = digest(_GENERATION, source.corpus.digest, sorted(asdict(how).items()), over)
+    told = asdict(how)
+    if how.encoder != HEAD:  # what is in it, wherever it lies
+        told["encoder"] = revision_of(how.encoder) or how.encoder
+    over = embedder.name if how.encoder == HEAD else told["encoder"]
+    name = digest(_GENERATION, source.corpus.digest, sorted(told.items()), over)
     return source.home / _FOLDER / f"{Path(source.corpus.name.partition('?')[0]).name.replace(':', '-')}-{name}"
 
 

@@ -94,6 +94,14 @@ _SCHEMES: dict[str, Scheme] = {
         ("torch", "transformers"),
         "hf",
     ),
+    "local": Scheme(
+        "whyrec.llm.providers.local",
+        "open_local",
+        "a model that `whyrec llm get NAME` brought here",
+        "local:smollm2-135m",
+        ("torch", "transformers"),
+        "hf",
+    ),
     "extractive": Scheme(
         "whyrec.llm.built_in.extractive",
         "open_",

@@ -31,7 +31,7 @@ from whyrec.data.corpus import Corpus
 from whyrec.data.some import in_words, named, some
 from whyrec.data.split import SplitView
 from whyrec.data.text import captions
-from whyrec.embed import open_embedder
+from whyrec.embed import embedder_identity, open_embedder
 
 NAME = "pulse.figure_3"
 MOST = 1000  # rationales that a behaviour looks among
@@ -85,7 +85,7 @@ def _cells(llm: str, options: Options) -> Iterator[Cell]:
             settings={
                 "graph": str(asked),
                 "when": when,
-                "embedder": options.how.embedder,
+                "embedder": embedder_identity(options.how.embedder),
                 "measured": "apart" if options.users is None else f"apart, {named(options.users)}",
             },
             needs=(asked,),
