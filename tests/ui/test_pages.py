@@ -165,9 +165,12 @@ def test_prompts_have_versions_and_are_filled_for_a_user(client, stage):
 def test_the_projects_results_stand_beside_what_was_published_and_say_whose_they_are(client):
     said = page(client, "/results")
     assert "No table has been computed in this home yet." in said
-    assert "/results/project/cot_rec.table_1.world" in said and "none of it computed in this home" in said
-    table = page(client, "/results/project/cot_rec.table_1.world")
+    assert "/results/project/plumbing.cot_rec.table_1.world" in said and "none of it computed in this home" in said
+    plumbing = page(client, "/results/project/plumbing.cot_rec.table_1.world")
+    assert "@extractive" in plumbing and "What the data says" not in plumbing and "permutation" not in plumbing
+    table = page(client, "/results/project/cot_rec.table_1.amazon14_beauty")
     assert "CoT-Rec MIND" in table and "What the data says" in table and "Protocol:" in table
+    assert "no descriptions, ratings or reviews" in table
     assert "none of it was computed in this home" in table and page(client, "/results/cot_rec.table_1.world", 404)
     figure = re.findall(r'src="(/figures/[^"]+)"', said)[0]
     assert client.get(figure).headers["content-type"] == "image/png"
@@ -177,7 +180,7 @@ def test_the_projects_results_stand_beside_what_was_published_and_say_whose_they
 
 def test_results_of_this_home_come_first_and_one_that_is_damaged_blocks_no_list(stage):
     folder = stage.settings.home / "results"
-    made = ROOT / "docs" / "results" / "cot_rec.table_1.world.json"
+    made = ROOT / "docs" / "results" / "plumbing" / "cot_rec.table_1.world.json"
     mine = folder / made.stem
     mine.mkdir(parents=True)
     (mine / made.name).write_bytes(made.read_bytes())
