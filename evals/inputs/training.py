@@ -16,9 +16,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from evals.artefacts import Source, Texts
+from evals.doubts import of_texts
 from evals.experiment import CellFunction, Context, Told
 from evals.registry import EncodeAndMap
-from evals.statistics.informative import of_texts
 from rec_models.base import Recommender, SequenceModel
 from rec_models.collaborative.itemcf import ItemCF
 from rec_models.collaborative.popularity import Popularity

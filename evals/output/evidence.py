@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from evals import results as tables
-from evals.inputs.models import asked_in, need_evidence
+from evals.models import asked_in, need_evidence
 from evals.output.table import markdown, number
 from evals.results import ModelNote, Results
 from evals.statistics.verdicts import summary_of_claim

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Asked
+from evals.doubts import ENOUGH, of_texts
 from evals.experiment import BELOW, Cell, Claim, Context, Experiment, Told
 from evals.inputs.answers import match
 from evals.output.published import published
 from evals.registry import Options
-from evals.statistics.informative import ENOUGH, of_texts
 from whyrec.data.questions import Gold, Question, Questions
 from whyrec.data.some import HowMany, in_words, named, some
 from whyrec.llm.built_in.blocks import tokens

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Asked
+from evals.doubts import of_items
 from evals.experiment import BELOW, Cell, CellFunction, Claim, Context, Experiment, Told
 from evals.inputs.training import item_cf
 from evals.inputs.training import popularity as most_popular
 from evals.output.published import Published, published
 from evals.registry import Options
 from evals.statistics.aggregate import summarise
-from evals.statistics.informative import of_items
 from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import HowMany, in_words, named, only

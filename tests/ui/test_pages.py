@@ -167,7 +167,7 @@ def test_the_projects_results_stand_beside_what_was_published_and_say_whose_they
     assert "No table has been computed in this home yet." in said
     assert "/results/project/plumbing.cot_rec.table_1.world" in said and "none of it computed in this home" in said
     plumbing = page(client, "/results/project/plumbing.cot_rec.table_1.world")
-    assert "@extractive" in plumbing and "What the data says" not in plumbing and "permutation" not in plumbing
+    assert "@simulated" in plumbing and "What the data says" not in plumbing and "permutation" not in plumbing
     table = page(client, "/results/project/cot_rec.table_1.amazon14_beauty")
     assert "CoT-Rec MIND" in table and "What the data says" in table and "Protocol:" in table
     assert "no descriptions, ratings or reviews" in table

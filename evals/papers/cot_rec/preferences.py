@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Asked
+from evals.doubts import of_texts
 from evals.experiment import Cell, CellFunction, Claim, Context, Experiment, Told
 from evals.inputs.training import over_some, popularity
 from evals.registry import Options
 from evals.statistics.aggregate import summarise
-from evals.statistics.informative import of_texts
 from graphs.cot_rec.written import user_text
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import in_words, named, some
@@ -29,7 +29,8 @@ from whyrec.records import Failure, Outcome, Ranking
 from whyrec.settings import read_settings
 
 NAME, GRAPH = "cot_rec.preferences", "cot_rec.preference"
-METRICS = ("ndcg@10", "recall@10")
+JUDGED = "ndcg@1000"  # deep enough to tell texts apart that seldom bring the next item among the first ten
+METRICS = (JUDGED, "recall@10")
 DENSE = "target's percentile"
 LATEST = 10  # events of the latest batch
 OWN, LAST, OTHER, CAPTIONS = "preference", "latest batch alone", "another user's preference", "latest captions"
@@ -106,7 +107,7 @@ def _claims(llm: str) -> Iterator[Claim]:
         (ABOUT, f"{OTHER} @{llm}"),
         (POPULAR, "popularity"),
     ):
-        yield Claim(name, f"{OWN} @{llm}", worse)
+        yield Claim(name, f"{OWN} @{llm}", worse, JUDGED)
 
 
 def _chance(context: Context, _seed: int) -> Told:

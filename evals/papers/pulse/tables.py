@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Asked
+from evals.doubts import READ_BY, of_letters, of_ways
 from evals.experiment import Cell, CellFunction, Claim, Context, Experiment, Told
 from evals.inputs.bias import BIAS, ROTATED, bias_in_words, bias_orders, labels_in_words
 from evals.metrics import sample_bias
 from evals.output.published import Published, published
 from evals.registry import Options
 from evals.statistics.aggregate import summarise
-from evals.statistics.informative import READ_BY, of_letters, of_ways
 from evals.summary import Summary
 from graphs.shared.placements import places_rotated, places_swapped
 from rec_models.base import Recommender

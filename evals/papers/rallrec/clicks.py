@@ -16,10 +16,10 @@ import numpy.typing as npt
 from scipy import stats
 
 from evals.artefacts import Asked
+from evals.doubts import READ_BY, of_ways, unread
 from evals.experiment import Context, Told
 from evals.metrics import Floats, Ints, placements
 from evals.statistics.aggregate import LEVEL, auc_summary
-from evals.statistics.informative import READ_BY, of_ways, unread
 from evals.summary import Summary
 from graphs.rallrec.features import ItemPast
 from graphs.rallrec.merge import Merging, merged_rows

@@ -19,13 +19,13 @@ import numpy.typing as npt
 from scipy import stats
 
 from evals.artefacts import Asked
+from evals.doubts import of_ways
 from evals.experiment import Cell, CellFunction, Context, Experiment, Told
 from evals.metrics import Floats, Ints
 from evals.papers.rallrec.clicks import AUC, ONE_CLASS, OVER_EXPERT, Pool, cell_of, pool_of, rows_of
 from evals.papers.rallrec.tables import METRICS, asked, measured
 from evals.registry import Options
 from evals.statistics.aggregate import auc_summary
-from evals.statistics.informative import of_ways
 from graphs.rallrec.merge import ALPHA, EPSILON
 from whyrec.data.corpus import Corpus
 from whyrec.data.ctr import CtrRows

@@ -17,7 +17,10 @@ def test_texts_that_are_missing_are_said() -> None:
     bare = replace(
         corpus,
         catalogue=corpus.catalogue.with_columns(
-            pl.lit("").alias("description"), pl.lit("").alias("brand"), pl.Series("categories", [[]] * 40, pl.List(str))
+            pl.lit("a").alias("title"),
+            pl.lit("").alias("description"),
+            pl.lit("").alias("brand"),
+            pl.Series("categories", [[]] * 40, pl.List(str)),
         ),
         reviews=None,
         ratings=np.full(corpus.n_interactions, np.nan, dtype=np.float32),

@@ -11,7 +11,7 @@ import pytest
 
 from evals import results as tables
 from evals.evaluate import Notes, evaluate, note, plan
-from evals.inputs.models import model_notes, need_evidence, parameters
+from evals.models import model_notes, need_evidence, parameters
 from evals.output.evidence import NOTHING, PAPERS, evidence_page
 from evals.output.report import page_of, render_results, results_page
 from evals.results import Results

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from evals import doubts
 from evals.inputs.outcomes import outcomes
 from evals.statistics import informative
 from evals.statistics.aggregate import auc_summary, summarise
@@ -25,28 +26,26 @@ def test_a_constant_predictor_is_seen() -> None:
 def test_letters_that_do_not_depend_on_the_options_are_seen() -> None:
     rng = np.random.default_rng(0)
     free = rng.dirichlet(np.ones(4), size=30).tolist()
-    assert informative.of_letters(free) == ()
-    assert informative.of_letters([[0.25] * 4] * 30) == ("all letters are equally likely to it for all 30 users",)
-    assert "same probabilities" in informative.of_letters([[0.4, 0.3, 0.2, 0.1]] * 30)[0]
+    assert doubts.of_letters(free) == ()
+    assert doubts.of_letters([[0.25] * 4] * 30) == ("all letters are equally likely to it for all 30 users",)
+    assert "same probabilities" in doubts.of_letters([[0.4, 0.3, 0.2, 0.1]] * 30)[0]
     always = [[0.7, *(0.1 + rng.normal(0, 0.01, 3)).tolist()] for _ in range(30)]
-    assert informative.of_letters(always) == ("the letter A is the likeliest to it for all 30 users",)
-    assert informative.of_letters([*always[:-1], [0.1, 0.7, 0.1, 0.1]]) == ()
+    assert doubts.of_letters(always) == ("the letter A is the likeliest to it for all 30 users",)
+    assert doubts.of_letters([*always[:-1], [0.1, 0.7, 0.1, 0.1]]) == ()
 
 
 def test_texts_items_and_probabilities_in_which_no_model_is_read() -> None:
-    assert informative.of_texts(["likes soap", " likes soap "] * 6, "preference") == (
-        "every preference is the same text",
-    )
-    assert "was not read" in informative.of_texts([""] * 12, "preference")[0]
-    assert informative.of_texts(["a"] * 11 + ["b"], "preference") == ()
-    assert informative.of_items([(1, 2)] * 12) and informative.of_items([()] * 12)
-    assert informative.of_items([(1, 2)] * 11 + [(2, 1)]) == ()
+    assert doubts.of_texts(["likes soap", " likes soap "] * 6, "preference") == ("every preference is the same text",)
+    assert "was not read" in doubts.of_texts([""] * 12, "preference")[0]
+    assert doubts.of_texts(["a"] * 11 + ["b"], "preference") == ()
+    assert doubts.of_items([(1, 2)] * 12) and doubts.of_items([()] * 12)
+    assert doubts.of_items([(1, 2)] * 11 + [(2, 1)]) == ()
     p = np.array([0.1, 0.9])
-    assert informative.unread(p, p.copy(), whose="the expert's") == (
+    assert doubts.unread(p, p.copy(), whose="the expert's") == (
         "the model is unread: what is told is the expert's in all 2 rows",
     )
-    assert informative.unread(p, np.array([0.1, 0.8]), whose="the expert's") == ()
-    assert informative.of_ways(["logprobs", "score", "score"]) and not informative.of_ways(["score", "score"])
+    assert doubts.unread(p, np.array([0.1, 0.8]), whose="the expert's") == ()
+    assert doubts.of_ways(["logprobs", "score", "score"]) and not doubts.of_ways(["score", "score"])
 
 
 def test_the_responses_of_one_row_are_drawn_together() -> None:

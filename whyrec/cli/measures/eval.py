@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from whyrec.cli.measures import eval_options
 from whyrec.cli.measures.beforehand import ask, duration, say_beforehand
 from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import DRAWN, PRECISION
@@ -39,48 +40,21 @@ def command(
     seeds: int = typer.Option(1, min=1, max=100, help=f"How many seeds: {FIRST_SEED}, {FIRST_SEED + 1}, ..."),
     backbone: str = typer.Option("", help="SASRec or BERT4Rec; both where not given."),
     cells: str = typer.Option("*", help="Only cells whose name matches; * is anything, ';' joins patterns."),
-    fold: list[str] = typer.Option(
-        ["10/2"], help="BATCH/OVERLAP of the preference fold; each further one adds a cell."
-    ),
-    embedder: list[str] = typer.Option(
-        ["lsa"],
-        "--embedder",
-        "--embed",
-        help="lsa[:WIDTH], hf:FOLDER, openai:MODEL[@URL] or hashed; each further one adds cells to cot_rec.table_1.",
-    ),
+    fold: list[str] = eval_options.FOLD,
+    embedder: list[str] = eval_options.EMBEDDER,
     mapping: str = typer.Option("pca", "--map", help="To the recommender's width: pca, truncate or random."),
     norm: float = typer.Option(1.0, min=0.001, help="Length of table rows that start from text."),
-    users: int | None = typer.Option(
-        None,
-        "--users",
-        min=1,
-        help="Measure N users (rows, questions) of the split; each table says first what is read beyond them.",
-    ),
+    users: int | None = eval_options.USERS,
     drawn: bool = DRAWN,
-    option: list[str] = typer.Option(
-        [],
-        "--option",
-        "-o",
-        help="KEY=VALUE: titles=anonymous or bare (items without their names), labels=logprobs, score, answer or any "
-        "(how letters are read), rotations=no (of position bias), window=N (RALLRec+ Figure 3); repeatable.",
-    ),
-    about: list[str] = typer.Option(
-        [], help="NAME=WORDS: how large a model is, in which form, tuned or not; needed for docs/evidence.md."
-    ),
+    option: list[str] = eval_options.OPTION,
+    about: list[str] = eval_options.ABOUT,
     space: list[str] = typer.Option([], help="Folder of a saved thought space that chooses rationales; repeatable."),
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
     precision: str | None = PRECISION,
-    results: Path | None = typer.Option(
-        None,
-        "--results",
-        help="A folder that many tables share, with FOLDER.md beside it, as the project's docs/results; "
-        "else each table has a folder of its own in $WHYREC_HOME/results.",
-    ),
-    out: Path | None = typer.Option(
-        None, "--out", help="Folder for what the next four write; else the table's own in $WHYREC_HOME/results."
-    ),
+    results: Path | None = eval_options.RESULTS,
+    out: Path | None = eval_options.OUT,
     markdown: bool = typer.Option(False, "--markdown", help="Write OUT/<table>.md."),
     csv: bool = typer.Option(False, "--csv", help="Write OUT/<table>.csv."),
     json: bool = typer.Option(False, "--json", help="Write OUT/<table>.json."),
@@ -89,9 +63,7 @@ def command(
     render: bool = typer.Option(False, "--render", help="Only write the pages from the tables that are there."),
     dry: bool = typer.Option(False, "--dry-run", help="Only say which cells and texts there are."),
     estimate: bool = typer.Option(False, "--estimate", help="Only say calls, tokens, money and time."),
-    one_revision: bool = typer.Option(
-        False, "--one-revision", help="Run again what another revision of the code made."
-    ),
+    one_revision: bool = eval_options.ONE_REVISION,
     yes: bool = typer.Option(False, "--yes", help="Do not ask before many model calls."),
 ) -> None:
     """Run an experiment and show its table. Cells that are there already are not run again.
@@ -180,7 +152,7 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     """Load the data, build the experiment and choose its cells."""
     from evals.evaluate import Notes, Place
     from evals.inputs.graph_artefacts import GraphArtefacts
-    from evals.inputs.models import model_notes, need_evidence
+    from evals.models import model_notes, need_evidence
     from evals.registry import TITLES, EncodeAndMap, Options, chosen
     from evals.results import EVIDENCE, own_folder
     from evals.session import Choice, Session
