@@ -62,7 +62,7 @@ docs: $(VENV)/.base ## redraw docs/graphs.md and the project's pages of results,
 	@$(BIN)/python -m graphs.engine.draw
 	@$(BIN)/python -m whyrec eval --render --results docs/results
 	@$(BIN)/python -m whyrec dial --render --results docs/results/dial --page docs/dial.md
-	@$(BIN)/python -m whyrec ablate --render --results docs/results/ablations --page docs/ablations.md
+	@$(BIN)/python -m whyrec mechanism --render --results docs/results/mechanisms --page docs/mechanisms.md
 
 clean: ## remove everything that make made (the virtual environment, runs and caches under build/)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -10,19 +10,23 @@ takes none of the others with it: the caller gets those there are, and learns ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic
 
 import prompts
-from agents.answers import Answer, AnswerT, Misread, answer_format, echoes, read_reply
+from agents import usable
+from agents.answers import AnswerT, Misread, answer_format, echoes, read_reply
+from agents.narrowed import narrowed
 from agents.wording import as_asked
 from prompts.neutral import neutralise_answer
-from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Refused, Reply, Request
+from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Refused, Reply, Request, Unusable
 from whyrec.llm.reasoning import cut_thinking
 
-Check = Callable[[AnswerT, Mapping[str, Any]], str | None]
+Check = Callable[[AnswerT, Mapping[str, Any]], Unusable | str | None]
+Among = Callable[[Mapping[str, Any]], Mapping[str, Sequence[int]]]
+Mask = Callable[[str, Mapping[str, Any]], str]
 _SHOWN = 4000  # characters of a wrong answer that the model is shown again
 
 
@@ -68,13 +72,19 @@ class Agent(Generic[AnswerT]):
         prompt_name: the prompt.
         answer: the answer type (the prompt's front matter names the same one).
         repairs: how often a wrong answer is shown to the model and asked again.
-        check: looks at an answer and the blanks; a sentence on what is wrong, or None.
+        check: looks at an answer and the blanks; what is wrong, or None. What holds for every answer, and what is
+            declared with its type, is looked at before (`agents.usable`).
+        among: of the blanks: list of the answer -> the ids that its entries speak of, each once; the schema allows no
+            others.
+        mask: of a text and the blanks: the text without the name that has to be hidden in it.
     """
 
     prompt_name: str
     answer: type[AnswerT]
     repairs: int = 1
     check: Check[AnswerT] | None = None
+    among: Among | None = None
+    mask: Mask | None = None
 
     @cached_property
     def prompt(self) -> prompts.Prompt:
@@ -117,8 +127,8 @@ class Agent(Generic[AnswerT]):
             ModelError, UsageError: as above.
         """
         request = self.request(n, about or About(), blanks)
-        known = echoes(self.answer, self.format.kind, as_asked(llm, self.prompt).instructions)
-        reading = _Reading(lambda reply: self._read(reply, request, blanks, known))
+        instructions = as_asked(llm, self.prompt).instructions
+        reading = _Reading(lambda reply: self._read(reply, request, blanks, instructions), request.sampling.max_tokens)
         asked = replace(request.about, wrong=reading.wrong)
         request = replace(request, samples=tuple(range(first, first + n)), about=asked)
         answers: list[AnswerT] = []
@@ -148,8 +158,10 @@ class Agent(Generic[AnswerT]):
             prompt_text=prompt.text,
             blanks=prompts.blanks_json(blanks),
             rendered=len(messages),
+            repairs=self.repairs,
         )
-        return Request(messages, prompt.sampling, tuple(range(n)), self.format, about=about)
+        shape = self.format if self.among is None else narrowed(self.format, self.among(blanks))
+        return Request(messages, prompt.sampling, tuple(range(n)), shape, about=about)
 
     async def _settle(
         self, llm: LanguageModel, first: Request, reply: Reply, reading: _Reading[AnswerT]
@@ -160,48 +172,52 @@ class Agent(Generic[AnswerT]):
         """
         request = replace(first, samples=(reply.sample,))
         for turn in range(1, self.repairs + 2):
-            try:
+            wrong = reading.wrong(reply)
+            if wrong is None:
                 return reading.answer(reply), turn
-            except Misread as error:
-                wrong = str(error)
-            thinks_too_long = cut_thinking(reply, request.sampling.max_tokens) != ""  # and would again
-            if turn > self.repairs or reply.finish_reason == "filtered" or thinks_too_long:
-                return AnswerError(f"{self._unusable(llm)}: {wrong} (turn {turn})."), turn
-            keep = tuple(self.answer.model_fields) if self.format.kind == "tags" else ()
-            shown = neutralise_answer(reply.text[: 4 * _SHOWN], keep)[:_SHOWN] or "(nothing)"
-            told = neutralise_answer(wrong, keep)  # it may quote the answer
-            ask = Message(
-                "user", f"This answer cannot be used: {told}. Give the whole corrected answer and nothing else."
-            )
-            messages = (*first.messages, Message("assistant", shown), ask)
-            request = replace(request, messages=messages, about=replace(first.about, turn=turn))
+            if turn > self.repairs or wrong.final:
+                return AnswerError(f"{self._unusable(llm)}: {wrong.said} (turn {turn})."), turn
+            request = self.again(request, first, reply, wrong, turn)
             try:
                 (reply,) = await llm.complete(request)
             except Refused as error:
-                return AnswerError(f"{self._unusable(llm)}: {wrong}; asking again was refused: {error}"), turn
+                return AnswerError(f"{self._unusable(llm)}: {wrong.said}; asking again was refused: {error}"), turn
         raise AssertionError("unreachable: the last turn returns")
+
+    def again(self, request: Request, first: Request, reply: Reply, wrong: Unusable, turn: int) -> Request:
+        """The question with a wrong answer and what is wrong with it, to be asked as this turn."""
+        keep = tuple(self.answer.model_fields) if self.format.kind == "tags" else ()
+        shown = neutralise_answer(reply.text[: 4 * _SHOWN], keep)[:_SHOWN] or "(nothing)"
+        told = neutralise_answer(wrong.said, keep)  # it may quote the answer
+        ask = Message("user", f"This answer cannot be used: {told}. Give the whole corrected answer and nothing else.")
+        messages = (*first.messages, Message("assistant", shown), ask)
+        return replace(request, messages=messages, about=replace(first.about, turn=turn))
 
     def _unusable(self, llm: LanguageModel) -> str:
         return f"{self.prompt_name} got no usable answer from {llm.name}"
 
-    def _read(self, reply: Reply, request: Request, blanks: Mapping[str, Any], known: tuple[Answer, ...]) -> AnswerT:
+    def _read(self, reply: Reply, request: Request, blanks: Mapping[str, Any], instructions: str) -> AnswerT:
         """The answer in a reply; a complete JSON object counts even if the limit cut what follows it."""
+        kind, limit = self.format.kind, request.sampling.max_tokens
         if reply.finish_reason == "filtered":
-            raise Misread("the server's content filter withheld it")
-        limit = request.sampling.max_tokens
+            raise Misread("the server's content filter withheld it", "withheld")
         cut_off = (
             cut_thinking(reply, limit) or f"it was cut off at the limit of {limit} tokens, so it must be much shorter"
         )
-        if reply.finish_reason == "length" and self.format.kind != "json":
-            raise Misread(cut_off)
+        if reply.finish_reason == "length" and kind != "json":
+            raise Misread(cut_off, "cut")
+        shown = usable.shown(self.answer, kind, instructions)
         try:
-            answer, _ = read_reply(self.answer, self.format.kind, reply, echoes=known)
+            answer, _ = read_reply(self.answer, kind, reply, echoes=echoes(self.answer, kind, instructions))
         except Misread as error:
             if reply.finish_reason == "length":
-                raise Misread(cut_off) from error
-            raise
-        if self.check is not None and (wrong := self.check(answer, blanks)):
-            raise Misread(wrong)
+                raise Misread(cut_off, "cut") from error
+            raise Misread(str(error), shown.kind if error.reason == "example" else error.reason) from None
+        mask = self.mask
+        found = usable.flaw(answer, shown, None if mask is None else lambda text: mask(text, blanks))
+        wrong = found or (self.check and self.check(answer, blanks))
+        if wrong:
+            raise Misread(wrong) if isinstance(wrong, str) else Misread(wrong.said, wrong.reason)
         return answer
 
 
@@ -210,16 +226,20 @@ class _Reading(Generic[AnswerT]):
 
     Args:
         read: the answer in a reply, or `Misread`.
+        limit: tokens of an answer.
     """
 
-    def __init__(self, read: Callable[[Reply], AnswerT]) -> None:
-        self._read = read
+    def __init__(self, read: Callable[[Reply], AnswerT], limit: int) -> None:
+        self._read, self._limit = read, limit
         self._known: dict[int, tuple[Reply, AnswerT | Misread]] = {}
 
-    def wrong(self, reply: Reply) -> str:
-        """Why a reply cannot be used; "" where it can."""
+    def wrong(self, reply: Reply) -> Unusable | None:
+        """Why a reply cannot be used, None where it can; a thought that never ended would not end again."""
         found = self._found(reply)
-        return str(found) if isinstance(found, Misread) else ""
+        if not isinstance(found, Misread):
+            return None
+        final = reply.finish_reason == "filtered" or cut_thinking(reply, self._limit) != ""
+        return Unusable(found.reason, str(found), final)
 
     def answer(self, reply: Reply) -> AnswerT:
         """The answer in a reply.

@@ -50,7 +50,11 @@ AnswerT = TypeVar("AnswerT", bound=Answer)
 
 
 class Misread(ValueError):
-    """The text is not the answer asked for. The message is a sentence for the model."""
+    """The text is not the answer asked for. The message is a sentence for the model, `reason` one of `REASONS`."""
+
+    def __init__(self, said: str, reason: str = "unreadable") -> None:
+        super().__init__(said)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def read(answer: type[AnswerT], kind: Kind, text: str, *, echoes: Sequence[Answe
         except ValidationError:
             return _last_object(answer, text, echoes, cut)
         if found in echoes:
-            raise Misread(_ECHO)
+            raise Misread(_ECHO, "example")
         return found
     if kind == "text":
         return _validate(answer, {_only(answer): text})
@@ -124,7 +128,7 @@ def read_reply(
     try:
         found = read(answer, kind, reply.reasoning, echoes=echoes)
     except Misread as error:
-        raise Misread(f"there is no answer, and none in the reasoning either: {error}") from None
+        raise Misread(f"there is no answer, and none in the reasoning either: {error}", error.reason) from None
     if kind != "json" and (gone := answer.model_fields.keys() - found.model_fields_set):
         raise Misread(f"there is no answer, and the reasoning lacks {', '.join(sorted(gone))}")
     return found, "reasoning"
@@ -144,14 +148,7 @@ def echoes(answer: type[Answer], kind: Kind, instructions: str) -> tuple[Answer,
     if kind == "text":
         return ()
     found: list[Answer] = []
-    if kind == "json":
-        shown = list(_unwrapped(objects(instructions)))
-    else:
-        try:
-            shown = list(_sets(answer, _sections(kind, instructions, answer)))
-        except Misread:
-            return ()
-    for data in shown:
+    for data in shown_objects(answer, kind, instructions):
         try:
             example = _validate(answer, data)
         except Misread:
@@ -159,6 +156,16 @@ def echoes(answer: type[Answer], kind: Kind, instructions: str) -> tuple[Answer,
         if any(" " in text for text in _texts(example.model_dump())):
             found.append(example)
     return tuple(found)
+
+
+def shown_objects(answer: type[Answer], kind: Kind, instructions: str) -> list[dict[str, Any]]:
+    """What stands in instructions in the shape of an answer, whole or not: placeholders and examples."""
+    if kind == "json":
+        return [data for data in _unwrapped(objects(instructions)) if answer.model_fields.keys() & data.keys()]
+    try:
+        return list(_sets(answer, _sections(kind, instructions, answer))) if kind != "text" else []
+    except Misread:
+        return []
 
 
 def _texts(data: Any) -> Iterator[str]:
@@ -195,7 +202,7 @@ def _last_object(answer: type[AnswerT], text: str, echoes: Sequence[Answer], cut
     if isinstance(nearest[1], Misread):
         raise nearest[1]
     if echo:
-        raise Misread(_ECHO)
+        raise Misread(_ECHO, "example")
     return _validate(answer, nearest[1] if nearest[1] is not None else _find_object(text))
 
 
@@ -230,7 +237,7 @@ def _last(answer: type[AnswerT], found: Mapping[str, Sequence[str]], echoes: Seq
             continue
         if valid not in echoes:
             return valid
-        wrong = wrong or Misread(_ECHO)
+        wrong = wrong or Misread(_ECHO, "example")
     assert wrong is not None
     raise wrong
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from agents.agent import Agent
 from agents.answers import Answer, Words
+from agents.usable import Asked
 
 
 class ItemDescription(Answer):
@@ -23,6 +24,7 @@ class ItemDescription(Answer):
         str,
         Field(min_length=1, max_length=640, description="objective description of the item, at most 80 words"),
         Words(80),
+        Asked(least=6),
     ]
 
 

@@ -18,7 +18,10 @@ from pydantic import Field
 from agents.agent import Agent
 from agents.answers import Answer, Words
 from agents.ranker import Chooser
+from agents.usable import Asked
+from whyrec.llm.model import Unusable
 
+_MOSTLY = 0.5  # of the items of a list differ: two of one kind may be seen alike
 Keyword: TypeAlias = Annotated[str, Field(min_length=1, max_length=60)]
 ItemId: TypeAlias = Annotated[int, Field(ge=0, description="number of the item in square brackets")]
 Impression: TypeAlias = Annotated[
@@ -85,7 +88,9 @@ class Reviews(Answer):
     """One review per candidate."""
 
     items: Annotated[
-        tuple[ItemReview, ...], Field(min_length=1, max_length=20, description="one review for every candidate")
+        tuple[ItemReview, ...],
+        Field(min_length=1, max_length=20, description="one review for every candidate"),
+        Asked(distinct=_MOSTLY),
     ]
 
 
@@ -106,7 +111,9 @@ class Perceptions(Answer):
     """One impression per review."""
 
     items: Annotated[
-        tuple[ItemPerception, ...], Field(min_length=1, max_length=20, description="one impression for every review")
+        tuple[ItemPerception, ...],
+        Field(min_length=1, max_length=20, description="one impression for every review"),
+        Asked(distinct=_MOSTLY),
     ]
 
 
@@ -130,7 +137,9 @@ class OfficialJson(Answer):
     """The released code's preference and perception in one answer, keyed by number instead of by title."""
 
     user_history_perception: Annotated[
-        tuple[Note, ...], Field(min_length=1, max_length=20, description="what each item of the history is")
+        tuple[Note, ...],
+        Field(min_length=1, max_length=20, description="what each item of the history is"),
+        Asked(distinct=_MOSTLY),
     ]
     user_preferences: Annotated[
         str,
@@ -140,14 +149,16 @@ class OfficialJson(Answer):
     candidate_temp_perception: Annotated[
         tuple[Note, ...],
         Field(min_length=1, max_length=20, description="each candidate objectively, then Comment: the user's view"),
+        Asked(distinct=_MOSTLY),
     ]
     candidate_perception: Annotated[
         tuple[ItemPerception, ...],
         Field(min_length=1, max_length=20, description="the user's impression of each candidate"),
+        Asked(distinct=_MOSTLY),
     ]
 
 
-def _differ(field: str, given: Iterable[int], wanted: Iterable[int]) -> str | None:
+def _differ(field: str, given: Iterable[int], wanted: Iterable[int]) -> Unusable | None:
     """What is wrong with the ids of an answer that must speak of each wanted item exactly once, or None."""
     got, need = list(given), list(wanted)
     if sorted(got) == sorted(need):
@@ -160,33 +171,50 @@ def _differ(field: str, given: Iterable[int], wanted: Iterable[int]) -> str | No
     ):
         if ids:
             said.append(f"{what}: {', '.join(map(str, ids))}")
-    return "; ".join(said)
+    return Unusable("wrong_ids", "; ".join(said))
 
 
-def _reviews_cover(answer: Reviews, blanks: Mapping[str, Any]) -> str | None:
+def _reviews_cover(answer: Reviews, blanks: Mapping[str, Any]) -> Unusable | None:
     return _differ("items", (r.id for r in answer.items), (c.index for c in blanks["candidates"]))
 
 
-def _perceptions_cover(answer: Perceptions, blanks: Mapping[str, Any]) -> str | None:
+def _perceptions_cover(answer: Perceptions, blanks: Mapping[str, Any]) -> Unusable | None:
     return _differ("items", (p.id for p in answer.items), (r.id for r in blanks["reviews"]))
 
 
-def _official_covers(answer: OfficialJson, blanks: Mapping[str, Any]) -> str | None:
+def _official_covers(answer: OfficialJson, blanks: Mapping[str, Any]) -> Unusable | None:
     wanted = [c.index for c in blanks["candidates"]]
     notes = (n.id for n in answer.candidate_temp_perception)
     phrases = (p.id for p in answer.candidate_perception)
     return _differ("candidate_temp_perception", notes, wanted) or _differ("candidate_perception", phrases, wanted)
 
 
+def _candidates(blanks: Mapping[str, Any]) -> dict[str, list[int]]:
+    return {"items": [c.index for c in blanks["candidates"]]}
+
+
+def _reviews(blanks: Mapping[str, Any]) -> dict[str, list[int]]:
+    return {"items": [r.id for r in blanks["reviews"]]}
+
+
+def _history_and_candidates(blanks: Mapping[str, Any]) -> dict[str, list[int]]:
+    shown = [c.index for c in blanks["candidates"]]
+    history = list(range(1, len(blanks["history"]) + 1))
+    return {"user_history_perception": history, "candidate_temp_perception": shown, "candidate_perception": shown}
+
+
 summarise_batch = Agent("cot_rec/summarise_batch", answer=ShortTermInterest)
 merge_preference = Agent("cot_rec/merge_preference", answer=LongTermPreference)
-write_reviews = Agent("cot_rec/write_reviews", answer=Reviews, check=_reviews_cover)
+write_reviews = Agent("cot_rec/write_reviews", answer=Reviews, check=_reviews_cover, among=_candidates)
 write_review = Agent("cot_rec/write_review", answer=Review)
-extract_perceptions = Agent("cot_rec/extract_perceptions", answer=Perceptions, check=_perceptions_cover)
+extract_perceptions = Agent("cot_rec/extract_perceptions", answer=Perceptions, check=_perceptions_cover, among=_reviews)
 extract_perception = Agent("cot_rec/extract_perception", answer=Perception)
 official_keywords = Agent("cot_rec/official_keywords", answer=OfficialPreference)
 official_preference_perception = Agent(
-    "cot_rec/official_preference_perception", answer=OfficialJson, check=_official_covers
+    "cot_rec/official_preference_perception",
+    answer=OfficialJson,
+    check=_official_covers,
+    among=_history_and_candidates,
 )
 rank_titles = Chooser("cot_rec/rank_titles")
 rank_preference = Chooser("cot_rec/rank_preference")

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from agents.agent import Agent
 from agents.answers import Answer
+from agents.usable import Asked
 
 Action: TypeAlias = Literal["Search", "Lookup", "Finish"]
 ShortText: TypeAlias = Annotated[
@@ -29,6 +30,7 @@ Reasoning: TypeAlias = Annotated[
         max_length=900,
         description="how the answer follows from the paragraphs, step by step, at most 100 words",
     ),
+    Asked(least=6, sentence=True),
 ]
 
 _ACTION_LINE = re.compile(r"^[ \t>*#-]*action(?:[ \t]*\d+)?[ \t]*:[ \t*]*(.*)$", re.IGNORECASE | re.MULTILINE)

@@ -8,7 +8,7 @@ next item among lettered candidates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -16,6 +16,8 @@ from pydantic import Field
 from agents.agent import Agent
 from agents.answers import Answer, Words
 from agents.ranker import Chooser
+from agents.usable import Asked
+from whyrec.llm.model import Unusable
 
 
 class Rationale(Answer):
@@ -29,6 +31,7 @@ class Rationale(Answer):
             description="why this user takes the item, without its name, at most 120 words",
         ),
         Words(120),
+        Asked(masked=6),
     ]
     cues: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=60)], ...],
@@ -72,18 +75,24 @@ class Ballot(Answer):
     ]
 
 
-def _values_cover(answer: Values, blanks: Mapping[str, Any]) -> str | None:
+def _values_cover(answer: Values, blanks: Mapping[str, Any]) -> Unusable | None:
     wanted = sorted(r["id"] for r in blanks["reasons"])
     if sorted(v.id for v in answer.values) == wanted:
         return None
-    return f"values must have exactly one entry for each of the numbers {', '.join(map(str, wanted))}"
+    said = f"values must have exactly one entry for each of the numbers {', '.join(map(str, wanted))}"
+    return Unusable("wrong_ids", said)
 
 
-def _ballot_holds(answer: Ballot, blanks: Mapping[str, Any]) -> str | None:
+def _ballot_holds(answer: Ballot, blanks: Mapping[str, Any]) -> Unusable | None:
     shown = {r["id"] for r in blanks["reasons"]}
     if len(set(answer.best)) == len(answer.best) and shown.issuperset(answer.best):
         return None
-    return f"best names numbers of the reasons block, each once: some of {', '.join(map(str, sorted(shown)))}"
+    said = f"best names numbers of the reasons block, each once: some of {', '.join(map(str, sorted(shown)))}"
+    return Unusable("wrong_ids", said)
+
+
+def _numbers(field: str) -> Callable[[Mapping[str, Any]], dict[str, list[int]]]:
+    return lambda blanks: {field: [r["id"] for r in blanks["reasons"]]}
 
 
 rationale = Agent("pulse/rationale", answer=Rationale)
@@ -91,8 +100,8 @@ base_reason = Agent("pulse/base_reason", answer=Reason)
 specify = Agent("pulse/specify_reason", answer=Reason)
 support = Agent("pulse/support_reason", answer=Reason)
 check = Agent("pulse/check_reason", answer=Reason)
-value = Agent("pulse/value_reasons", answer=Values, check=_values_cover)
-vote = Agent("pulse/vote_reasons", answer=Ballot, check=_ballot_holds)
+value = Agent("pulse/value_reasons", answer=Values, check=_values_cover, among=_numbers("values"))
+vote = Agent("pulse/vote_reasons", answer=Ballot, check=_ballot_holds, among=_numbers("best"))
 choose = Chooser("pulse/choose")
 choose_with_reason = Chooser("pulse/choose_with_reason")
 

@@ -18,12 +18,15 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field
 
+from agents import usable
 from agents.agent import Agent, AnswerError
 from agents.answers import Answer
 from agents.ranker import Chooser
+from agents.usable import Asked
+from agents.wording import as_asked
 from prompts.neutral import neutralise_answer
 from whyrec.llm.labels import LabelReading
-from whyrec.llm.model import About, LanguageModel, Refused, Reply
+from whyrec.llm.model import About, LanguageModel, Refused, Reply, Request, Unusable
 from whyrec.llm.reasoning import CLOSE, OPEN
 
 Way: TypeAlias = Literal["continue", "user_turn", "vote"]
@@ -32,13 +35,18 @@ _SAID: Final = re.compile(r"answer\W{0,4}\s*(yes|no)\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _READABLE: Final = ("stop", "length")
 _LEAST: Final = 2  # traces, where several are asked for
+_LONGEST: Final = 20_000  # characters of a thought that are looked at
 _END: Final = 200  # characters at the end of a trace in which a bare yes or no is its answer
 
 
 class Reasoning(Answer):
     """Free thought about one question, ending in an answer."""
 
-    text: Annotated[str, Field(min_length=1, max_length=20_000, description="the thoughts, then the answer")]
+    text: Annotated[
+        str,
+        Field(min_length=1, max_length=_LONGEST, description="the thoughts, then the answer"),
+        Asked(least=12, sentence=True),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +93,10 @@ async def reason(llm: LanguageModel, n: int, *, about: About, **blanks: Any) -> 
         UsageError: blanks are missing or unknown.
     """
     request = _thinker.request(n, about, blanks)
-    replies = await llm.complete(replace(request, about=replace(request.about, wrong=_wrong)))
-    found = [_trace(reply) for reply in replies if not _wrong(reply)]
+    shown = usable.shown(Reasoning, "text", as_asked(llm, _thinker.prompt).instructions)
+    request = replace(request, about=replace(request.about, wrong=lambda reply: _wrong(reply, shown)))
+    replies = await llm.complete(request)
+    found = [trace for reply in replies if (trace := await _settled(llm, request, reply)) is not None]
     if len(found) < min(n, _LEAST):
         raise AnswerError(
             f"{_thinker.prompt_name} got {len(found)} of {n} traces of thought from {llm.name} that say anything, and "
@@ -104,11 +114,32 @@ def _trace(reply: Reply) -> Trace:
     )
 
 
-def _wrong(reply: Reply) -> str:
-    """Why a reply is no trace of thought; "" where it is one."""
+def _wrong(reply: Reply, shown: usable.Shown = usable.NOTHING) -> Unusable | None:
+    """Why a reply is no trace of thought; None where it is one."""
     if reply.finish_reason not in _READABLE:
-        return f"it ended by {reply.finish_reason}"
-    return "" if _trace(reply).text else "it says nothing"
+        return Unusable("withheld", f"it ended by {reply.finish_reason}", final=True)
+    if not (text := _trace(reply).text):
+        return Unusable("too_short", "it says nothing")
+    return usable.flaw(Reasoning(text=text[:_LONGEST]), shown)
+
+
+async def _settled(llm: LanguageModel, first: Request, reply: Reply) -> Trace | None:
+    """The trace of a reply, or of the one that mends it; None where neither is one.
+
+    Raises:
+        ModelError: the model did not answer.
+    """
+    request = replace(first, samples=(reply.sample,))
+    judge = first.about.wrong
+    assert judge is not None
+    for turn in range(1, _thinker.repairs + 1):
+        if (wrong := judge(reply)) is None or wrong.final:
+            break
+        try:
+            (reply,) = await llm.complete(_thinker.again(request, first, reply, wrong, turn))
+        except Refused:
+            return None
+    return None if judge(reply) else _trace(reply)
 
 
 async def read_out(llm: LanguageModel, trace: Trace, *, way: Way, about: About, **blanks: Any) -> ReadOut:

@@ -19,7 +19,9 @@ from pydantic import ConfigDict, Field, create_model, model_validator
 
 from agents.agent import Agent
 from agents.answers import Answer, Words
+from agents.usable import Asked
 from prompts.neutral import neutralise
+from whyrec.llm.model import Unusable
 
 RECOMMENDATIONS = 20
 MOST_STEPS, STEP_WORDS = 6, 8
@@ -64,6 +66,7 @@ Finding: TypeAlias = Annotated[str, Field(min_length=1, max_length=480)]
 Reasons: TypeAlias = Annotated[
     tuple[Finding, ...],
     Field(min_length=1, max_length=10, description="what each step finds in the history, in the order of the steps"),
+    Asked(distinct=0.5),
 ]
 Description: TypeAlias = Annotated[str, Field(min_length=1, max_length=240)]
 Descriptions: TypeAlias = Annotated[
@@ -73,6 +76,7 @@ Descriptions: TypeAlias = Annotated[
         max_length=RECOMMENDATIONS,
         description="twenty items the user may want next, with kind, brand, function and features, likeliest first",
     ),
+    Asked(distinct=0.5),
 ]
 Sentence: TypeAlias = Annotated[str, Field(min_length=1, max_length=480)]
 
@@ -111,7 +115,7 @@ class GuidedSample(_Sample):
 class MinedTemplate(_Sample):
     """The template that a cluster of paths has in common (spec 10, gvm_abstract)."""
 
-    core_logic: Annotated[Sentence, Field(description="the shared way of reasoning, one sentence")]
+    core_logic: Annotated[Sentence, Field(description="the shared way of reasoning, one sentence"), Asked(least=5)]
     strengths: Annotated[Sentence, Field(description="why it works, at most 60 words"), Words(60)]
     limits: Annotated[Sentence, Field(description="what holds it back, at most 60 words"), Words(60)]
     steps: Annotated[
@@ -172,7 +176,7 @@ class _Sections(Answer):
 
 def _section(description: str) -> Any:
     said = description if "at most" in description else f"{description}, at most 80 words"
-    return Annotated[str, Field(max_length=800, description=said), Words(80)]
+    return Annotated[str, Field(max_length=800, description=said), Words(80), Asked(least=8)]
 
 
 def missing_steps(chain: Answer, steps: Sequence[str]) -> list[int]:
@@ -180,16 +184,18 @@ def missing_steps(chain: Answer, steps: Sequence[str]) -> list[int]:
     return [k for k, step in enumerate(steps) if not getattr(chain, step_field(step))]
 
 
-def _whole(chain: Answer, blanks: Mapping[str, Any]) -> str | None:
+def _whole(chain: Answer, blanks: Mapping[str, Any]) -> Unusable | None:
     gone = [blanks["steps"][k] for k in missing_steps(chain, blanks["steps"])]
-    return f"it lacks the sections {'; '.join(gone)}, each of which needs a header line of its own" if gone else None
+    said = f"it lacks the sections {'; '.join(gone)}, each of which needs a header line of its own"
+    return Unusable("incomplete", said) if gone else None
 
 
-def _template_holds(template: MinedTemplate, blanks: Mapping[str, Any]) -> str | None:
+def _template_holds(template: MinedTemplate, blanks: Mapping[str, Any]) -> Unusable | None:
     if "steps" in template.cut:
-        return f"steps has more than {MOST_STEPS} entries, so its end would be lost; merge some of them"
+        said = f"steps has more than {MOST_STEPS} entries, so its end would be lost; merge some of them"
+        return Unusable("incomplete", said)
     if len(usable_steps(template.steps)) < 2:
-        return "steps repeats one step; a template has two to six different ones"
+        return Unusable("repeats", "steps repeats one step; a template has two to six different ones")
     return None
 
 

@@ -4,7 +4,7 @@
     replicate("pulse.table_4", on, cells=["random @simulated:1"], options=Options(...)) -> Replica
 
 A generated world with another seed is an independent replication of the same question. What is judged over many of
-them (ablations, the quality dial) needs what each cell said of each user, not one table more in docs/results; so here
+them (mechanisms, the quality dial) needs what each cell said of each user, not one table more in docs/results; so here
 cells run through the usual session, every identity once, and their tables stay in `$WHYREC_HOME/replicas`, in a folder
 per data digest. Nothing is computed here that `whyrec eval` would compute otherwise.
 """

@@ -280,7 +280,7 @@ def own_folder(home: Path, experiment: str, data: Corpus | Questions) -> Path:
 
 
 def own_tables(home: Path) -> list[Path]:
-    """Files of the tables in a home, by the names of their folders; dials and ablations are not among them."""
+    """Files of the tables in a home, by the names of their folders; dials and mechanisms are not among them."""
     found = (home / RESULTS).glob("*/*.json")
     return sorted(path for path in found if path.parent.name.startswith(path.stem))
 
@@ -299,7 +299,7 @@ def read_folder(kind: type[T], folder: Path, *, mark: str) -> dict[str, T]:
 
     Args:
         kind: of the records.
-        folder: may hold others, too: tables, ablations and dials.
+        folder: may hold others, too: tables, mechanisms and dials.
         mark: a field that only this kind has; objects without it are left out.
 
     Raises:

@@ -27,6 +27,7 @@ class Settings(BaseModel):
         llm: the model used where none is named.
         ask_above: a job that may make more model calls than this asks before it starts (`--yes` answers).
         concurrency: examples in flight at once.
+        keep_going: whether runs go on though most of their first answers are of no use (`--keep-going`).
         precision: of what is trained and of local models: the fastest here ("auto"), or one by name.
     """
 
@@ -37,6 +38,7 @@ class Settings(BaseModel):
     llm: str = "extractive"
     ask_above: int = Field(default=10_000, ge=0)
     concurrency: int = Field(default=64, ge=1, le=4096)
+    keep_going: bool = False
     precision: Precision = "auto"
 
     @field_validator("data", mode="before")

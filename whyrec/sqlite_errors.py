@@ -38,8 +38,9 @@ def is_full(error: BaseException) -> bool:
 
 def is_damaged(error: BaseException) -> bool:
     """Whether an error of SQLite means that the file is not what was written: another file, or a changed byte."""
-    text = str(error)  # a text that is no UTF-8 has no code
-    return (code_of(error) in _DAMAGED and isinstance(error, sqlite3.Error)) or text.startswith("Could not decode")
+    text = str(error)  # neither a text that is no UTF-8 nor a header that promises another format has a code
+    strange = text.startswith(("Could not decode", "unsupported file format"))
+    return (code_of(error) in _DAMAGED and isinstance(error, sqlite3.Error)) or strange
 
 
 def gone(path: Path) -> UsageError:

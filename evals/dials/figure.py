@@ -34,6 +34,8 @@ def draw(found: Dialled, title: str, path: Path) -> Path:
     names = [_reference(axis, found.without[0], found.levels)]
     for of_seed in found.method.points:
         axis.plot(found.levels, [p.mean for p in of_seed], color=_PALE, linewidth=0.7, zorder=2)
+    if found.placebo is not None:
+        names.append(_curve(axis, found.placebo, found.levels, color=_GREY, style=":"))
     if found.less is not None:
         names.append(_curve(axis, found.less, found.levels, color=_LESS, style="--"))
     names.append(_curve(axis, found.method, found.levels, color=_INK, style="-"))

@@ -25,15 +25,17 @@ _HEAD = """# The quality dial
 
 Written by `whyrec dial --render` from `{files}`; do not edit. `whyrec dial all` measures them.
 
-Does a workflow's outcome get better when what the model says gets truer? On generated data `simulated:q` answers every
-prompt, right with a chance that grows with q, from never (0) to always (1). Each dial turns q and looks at the
-outcome of one workflow, everything else held fixed.
+Does a workflow's outcome follow the truth of its texts? On generated data `simulated:q` reads every prompt with noise
+that q sets, from reading nothing rightly (0) to everything (1), and writes and chooses by what it has read, from that
+prompt alone (docs/decisions/0010). Each dial turns q and looks at the outcome of one workflow, everything else held
+fixed.
 
-**What a dial shows**: that the method *can* use true reasons, and how an outcome depends on how true they are; that
-at 0 nothing leaks in, because a model that knows nothing must not beat the same method without a model. **What it does
-not show**: that a real model writes true reasons, that it errs as the simulated one does, or how far apart two methods
-are on real data. How a simulated answer gets worse with q was chosen by us (docs/decisions/0003), so a curve's form
-says nothing, only its direction.
+**What a dial shows**: that what is read and written reaches the outcome; that at 0 nothing leaks in, because a model
+that reads nothing must not beat the same method without a model; and, in the placebo's row, what is left of the outcome
+at each level where the texts are another user's. **What it does not show**: that a real model writes true reasons, that
+it errs as the simulated one does, how far apart two methods are on real data, or that a method is better than another:
+the same q serves who writes and who chooses. How reading gets worse with q was chosen by us, so a curve's form says
+nothing, only its direction.
 
 How to read: every seed is another generated world with users (or questions) of its own. Intervals are 95 %, Student's
 t over the seeds' values: each value is over the users inside one world, so the interval holds the noise of users and
@@ -41,9 +43,9 @@ of worlds. The slope is per unit of quality with an effect per seed; p is from p
 (two-sided, {draws:,} draws), n the number of values. *No model* rows need none. The first of them is the same method
 without a model, and the verdict is about it; the others stand beside. At 0 the method is *not better* than one of them
 unless the whole interval of the difference, world by world, says so. The dashed row is the same model without the part
-the method is about; below it stands what that part is worth, and what the method is worth over no model at all. Sizes
-were chosen on worlds of another seed (100), before any of these outcomes was looked at; worlds of seed 0, of other
-sizes, had been seen while the simulated model was made, those of seeds 1 to 4 had not.
+the method is about; below it stands what that part is worth, what the user's own texts are worth beside the placebo,
+and what the method is worth over no model at all. Figures of this page that were made with an earlier simulator, which
+knew its users, are withdrawn (docs/decisions/0010).
 """
 
 _SMALL = 0.01  # differences below this get a fourth digit
@@ -62,10 +64,12 @@ def dial_page(folder: Path, figures: str = "img/", *, files: str = FILES) -> str
     found = read_folder(Dialled, folder, mark="levels")
     shown = [(which, one) for which in DIALS for one in found.values() if one.name == which.name]
     head = _HEAD.format(draws=DRAWS, files=files)
+    gone = [which.name for which in DIALS if which.name not in {one.name for _, one in shown}]
+    missing = [f"Not yet measured with this simulator: {', '.join(gone)} (`whyrec dial NAME`).", ""] if gone else []
     if not shown:
-        return f"{head}\nNo dial has been measured yet.\n"
+        return "\n".join([head, *missing])
     sections = ["\n".join(_section(which, one, figures)) for which, one in shown]
-    return "\n".join([head, *_overview(shown), "", *sections])
+    return "\n".join([head, *_overview(shown), "", *missing, *sections])
 
 
 def render(folder: Path, page: Path, figures: Path, *, files: str = FILES) -> Path:
@@ -158,6 +162,9 @@ def _table(one: Dialled) -> Iterator[str]:
     if one.less is not None and one.less_slope is not None:
         yield _row(one.less, one.less_slope)
         yield f"| over {one.less.row} | {' | '.join(_plus(d) for d in _differences(one.method, one.less))} | |"
+    if one.placebo is not None:
+        yield f"| placebo: {one.placebo.row} | {' | '.join(_interval(mean) for mean in one.placebo.means)} | |"
+        yield f"| over the placebo | {' | '.join(_plus(d) for d in _differences(one.method, one.placebo))} | |"
     yield f"| over {one.without[0].row} | {' | '.join(map(_plus, _over(one.method, one.without[0])))} | |"
     for seed, of_seed in zip(one.seeds, one.method.points, strict=True):
         yield f"| *world {seed}* | {' | '.join(f'*{p.mean:.3f}*' for p in of_seed)} | |"

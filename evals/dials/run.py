@@ -32,7 +32,7 @@ from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import Settings
 
 FIRST_TRAINING = 2021  # the seed of training in world 0, and so on
-FULL = len(LEVELS)  # levels and worlds of a dial as it is declared; fewer are a quick look
+WORLDS = 5  # of a dial as it is declared; fewer worlds or levels are a quick look
 _OWN_FOLDER = "dial."
 
 
@@ -85,6 +85,7 @@ class Dialled(_Record):
         data: name of each world, by seed.
         method: the method's outcomes.
         less: of the same model without the part the method is about.
+        placebo: of the same model with another user's texts.
         without: what needs no model; the first is the same method without one.
         slope: of the method.
         less_slope: of `less`.
@@ -102,6 +103,7 @@ class Dialled(_Record):
     data: tuple[str, ...]
     method: Curve
     less: Curve | None
+    placebo: Curve | None = None
     without: tuple[Without, ...]
     slope: Slope
     less_slope: Slope | None
@@ -146,8 +148,8 @@ class Scale:
 
     def less_than(self, which: Dial) -> str:
         """Where this is less than the dial as it is declared, "" where it is not."""
-        asked = {"users": (self.users or which.users, which.users), "worlds": (len(self.seeds), FULL)}
-        asked["levels"] = (len(self.levels), FULL)
+        asked = {"users": (self.users or which.users, which.users), "worlds": (len(self.seeds), WORLDS)}
+        asked["levels"] = (len(self.levels), len(LEVELS))
         return ", ".join(f"{n:,} {what} instead of {own:,}" for what, (n, own) in asked.items() if n < own)
 
 
@@ -174,6 +176,7 @@ def measure(which: Dial, settings: Settings, scale: Scale = Scale(), *, say: Say
         data=tuple(which.data(seed, setting=scale.setting, users=scale.users) for seed in scale.seeds),
         method=method,
         less=less,
+        placebo=_curve(which, which.placebo, scale.levels, runs) if which.placebo else None,
         without=tuple(_without(which, method, runs)),
         slope=found,
         less_slope=slope(scale.levels, _values(less)) if less else None,

@@ -49,6 +49,7 @@ class Training:
         users: the user token: "none", "random", texts, or "matched" (random rows of the texts' norm).
         how: Encode & Map.
         mask_seen: whether items of the history are left out of the ranking.
+        anothers: every user starts from the text of the user before, as a placebo.
     """
 
     backbone: Backbone
@@ -58,6 +59,7 @@ class Training:
     users: Start = "none"
     how: EncodeAndMap = field(default_factory=EncodeAndMap)
     mask_seen: bool = True
+    anothers: bool = False
 
     @property
     def needs(self) -> tuple[Source, ...]:
@@ -83,6 +85,7 @@ class Training:
             "users": str(self.users),
             "encode and map": asdict(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
             "mask_seen": self.mask_seen,
+            **({"anothers": True} if self.anothers else {}),
         }
 
 
@@ -183,6 +186,7 @@ def starting_tables(
         elif isinstance(training.users, Source):
             preferences = context.artefacts.texts(training.users)
             users = mapped(embedder.embed(preferences.texts), preferences)
+            users = np.roll(users, 1, axis=0) if training.anothers else users
             note["users without a preference"] = len(preferences.failed)
     return items, users, note
 

@@ -39,6 +39,7 @@ from whyrec.settings import read_settings
 
 GENERATE, MINE = "scoter.generate", "scoter.mine"
 FREE, MINED, TOP_K, PLACEBO = "free path", "mined", "top-K", "another user's chains"
+FREE_PLACEBO = "free path, another user's chains"
 MANUAL = {"Two-step": "two_step", "Three-step": "three_step", "Five-step": "five_step"}
 PUBLISHED = {"Beauty": "beauty", "Sports": "sports", "Instruments": "instruments", "Yelp": "yelp"}
 METRICS = ("recall@20", "ndcg@20")
@@ -77,7 +78,12 @@ def table_11(corpus: Corpus, options: Options = Options()) -> Experiment:
         **dict.fromkeys((*_own(corpus), MINED), _printed("SCoTER.T11", "SCoTER", by="backbone")),
     }
     return _experiment(
-        "scoter.table_11", "SCoTER Table 11, LLM-as-recommender", options, (*rows, PLACEBO), claims, printed
+        "scoter.table_11",
+        "SCoTER Table 11, LLM-as-recommender",
+        options,
+        (*rows, PLACEBO, FREE_PLACEBO),
+        claims,
+        printed,
     )
 
 
@@ -181,7 +187,7 @@ def chains(llm: str, row: str, options: Options) -> Asked:
     chosen: dict[str, str | Asked] = {"split": "test"}
     if row in (MINED, TOP_K, PLACEBO):
         chosen |= {"template": mined(llm, options), "pick": "top_k" if row == TOP_K else "mined"}
-    elif row != FREE:
+    elif row not in (FREE, FREE_PLACEBO):
         chosen["template"] = MANUAL.get(row) or PUBLISHED[row.removesuffix(" template")]
     return Asked(GENERATE, llm, tuple(chosen.items()), options.users)
 
@@ -190,12 +196,12 @@ def _cell(llm: str, row: str, options: Options, printed: dict[str, dict[str, flo
     asked = chains(llm, row, options)
     return Cell(
         _names(llm)(row),
-        _recommended(asked, options, shift=1 if row == PLACEBO else 0),
+        _recommended(asked, options, shift=1 if row in (PLACEBO, FREE_PLACEBO) else 0),
         axes={"template": row, "llm": llm},
-        settings={"asked": str(asked), "embedder": options.how.embedder, "placebo": row == PLACEBO},
+        settings={"asked": str(asked), "embedder": options.how.embedder, "placebo": row in (PLACEBO, FREE_PLACEBO)},
         needs=(asked,),
         base="chance",
-        anchor=row == PLACEBO,
+        anchor=row in (PLACEBO, FREE_PLACEBO),
         seeded=False,
         published=printed,
         models=(llm,),

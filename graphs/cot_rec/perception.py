@@ -4,7 +4,8 @@
 
 `batched` (the default) reviews all candidates in one call and extracts all phrases in another; `three_step` makes two
 calls per candidate; `official_json` is the released code's single call for everything. The target is among the
-candidates, unmarked and at a place that does not depend on it.
+candidates, unmarked and at a place that does not depend on it. Where the answer to a batched question stays unusable,
+the question is asked for each candidate alone before the example is lost; the result names the node (`singly`).
 
 Unusual: results are keyed by item id, not by title as in the released code, where equal titles collide. A preference
 made on the fly is made by cot_rec.preference's own graph, so the calls are the same and come from the cache if that
@@ -14,6 +15,7 @@ graph ran before.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 from langgraph.graph import END, START, StateGraph
@@ -21,6 +23,7 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import cot_rec as agents
+from agents.agent import AnswerError
 from graphs.cot_rec import histories as shared
 from graphs.cot_rec import preference as fold
 from graphs.cot_rec.histories import NO_HISTORY, Histories, Preference, Task
@@ -59,13 +62,17 @@ class Opinion:
 
 @dataclass(frozen=True)
 class State:
-    """Candidates on their way to perceptions. `described` are the candidates with their descriptions."""
+    """Candidates on their way to perceptions. `described` are the candidates with their descriptions.
+
+    `singly` are the nodes whose batched question got no usable answer, so that they asked for each candidate alone.
+    """
 
     task: Task
     preference: Preference | None = None
     described: tuple[Item, ...] = ()
     reviews: tuple[Opinion, ...] = ()
     phrases: tuple[str, ...] = ()
+    singly: tuple[str, ...] = ()
 
 
 class Update(TypedDict, total=False):
@@ -75,6 +82,7 @@ class Update(TypedDict, total=False):
     described: tuple[Item, ...]
     reviews: tuple[Opinion, ...]
     phrases: tuple[str, ...]
+    singly: tuple[str, ...]
 
 
 async def describe(state: State, runtime: Runtime[Services]) -> Update:
@@ -89,47 +97,60 @@ async def review(state: State, runtime: Runtime[Services]) -> Update:
     """Review every candidate in the user's voice."""
     assert state.preference is not None
     llm, about, preference = runtime.context.llm(), state.task.about(NAME, "review"), state.preference.blank
+    singly = state.singly
     if state.task.mode == "batched":
-        answer = await agents.write_reviews(llm, about=about, preference=preference, candidates=state.described)
-        by_id = {r.id: Opinion(r.id, r.text, r.stance) for r in answer.items}
-        return {"reviews": tuple(by_id[item.index] for item in state.described)}
+        try:
+            answer = await agents.write_reviews(llm, about=about, preference=preference, candidates=state.described)
+        except AnswerError:
+            singly = (*singly, "review")
+        else:
+            by_id = {r.id: Opinion(r.id, r.text, r.stance) for r in answer.items}
+            return {"reviews": tuple(by_id[item.index] for item in state.described)}
     asks = [
         agents.write_review(llm, about=_of(about, item), preference=preference, item=item) for item in state.described
     ]
-    found = await gather(asks)
-    return {
-        "reviews": tuple(Opinion(item.index, r.text, r.stance) for item, r in zip(state.described, found, strict=True))
-    }
+    found = [Opinion(item.index, r.text, r.stance) for item, r in zip(state.described, await gather(asks), strict=True)]
+    return {"reviews": tuple(found), "singly": singly}
 
 
 async def keywords(state: State, runtime: Runtime[Services]) -> Update:
     """Reduce every review to its key terms."""
-    llm, about = runtime.context.llm(), state.task.about(NAME, "keywords")
+    llm, about, singly = runtime.context.llm(), state.task.about(NAME, "keywords"), state.singly
     if state.task.mode == "batched":
         reviews = [agents.ItemReview(id=r.id, text=r.text, stance=r.stance or 0) for r in state.reviews]
-        answer = await agents.extract_perceptions(llm, about=about, reviews=reviews)
-        by_id = {p.id: p.phrase for p in answer.items}
-        return {"phrases": tuple(by_id[r.id] for r in state.reviews)}
+        try:
+            answer = await agents.extract_perceptions(llm, about=about, reviews=reviews)
+        except AnswerError:
+            singly = (*singly, "keywords")
+        else:
+            by_id = {p.id: p.phrase for p in answer.items}
+            return {"phrases": tuple(by_id[r.id] for r in state.reviews)}
     asks = [
         agents.extract_perception(llm, about=_of(about, item), review=r.text)
         for item, r in zip(state.task.candidates, state.reviews, strict=True)
     ]
-    return {"phrases": tuple(p.phrase for p in await gather(asks))}
+    return {"phrases": tuple(p.phrase for p in await gather(asks)), "singly": singly}
 
 
 async def official(state: State, runtime: Runtime[Services]) -> Update:
-    """Ask for preference and perceptions in one answer, as the released code does."""
+    """Ask for preference and perceptions in one answer, as the released code does; else for one candidate at a time."""
     task, about = state.task, state.task.about(NAME, "official")
-    answer = await agents.official_preference_perception(
-        runtime.context.llm(), about=about, history=task.latest, candidates=task.candidates
-    )
-    notes = {note.id: note.text for note in answer.candidate_temp_perception}
-    phrases = {p.id: p.phrase for p in answer.candidate_perception}
+    ask = partial(agents.official_preference_perception, runtime.context.llm(), history=task.latest)
+    try:
+        answers, singly = [await ask(about=about, candidates=task.candidates)], state.singly
+    except AnswerError:
+        if len(task.candidates) < 2:
+            raise
+        answers = await gather(ask(about=_of(about, item), candidates=(item,)) for item in task.candidates)
+        singly = (*state.singly, "official")
+    notes = {note.id: note.text for answer in answers for note in answer.candidate_temp_perception}
+    phrases = {p.id: p.phrase for answer in answers for p in answer.candidate_perception}
     order = [item.index for item in task.candidates]
     return {
-        "preference": Preference(answer.user_preferences),
+        "preference": Preference(answers[0].user_preferences),
         "reviews": tuple(Opinion(i, notes[i].rpartition("Comment:")[2].strip()) for i in order),
         "phrases": tuple(phrases[i] for i in order),
+        "singly": singly,
     }
 
 
@@ -191,7 +212,10 @@ class Pairs(Histories[Options]):
         return State(task, preference=fold.stored_preference(stored))
 
     def calls(self) -> int:
-        """Of all examples; at most one more per item described and the folds made on the fly."""
+        """Of all examples; at most one more per item described and the folds made on the fly.
+
+        Batched questions that are asked again for each candidate are left aside, as repairs are.
+        """
         users, shown = len(self.indices), len(self.indices) * self.options.candidates
         if self.options.mode == "official_json":
             return users
@@ -214,7 +238,10 @@ def prompt_names(options: Options) -> tuple[str, ...]:
     folding = () if options.preferences else ("cot_rec/summarise_batch", "cot_rec/merge_preference")
     describing = () if options.descriptions else ("shared/describe_item",)
     steps = {
-        "batched": ("cot_rec/write_reviews", "cot_rec/extract_perceptions"),
+        "batched": (
+            *("cot_rec/write_reviews", "cot_rec/extract_perceptions"),
+            *("cot_rec/write_review", "cot_rec/extract_perception"),  # where a batched one fails
+        ),
         "three_step": ("cot_rec/write_review", "cot_rec/extract_perception"),
     }[options.mode]
     return (*folding, *describing, *steps)
@@ -229,6 +256,7 @@ def result(state: State) -> dict[str, Any]:
         "split": task.example.split,
         "prefix": task.prefix,
         "preference": state.preference.summary,
+        "singly": list(state.singly),
         "perceptions": [
             {"item": item.id, "index": item.index, "review": r.text, "stance": r.stance, "phrase": phrase}
             for item, r, phrase in rows

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from whyrec.data.generated.facts import FactWorld
     from whyrec.data.generated.world import World
 
-Ending: TypeAlias = Literal["done", "interrupted", "budget", "no server"]
+Ending: TypeAlias = Literal["done", "interrupted", "budget", "no server", "unfit"]
 
 
 class Stop:
@@ -77,6 +77,7 @@ class How:
         budget, limits: of the model calls.
         world: what the data was generated from, for models that know its truth.
         command: what was typed, for the record.
+        keep_going: go on though most of the first answers are of no use.
         progress: told now and then how far the run is.
         stop: asked to stop by an interrupt.
         say: told a sentence that a person should read now.
@@ -92,6 +93,7 @@ class How:
     limits: Limits | None = None
     world: World | FactWorld | None = None
     command: str = ""
+    keep_going: bool = False
     progress: Progress | None = None
     stop: Stop = field(default_factory=Stop)
     say: Callable[[str], None] = lambda _line: None
@@ -108,6 +110,7 @@ class RunReport:
         done, failed: all examples asked for, by their recorded status; with `left` they add up to `examples`.
         reason: a sentence where the ending needs one.
         results: the Parquet file.
+        unusable: why answers of this start were of no use -> how many, the commonest first.
     """
 
     ending: Ending
@@ -116,6 +119,7 @@ class RunReport:
     failed: int
     reason: str
     results: Path
+    unusable: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def run(self) -> str:

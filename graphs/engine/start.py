@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,10 +21,11 @@ from agents.agent import AnswerError
 from graphs.engine.garbage import collect_seldom
 from graphs.engine.job import Ending, Job, RunReport
 from graphs.engine.progress import Snapshot, since
+from graphs.engine.trial import TRIED, Trial, Watched
 from graphs.services import Services
 from graphs.workflow import MissingInput
 from whyrec.llm import Stamped
-from whyrec.llm.model import BudgetSpent, Disconnected, LanguageModel, ModelError, Overloaded, Refused
+from whyrec.llm.model import Disconnected, Halted, LanguageModel, ModelError, Overloaded, Refused, Unfit
 from whyrec.redaction import cut
 from whyrec.runs import Result, Run
 from whyrec.runs.export import write_parquet
@@ -54,6 +56,8 @@ class Start:
         self._reason = ""
         self._held: list[tuple[float, Result]] = []
         self._counts = run.counts()
+        self._unusable = Counter(run.unusable())
+        self._trial = Trial(on=not (job.how.keep_going or job.how.settings.keep_going) and self._counts.done < TRIED)
         self._began = time.monotonic()
         # done and failed by this start, and what earlier starts had settled
         self._now = {"done": 0, "failed": 0}
@@ -115,43 +119,60 @@ class Start:
 
     async def _work(self, feed: Iterator[tuple[int, str, int]]) -> None:
         while not self._over:
-            example = next(feed, None)
-            if example is None:
-                return
-            self._in_flight += 1
+            await self._trial.begin_example()
+            failed: bool | None = None
             try:
-                await self._settle(*example)
+                example = None if self._over else next(feed, None)
+                if example is None:
+                    return
+                self._in_flight += 1
+                try:
+                    failed = await self._settle(*example)
+                finally:
+                    self._in_flight -= 1
             finally:
-                self._in_flight -= 1
+                self._trial.end_example(failed=failed)
+            if self._trial.verdict:
+                self._end("unfit", self._trial.verdict)
 
     @property
     def _over(self) -> bool:
         return self._ending != "done" or self._job.how.stop.asked
 
-    async def _settle(self, index: int, key: str, generation: int) -> None:
-        """Do one example and record what came of it."""
+    async def _settle(self, index: int, key: str, generation: int) -> bool | None:
+        """Do one example and record what came of it.
+
+        Returns:
+            Whether it failed for want of a usable answer; None where it failed for another reason or is left.
+        """
         began = time.monotonic()
         user, split = self._job.inputs.place(index)
         blank = Result(key=key, user=user, split=split, status="failed", generation=generation)
         try:
             payload = await self._think(index, generation)
-        except BudgetSpent as error:
-            self._end("budget", str(error))
+        except Halted as error:
+            self._end("unfit" if isinstance(error, Unfit) else "budget", str(error))
         except _NO_SERVER as error:
             self._hold(replace(blank, reason=f"{type(error).__name__}: {error}"))
         except (AnswerError, MissingInput, ModelError) as error:
             self._release(began)
             self._record(replace(blank, reason=f"{type(error).__name__}: {error}"))
+            return True if isinstance(error, AnswerError) else None
         else:
             self._release(began)
             self._record(replace(blank, status="done", payload=payload))
+            return False
+        return None
 
     async def _think(self, index: int, generation: int) -> dict[str, Any]:
         flow = self._job.flow
         state = self._job.inputs.state(index)
         services = self._services.get(generation)
         if services is None:
-            stamped = {n: Stamped(llm, run=self._run.id, retry=generation) for n, llm in self._llms.items()}
+            stamped = {
+                n: Stamped(Watched(llm, self._trial), run=self._run.id, retry=generation)
+                for n, llm in self._llms.items()
+            }
             services = self._services[generation] = Services(self._job.cast(stamped), self._job.parts, self._run)
         final = await self._graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
         return flow.result(flow.state(**final))
@@ -196,6 +217,7 @@ class Start:
             failed=self._before["failed"] + now.failed,
             reason=self._reason,
             results=run.folder / "results.parquet",
+            unusable=dict((Counter(run.unusable()) - self._unusable).most_common()),
         )
         if self._job.how.progress is not None:
             self._job.how.progress(now)

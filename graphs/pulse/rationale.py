@@ -18,6 +18,7 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import pulse as agents
+from agents.folded import fold
 from graphs.pulse.titles import mask, names
 from graphs.services import Services
 from graphs.shared.behaviour import LEAK
@@ -73,11 +74,15 @@ class Update(TypedDict, total=False):
     named: bool
 
 
+rationale = replace(agents.rationale, mask=lambda text, blanks: mask(text, blanks["item"].title, by=""))
+"""Whose answers say something beside the target's name: a draft that does not is of no use."""
+
+
 async def write(state: State, runtime: Runtime[Services]) -> Update:
     """Draw the next draft."""
     about = replace(about_example(state.example, NAME, "write"), item=state.target.id)
     blanks: dict[str, Any] = {"history": state.example.history, "item": state.target}
-    (found,) = await agents.rationale.many(runtime.context.llm(), 1, first=state.drafts, about=about, **blanks)
+    (found,) = await rationale.many(runtime.context.llm(), 1, first=state.drafts, about=about, **blanks)
     said = [found.text, *found.cues]
     return {
         "answer": found,
@@ -87,10 +92,10 @@ async def write(state: State, runtime: Runtime[Services]) -> Update:
 
 
 async def hide(state: State, runtime: Runtime[Services]) -> Update:
-    """Replace the target's name where it stands: no call."""
+    """Replace the target's name where it stands, and drop cues that are nothing else: no call."""
     assert state.answer is not None
     title = state.target.title
-    cues = tuple(mask(cue, title) for cue in state.answer.cues)
+    cues = tuple(mask(cue, title) for cue in state.answer.cues if fold(mask(cue, title, by="")))
     return {"answer": agents.Rationale(text=mask(state.answer.text, title), cues=cues)}
 
 

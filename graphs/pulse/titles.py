@@ -23,13 +23,13 @@ def names(text: str, title: str) -> bool:
     return bool(_spans(text, title))
 
 
-def mask(text: str, title: str) -> str:
-    """The text with every naming of the title replaced by "the item"."""
+def mask(text: str, title: str, by: str = MASK) -> str:
+    """The text with every naming of the title replaced by "the item", or by something else."""
     found = text
     for start, stop in reversed(_spans(text, title)):
         opened = text[start:stop].count("(") > text[start:stop].count(")")
         stop += opened and text[stop : stop + 1] == ")"
-        found = f"{found[:start]}{MASK}{found[stop:]}"
+        found = f"{found[:start]}{by}{found[stop:]}"
     return found
 
 

@@ -61,8 +61,16 @@ class Update(TypedDict, total=False):
     description: ItemDescription
 
 
+NOTHING_KNOWN = ItemDescription(
+    type="unknown", topics=("unknown",), audience="unknown", text="Nothing is known of this item."
+)
+"""Of an item without title, text, brand and category: a model could only make something up, so none is asked."""
+
+
 async def describe(state: State, runtime: Runtime[Services]) -> Update:
-    """Ask for the item's description."""
+    """Ask for the item's description, where the catalogue says anything of it."""
+    if not is_known(state.item):
+        return {"description": NOTHING_KNOWN}
     about = About(graph=state.graph, node="describe", example=item_key(state.item), item=state.item.id)
     found = await describe_item(runtime.context.llm(), about=about, domain=state.domain, item=state.item)
     return {"description": found}
@@ -82,6 +90,11 @@ def item_key(item: Item) -> str:
     return f"item/{item.id}"
 
 
+def is_known(item: Item) -> bool:
+    """Whether the catalogue says anything of an item."""
+    return any(text.strip() for text in (item.title, item.description, item.brand, *item.categories))
+
+
 def domain_of(source: Source, given: str) -> str:
     """The domain named in the prompt: the one given, else the data set's name without folder and settings."""
     return given or Path(re.split("[:?]", source.corpus.name)[0]).name
@@ -95,7 +108,9 @@ async def describe_items(
     Raises:
         AnswerError, ModelError: an item could not be described.
     """
-    wanted = [item for item in dict.fromkeys(items) if item.id not in known]
+    missing = [item for item in dict.fromkeys(items) if item.id not in known]
+    wanted = [item for item in missing if is_known(item)]
+    known = {**known, **{item.id: NOTHING_KNOWN.text for item in missing if not is_known(item)}}
     llm = runtime.context.llm()
     asks = [describe_item(llm, about=replace(about, item=i.id), domain=domain, item=i) for i in wanted]
     found = await gather(asks)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
-from whyrec.llm.model import BudgetSpent
+from whyrec.llm.model import Halted
 
 T = TypeVar("T")
 
@@ -15,12 +15,12 @@ async def gather(questions: Iterable[Awaitable[T]]) -> list[T]:
     """All answers, in order. Waits for every question even if one fails, so that nothing outlives its example.
 
     Raises:
-        BudgetSpent: if any question met it (the example is then unfinished, not failed); else the first failure.
+        Halted: if any question met it (the example is then unfinished, not failed); else the first failure.
     """
     answers = await asyncio.gather(*questions, return_exceptions=True)
     failures = [a for a in answers if isinstance(a, BaseException)]
     for failure in failures:
-        if isinstance(failure, BudgetSpent):
+        if isinstance(failure, Halted):
             raise failure
     if failures:
         raise failures[0]

@@ -12,10 +12,12 @@ from agents.cot_rec import OfficialPreference, Review, ShortTermInterest, write_
 from agents.pulse import Reason
 from agents.wording import Wording
 from whyrec.errors import UsageError
-from whyrec.llm.model import About, FinishReason, Refused, Reply, Request
+from whyrec.llm.model import About, FinishReason, Refused, Reply, Request, Unusable
 from whyrec.records import Event, Item
 
-GOOD = json.dumps({"summary": "warm socks", "keywords": ["wool", "walks", "winter"]})
+WARM = "warm socks of wool, worn on long walks in the cold months"
+THIN = WARM.replace("warm", "thin")
+GOOD = json.dumps({"summary": WARM, "keywords": ["wool", "walks", "winter"]})
 HISTORY = [Event(Item(1, "a", "Socks <|im_end|>"), 5.0)]
 ABOUT = About(run="r", graph="cot_rec.preference", node="summarise", example="test/u1", user="u1", split="test")
 summarise = Agent("cot_rec/summarise_batch", answer=ShortTermInterest)
@@ -51,7 +53,7 @@ def cut(text: str, reason: FinishReason = "length") -> Reply:
 async def test_a_good_answer_is_one_call_that_says_where_it_comes_from() -> None:
     llm = Scripted([GOOD])
     answer = await summarise(llm, about=ABOUT, history=HISTORY)
-    assert answer == ShortTermInterest(summary="warm socks", keywords=("wool", "walks", "winter"))
+    assert answer == ShortTermInterest(summary=WARM, keywords=("wool", "walks", "winter"))
     (request,) = llm.asked
     prompt = prompts.load("cot_rec/summarise_batch")
     assert request.messages == prompt.render(history=HISTORY)
@@ -67,7 +69,7 @@ async def test_a_good_answer_is_one_call_that_says_where_it_comes_from() -> None
 
 async def test_an_answer_that_a_server_gives_as_reasoning_is_used() -> None:
     llm = Scripted([Reply("", reasoning=f"They like {{warm}} things.\n{GOOD}")])
-    assert (await summarise(llm, history=HISTORY)).summary == "warm socks"
+    assert (await summarise(llm, history=HISTORY)).summary == WARM
 
 
 async def test_a_thought_that_was_cut_off_is_no_answer_and_would_be_cut_again() -> None:
@@ -90,9 +92,14 @@ async def test_the_example_of_the_prompt_is_no_answer_in_the_house_s_words_nor_i
     assert ours in agent.prompt.text
     edited = prompts.parse(agent.prompt.text.replace(ours, theirs))
     for words, example in ((Wording(), ours), (Wording({edited.name: edited}), theirs)):
-        llm = Scripted([json.dumps({"text": example}), '{"text": "It is cold."}'])
+        llm = Scripted(
+            [
+                json.dumps({"text": example}),
+                json.dumps({"text": f"{WARM} are next. " + "It is cold where they go, and the old ones are worn."}),
+            ]
+        )
         found = await agent(words.around(llm), **blanks)
-        assert found.text == "It is cold." and "only says the example" in llm.asked[1].messages[-1].content
+        assert found.text.startswith(WARM) and "only says the example" in llm.asked[1].messages[-1].content
 
 
 TOKENS = (
@@ -105,7 +112,7 @@ TOKENS = (
     ("name", "answer", "text"),
     [
         ("cot_rec/summarise_batch", ShortTermInterest, '{"summary": "a {} b", "keywords": ["c", "{}", "d"]}'),
-        ("cot_rec/official_keywords", OfficialPreference, "<keywords>{}\n{}\nc</keywords>{}"),
+        ("cot_rec/official_keywords", OfficialPreference, "<keywords>{}\n{} again\nc</keywords>{}"),
     ],
 )
 async def test_no_token_of_any_family_comes_back_to_a_model_in_its_own_words(name: str, answer: Any, text: str) -> None:
@@ -159,7 +166,7 @@ async def test_an_answer_cut_by_length_is_told_so() -> None:
 
 async def test_a_whole_object_counts_though_the_limit_cut_the_space_after_it() -> None:
     llm = Scripted([cut(GOOD + " " * 50)])
-    assert (await summarise(llm, history=HISTORY)).summary == "warm socks"
+    assert (await summarise(llm, history=HISTORY)).summary == WARM
 
 
 async def test_cut_tags_do_not_count_as_whole() -> None:
@@ -186,14 +193,14 @@ async def test_many_samples_are_one_request_and_each_is_repaired_alone() -> None
     other = GOOD.replace("warm", "thin")
     llm = Scripted([GOOD, "oops", other, other])
     answers = await summarise.many(llm, 3, about=ABOUT, history=HISTORY)
-    assert [a.summary for a in answers] == ["warm socks", "thin socks", "thin socks"]
+    assert [a.summary for a in answers] == [WARM, THIN, THIN]
     assert [r.samples for r in llm.asked] == [(0, 1, 2), (1,)]
 
 
 async def test_a_sample_that_no_repair_makes_usable_is_left_out_and_counted() -> None:
     llm = Scripted([GOOD, "oops", GOOD.replace("warm", "thin"), "no better"])
     found = await summarise.many(llm, 3, about=ABOUT, history=HISTORY)
-    assert [a.summary for a in found] == ["warm socks", "thin socks"] and len(found) == 2
+    assert [a.summary for a in found] == [WARM, THIN] and len(found) == 2
     assert (found.missing, found.repairs) == (1, 1) and "there is no JSON object" in found.lost[0]
     assert [r.samples for r in llm.asked] == [(0, 1, 2), (1,)], "repairs are bounded, and of that sample alone"
 
@@ -235,7 +242,14 @@ def test_a_prompt_and_an_agent_must_agree_on_the_answer() -> None:
 
 
 def entries(*ids: int) -> str:
-    return json.dumps({"items": [{"id": i, "text": "fine", "stance": 0} for i in ids]})
+    return json.dumps(
+        {
+            "items": [
+                {"id": i, "text": f"I like the {i} well enough, but it is dear for what it does.", "stance": 0}
+                for i in ids
+            ]
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -262,7 +276,7 @@ async def test_the_model_is_shown_no_more_than_a_page_of_its_wrong_answer() -> N
 
 
 async def test_the_trace_is_told_which_answers_were_of_no_use() -> None:
-    told: list[str] = []
+    told: list[Unusable | None] = []
 
     class Watched(Scripted):
         async def complete(self, request: Request) -> list[Reply]:
@@ -275,4 +289,5 @@ async def test_the_trace_is_told_which_answers_were_of_no_use() -> None:
     await summarise(llm, about=ABOUT, history=HISTORY)
     with pytest.raises(AnswerError, match="content filter"):
         await summarise(llm, about=ABOUT, history=HISTORY)
-    assert [bool(why) for why in told] == [True, False, True] and "filter" in told[2]
+    reasons = [why and why.reason for why in told]
+    assert reasons == ["unreadable", None, "withheld"] and told[2] is not None and told[2].final

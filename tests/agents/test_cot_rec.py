@@ -15,6 +15,7 @@ from agents.agent import Agent
 from agents.answers import complaints
 from agents.cot_rec import LongTermPreference, OfficialJson, Perception, official_preference_perception
 from agents.ranker import Chooser
+from whyrec.llm.model import Unusable
 from whyrec.records import Item
 
 MODULES = [importlib.import_module(f"agents.{m.name}") for m in pkgutil.iter_modules(agents.__path__)]
@@ -55,7 +56,11 @@ def test_the_example_of_the_official_prompt_is_a_valid_answer() -> None:
     assert official_preference_perception.check is not None
     assert official_preference_perception.check(answer, {"candidates": [Item(7, "x")]}) is None
     said = official_preference_perception.check(answer, {"candidates": [Item(8, "x")]})
-    assert said is not None and said.startswith("candidate_temp_perception must have exactly one entry")
+    assert (
+        isinstance(said, Unusable)
+        and said.reason == "wrong_ids"
+        and said.said.startswith("candidate_temp_perception must have exactly one entry")
+    )
 
 
 def test_what_changed_may_be_left_out_of_a_merge() -> None:

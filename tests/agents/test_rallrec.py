@@ -11,6 +11,8 @@ from whyrec.llm.built_in.extractive import Extractive
 from whyrec.llm.model import About, Made, Refused, Reply, TokenLogprob, Usage
 from whyrec.records import Event, Item
 
+NO = "Star Wars is near Star Trek, but this user likes little that is new.\nAnswer: No"
+LONG = "The user liked Star Trek and not Jaws, so space seems to be what counts here, and"
 BLANKS = {
     "profile": "female, writer",
     "history": (Event(Item(1, "a", "Star Trek"), 5.0), Event(Item(2, "b", "Jaws"), 2.0)),
@@ -47,17 +49,17 @@ class Told:
 
 async def test_a_trace_is_as_long_from_the_cache_as_when_it_was_made():
     """Found by a kill on real data: what came from the cache had no length, and the resumed run's results differed."""
-    cached = Reply("so\nAnswer: No", cache="hit", made=Made(Usage(9, 5)))
+    cached = Reply(NO, cache="hit", made=Made(Usage(9, 5)))
     (trace,) = await reason(Told((cached,)), 1, about=About(), **BLANKS)
-    assert trace == Trace("so\nAnswer: No", "", 5, "stop")
+    assert trace == Trace(NO, "", 5, "stop")
 
 
 async def test_samples_come_from_one_request_with_their_lengths():
-    model = Told((Reply("so\nAnswer: No", usage=Usage(9, 5)), Reply("Yes", "long thought", finish_reason="length")))
+    model = Told((Reply(NO, usage=Usage(9, 5)), Reply("Yes", LONG, finish_reason="length")))
     traces = await reason(model, 2, about=About(), **BLANKS)
     assert len(model.seen) == 1 and model.seen[0].samples == (0, 1)
-    assert traces[0] == Trace("so\nAnswer: No", "", 5, "stop") and traces[0].vote == 0.0
-    assert traces[1] == Trace("long thought", "Yes", 0, "length") and traces[1].vote == 1.0, "a cut trace is kept"
+    assert traces[0] == Trace(NO, "", 5, "stop") and traces[0].vote == 0.0
+    assert traces[1] == Trace(LONG, "Yes", 0, "length") and traces[1].vote == 1.0, "a cut trace is kept"
     prompt = model.seen[0].messages[-1].content
     for part in (
         "<profile>\nfemale, writer",
@@ -71,7 +73,7 @@ async def test_samples_come_from_one_request_with_their_lengths():
 
 
 async def test_blocks_of_nothing_are_left_out():
-    model = Told((Reply("Yes"),))
+    model = Told((Reply(NO),))
     await reason(model, 1, about=About(), **{**BLANKS, "profile": "", "opinion": ""})
     assert "<profile>" not in model.seen[0].messages[-1].content
     assert "<opinion>" not in model.seen[0].messages[-1].content

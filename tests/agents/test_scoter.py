@@ -61,8 +61,8 @@ def test_a_template_needs_two_to_six_different_steps():
     check = scoter.abstract.check
     assert check(template("Look", "Recommend"), {}) is None
     assert template("Look -> Weigh -> Recommend").steps == ("Look", "Weigh", "Recommend")
-    assert "repeats one step" in check(template("Look", "look"), {})
-    assert "more than 6" in check(template(*"abcdefg"), {})
+    assert "repeats one step" in check(template("Look", "look"), {}).said
+    assert "more than 6" in check(template(*"abcdefg"), {}).said
 
 
 def test_steps_are_made_usable_as_headers():
@@ -79,5 +79,5 @@ def test_a_chain_has_a_section_per_step_and_names_what_is_missing():
     )
     chain = read(kind, "headers", text)
     assert getattr(chain, scoter.step_field(steps[0])) == "stable: tea" and scoter.missing_steps(chain, steps) == [2]
-    assert "Item Recommendation" in scoter.teach(steps).check(chain, {"steps": steps})
+    assert "Item Recommendation" in scoter.teach(steps).check(chain, {"steps": steps}).said
     assert scoter.teach(steps, whole=False).check is None

@@ -15,6 +15,7 @@ from whyrec.llm.wrappers.cached import request_digest
 from whyrec.records import Event, Item
 
 HISTORY = (Event(Item(1, "A", "Warm socks")), Event(Item(2, "B", "Trail map")))
+LIKES = "Likes warmth and walks: the socks and the map speak for a next walk, and for something warm to wear on it."
 HOUSE = prompts.load("pulse/base_reason")
 
 
@@ -25,7 +26,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self.answers = ["nonsense", '{"text": "Likes warmth."}']
+        self.answers = ["nonsense", f'{{"text": "{LIKES}"}}']
 
     async def complete(self, request: Request) -> list[Reply]:
         self.requests.append(request)
@@ -52,7 +53,7 @@ async def test_the_edited_copy_is_asked_with_the_same_blanks_and_repairs_follow_
     llm = worded(seen, prompts={copy.name: copy})
     found = await pulse.base_reason(llm, about=About(node="reason"), similar=(), history=HISTORY)
     first, repair = seen.requests
-    assert found.text == "Likes warmth."
+    assert found.text == LIKES
     assert "Say it in rhyme." in first.messages[-1].content and "Warm socks" in first.messages[-1].content
     assert first.sampling.max_tokens == 99
     assert (first.about.prompt_digest, first.about.prompt_text) == (copy.digest, copy.text)

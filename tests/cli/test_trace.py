@@ -90,7 +90,7 @@ def test_typos_are_sentences():
         whyrec("trace", "show", f"{run}:999")
     with pytest.raises(UnknownNameError, match="no run named 'nope'"):
         whyrec("trace", "ls", "nope")
-    with pytest.raises(UsageError, match="none of ok, unreadable, error"):
+    with pytest.raises(UsageError, match="none of ok, unusable, error, placeholder"):
         whyrec("trace", "ls", run, "--status", "good")
     with pytest.raises(UsageError, match="none of table, json, csv"):
         whyrec("trace", "ls", run, "--format", "xml")

@@ -43,7 +43,7 @@ ASKED = [PLAIN, SHAPED, DRAWN, replace(DRAWN, samples=(2, 0)), *OTHERS]
 
 KINDS = [
     *("extractive", "simulated", "scripted", "echo", "flaky", "replay"),
-    *("openai", "vllm", "ollama", "lmstudio", "langchain", "transformers"),
+    *("openai", "vllm", "llamacpp", "ollama", "lmstudio", "langchain", "transformers"),
 ]
 WRAPPED = ["wrapped echo", "wrapped vllm"]
 
@@ -67,7 +67,7 @@ async def names(
     monkeypatch.setenv("OPENAI_API_KEY", "sk-loopback")
 
     async def name(kind: str) -> str:
-        if kind in ("openai", "vllm", "ollama", "lmstudio"):
+        if kind in ("openai", "vllm", "llamacpp", "ollama", "lmstudio"):
             return f"{kind}:tiny@{openai_server.url}"
         if kind == "langchain":
             return f"langchain:openai:tiny?base_url={openai_server.url}"
@@ -158,7 +158,7 @@ async def test_prompt_tokens_are_counted_once_per_request(model: LanguageModel) 
     replies = await model.complete(DRAWN)
     sums_up = replies[0].usage.prompt > 0 and all(reply.usage.prompt == 0 for reply in replies[1:])
     alone = all(reply.usage.prompt == replies[0].usage.prompt for reply in replies)  # one request each, counted each
-    assert sums_up or (alone and model.name.startswith(("ollama", "lmstudio", "langchain")))
+    assert sums_up or (alone and model.name.startswith(("llamacpp", "ollama", "lmstudio", "langchain")))
     assert all(reply.usage.completion > 0 for reply in replies) or model.name.startswith("langchain")
 
 
@@ -192,7 +192,7 @@ async def test_scores_are_one_per_text_and_no_probability_is_above_one(model: La
     if not isinstance(model, Scorer):
         pytest.skip("does not score")
     texts = ["warm socks", "A", "warm socks"]
-    if model.name.startswith(("openai", "ollama", "lmstudio", "replay")):
+    if model.name.startswith(("openai", "llamacpp", "ollama", "lmstudio", "replay")):
         with pytest.raises((UsageError, ModelError), match="score"):
             await model.score(PLAIN, texts)
         return

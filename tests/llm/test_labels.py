@@ -75,6 +75,22 @@ async def test_one_token_is_asked_for_at_temperature_one_restricted_to_the_label
     assert (asked.sampling.temperature, asked.sampling.top_p, asked.sampling.max_tokens) == (1.0, 1.0, 1)
 
 
+async def test_a_server_that_shows_more_is_asked_for_more_where_a_label_is_not_shown(openai_server: Any) -> None:
+    logits = {"A": 2.0, "B": -3.0, "C": 1.0} | {f"t{i}": -1 - i / 1_000 for i in range(500)}
+    openai_server.logits, openai_server.most_logprobs = logits, 1 << 20
+    model = open_provider(f"llamacpp:tiny@{openai_server.url}", settings=read_settings())
+    reading = await read_labels(model, ASK, LABELS)
+    await model.close()
+    assert [body["top_logprobs"] for body in openai_server.requests] == [20, 1_000]
+    assert list(reading.probabilities.values()) == pytest.approx(softmax(2.0, -3.0, 1.0))
+    openai_server.requests.clear()
+    asked = open_provider(f"vllm:tiny@{openai_server.url}?score=none", settings=read_settings())
+    with pytest.raises(Refused, match="B not among the 20 likeliest"):
+        await read_labels(asked, ASK, LABELS)
+    await asked.close()
+    assert [body["top_logprobs"] for body in openai_server.requests] == [20]
+
+
 def test_spellings_with_a_space_count_for_their_label_and_masked_tokens_do_not() -> None:
     token = TokenLogprob(" A", math.log(0.3), (("A", math.log(0.2)), ("\u2581B", -1.0), ("C", -9999.0), ("a", -2.0)))
     shown = first_token_logprobs(token, LABELS)

@@ -131,3 +131,15 @@ def test_10_a_run_that_vanishes_while_it_is_written_is_a_sentence() -> None:
     except Exception as error:
         said = error
     assert isinstance(said, UsageError) and "gone" in str(said), repr(said)
+
+
+@pytest.mark.parametrize("what", ["at='gone'", "tokens_in='many', tokens_out=1", "cost=x'00'", "at=1e300"])
+def test_22_a_call_with_a_value_that_no_run_writes_is_a_sentence(whyrec: Callable[..., Any], what: str) -> None:
+    assert whyrec("run", "cot_rec.preference", "--data", "world:users=3,items=24", "--llm", "extractive").code == 0
+    (file,) = (home() / "runs").glob("*/run.sqlite")
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"UPDATE call SET {what}")
+        connection.commit()
+    for asked in (("trace", "show", "latest:1"), ("trace", "ls", "latest")):
+        shown = whyrec(*asked)
+        assert shown.sentence and "is damaged" in shown.said, shown.said

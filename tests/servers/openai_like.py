@@ -104,6 +104,16 @@ class OpenAILike:
         logits: token -> logit of the first token's distribution, for label tests.
         text: fixed text of every answer (None: made from the prompt).
         only_schema: response_format is refused unless its type is one of these.
+        continues: "flags" (a last assistant message goes on where continue_final_message says so, as with vLLM),
+            "always" (llama.cpp), "never"; without the ability "prefix" it never does.
+        turn: tokens that close a turn and open the next.
+        thinks: "" (never), "template" (unless chat_template_kwargs.enable_thinking is false), "effort" (unless
+            reasoning_effort is "none"), "asked" (where chat_template_kwargs.thinking is true), "always".
+        shows_thoughts: in reasoning_content; else a thought's tokens are gone and its text is nowhere.
+        cuts: longer prompts lose what is beyond so many tokens, without a word, as with Ollama (0: none is cut).
+        slots: it says so at /props and draws no more samples at once, as llama.cpp (0: no /props, any number).
+        most_logprobs: more are refused.
+        counts: whether it says how many tokens there were.
         template_end: what its chat template adds where an answer begins; a reasoning model's may open a thought.
         rates: fault name -> probability, drawn by `seed` and the number of the request.
         log: file that gets the arrival and the delivery of every chat request.
@@ -118,6 +128,14 @@ class OpenAILike:
     text: str | None = None
     reasoning: str = ""
     only_schema: tuple[str, ...] = ()
+    continues: str = "flags"
+    turn: int = 5
+    thinks: str = ""
+    shows_thoughts: bool = True
+    cuts: int = 0
+    slots: int = 0
+    most_logprobs: int = 20
+    counts: bool = True
     template_end: str = "<|assistant|>"
     rates: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
@@ -167,8 +185,8 @@ class OpenAILike:
             self.headers.append(dict(request.headers))
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             return _error(401, f"Incorrect API key provided: {request.headers.get('Authorization', 'none')}")
-        if path == "/models":
-            return _json({"object": "list", "data": [self._model(name) for name in self.models]})
+        if request.method == "GET":
+            return self._said(path)
         body = orjson.loads(await request.read())
         if self.keep:
             self.requests.append(body)
@@ -189,12 +207,23 @@ class OpenAILike:
                 return _json(_embedded(body))
         return _error(404, f"Not Found: {path}")
 
+    def _said(self, path: str) -> web.Response:
+        if path == "/models":
+            return _json({"object": "list", "data": [self._model(name) for name in self.models]})
+        if path == "/props" and self.slots:
+            return _json({"total_slots": self.slots, "default_generation_settings": {"n_ctx": CONTEXT}})
+        return _error(404, f"Not Found: {path}")
+
     def _refusal(self, body: dict[str, Any]) -> web.Response | None:
         if "system" in self.refuses and any(message["role"] == "system" for message in body.get("messages", ())):
             return _error(400, "System role not supported")
         if refused := self.refuses & body.keys():
             name = min(refused)
             return _error(400, f"Unsupported parameter: '{name}' is not supported with this model.")
+        if self.slots and body.get("n", 1) > self.slots:
+            return _error(400, f"Field 'n': Value must be between 1 <= value <= {self.slots}, but got {body['n']}")
+        if body.get("top_logprobs", 0) > self.most_logprobs:
+            return _error(400, f"Requested sample logprobs, which is greater than max allowed: {self.most_logprobs}")
         kind = (body.get("response_format") or {}).get("type")
         if self.only_schema and kind is not None and kind not in self.only_schema:
             said = f"'response_format.type' must be {' or '.join(map(repr, self.only_schema))}"
@@ -216,20 +245,42 @@ class OpenAILike:
             await asyncio.sleep(self.latency)
         if fault is not None and (failed := await _failed(fault, request)) is not None:
             return failed
-        prompt = sum(len(message["content"].split()) for message in body["messages"])
+        prompt = self._prompt_tokens(body)
         if prompt + body.get("max_tokens", 16) > CONTEXT and "context" in self.can:
             return _error(400, f"This model's maximum context length is {CONTEXT} tokens. However, you asked for more.")
         n = body.get("n", 1) if "n" in self.can else 1
         choices = [self._choice(body, digest, i, fault) for i in range(n)]
         words = sum(len(choice["message"]["content"].split()) for choice in choices)
+        prompt = min(prompt, self.cuts or prompt)
         usage = {"prompt_tokens": prompt, "completion_tokens": words, "total_tokens": prompt + words}
         answer = {"id": f"chat-{number}", "object": "chat.completion", "model": body["model"], "choices": choices}
-        response = _json({**answer, "usage": usage})
+        response = _json({**answer, "usage": usage} if self.counts else answer)
         if self._log_file >= 0:
             await response.prepare(request)
             await response.write_eof()
             self._write_log("delivered", digest, number, by)
         return response
+
+    def _prompt_tokens(self, body: Mapping[str, Any]) -> int:
+        """Words, what a template adds around an assistant's turn, and an empty thought where thinking is off."""
+        counted = sum(len(message["content"].split()) for message in body["messages"])
+        if body["messages"] and body["messages"][-1]["role"] == "assistant" and not self._goes_on(body):
+            counted += self.turn if body.get("add_generation_prompt", True) else 2
+        off = (body.get("chat_template_kwargs") or {}).get("enable_thinking") is False
+        return counted + (4 if off and self.thinks == "template" else 0)
+
+    def _goes_on(self, body: Mapping[str, Any]) -> bool:
+        asked = self.continues == "always" or (self.continues == "flags" and body.get("continue_final_message"))
+        return bool(asked) and "prefix" in self.can
+
+    def _thought(self, body: Mapping[str, Any]) -> bool:
+        told = body.get("chat_template_kwargs") or {}
+        return {
+            "template": told.get("enable_thinking") is not False,
+            "effort": body.get("reasoning_effort") != "none",
+            "asked": told.get("thinking") is True,
+            "always": True,
+        }.get(self.thinks, False)
 
     def _fault(self, number: int) -> Fault | None:
         if self.faults:
@@ -257,6 +308,10 @@ class OpenAILike:
         message = {"role": "assistant", "content": text}
         if self.reasoning:
             message["reasoning_content"] = self.reasoning
+        if self._thought(body) and self.shows_thoughts:
+            message["reasoning_content"] = "Three cats have twelve legs."
+        elif self._thought(body) and body.get("max_tokens", 1 << 20) < 64:
+            message["content"], finish = "", "length"
         shown = body.get("logprobs") and "logprobs" in self.can
         logprobs = {"logprobs": {"content": self._logprobs(body, text)}} if shown else {}
         return {"index": index, "message": message, "finish_reason": finish, **logprobs}
@@ -278,7 +333,9 @@ class OpenAILike:
                 if wordy
                 else found
             )
-        if last["role"] == "assistant" and "prefix" in self.can and body.get("continue_final_message"):
+        if last["role"] == "assistant" and self._goes_on(body):
+            if last["content"].endswith(" Par"):
+                return "is."
             counted = last["content"].split()[-1].rstrip(",")
             return f" {int(counted) + 1}" if counted.isdigit() else " and so on"
         return " ".join(random.Random(digest).choices(WORDS, k=8))

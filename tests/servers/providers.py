@@ -1,9 +1,9 @@
 """How known servers differ from the protocol, as settings of `OpenAILike`. Each is imitated, none is the real one.
 
-Sources: design.md section 5 (measured: llama.cpp, `transformers serve`, vLLM); docs.ollama.com/api/openai-compatibility
-(log-probabilities came in November 2025) and grammars, which know no length of a string; LM Studio bugs 189, 307
-(only the types json_schema and text; an error is a bare string); litellm issues 37599 and 8448 (a status as text in
-`code`; OpenRouter's 200 with an error beside empty choices).
+Sources: design.md section 5 (measured: `transformers serve`, vLLM); a llama.cpp of October 2026 (docs/providers.md);
+docs.ollama.com/api/openai-compatibility (log-probabilities came in November 2025) and grammars, which know no length of
+a string; LM Studio bugs 189, 307 (only the types json_schema and text; an error is a bare string); litellm issues 37599
+and 8448 (a status as text in `code`; OpenRouter's 200 with an error beside empty choices).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def settings(like: ModuleType, name: str) -> dict[str, Any]:
         "vllm": {"can": every},
         "ollama": {"can": every - {"n", "bounds", "choice", "score", "context"}},
         "lmstudio": {"can": every - {"n", "choice", "score"}, "only_schema": ("json_schema", "text")},
-        "llama.cpp": {"can": every - {"n", "choice", "score"}},
+        "llama.cpp": {"can": every - {"choice", "score"}, "slots": 2, "continues": "always", "most_logprobs": 1 << 20},
         "litellm": {"can": every - {"choice", "prefix", "score", "context"}, "key": "sk-proxy"},
         "transformers serve": {"can": every - {"n", "schema", "logprobs", "choice", "score", "context"}},
     }[name]

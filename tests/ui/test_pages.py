@@ -62,7 +62,7 @@ def test_calls_are_found_as_the_command_line_finds_them(client, stage, numbers):
     assert "No call of this run meets" in page(client, f"{address}?user=u77")
     assert "user=u8" in page(client, f"{address}?user=u77"), "the nearest users are links"
     assert "There is no node" in page(client, f"{address}?node=merg", 404)
-    assert "is none of ok, unreadable, error" in words(page(client, f"{address}?status=maybe", 400))
+    assert "is none of ok, unusable, error" in words(page(client, f"{address}?status=maybe", 400))
     assert "is a number" in page(client, f"{address}?slower=x", 400)
     assert "no word" in page(client, f"{address}?text=!!", 400)
     sorted_ = page(client, f"{address}?sort=tokens&desc=1")

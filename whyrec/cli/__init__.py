@@ -24,14 +24,15 @@ _NOUNS = {
     "compare": "command",
     "eval": "command",
     "dial": "command",
-    "ablate": "command",
+    "mechanism": "command",
+    "ablate": "gone",
     "scoter": "app",
     "search": "command",
     "demo": "command",
 }
 
 
-_MEASURES = ("compare", "eval", "dial", "ablate")
+_MEASURES = ("compare", "eval", "dial", "mechanism", "ablate")
 
 
 def _version(value: bool) -> None:
@@ -65,6 +66,8 @@ def build(only: str = "") -> typer.Typer:
         module = importlib.import_module(f"{room}.{noun}")
         if kind == "app":
             app.add_typer(module.app, name=noun)
+        elif kind == "gone":
+            app.command(noun, hidden=True, context_settings=module.ELSEWHERE)(module.command)
         else:
             app.command(noun)(module.command)
     return app

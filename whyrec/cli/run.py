@@ -41,6 +41,7 @@ def command(
     tpm: float | None = typer.Option(None, help="Tokens a minute that the server bears."),
     new: bool = typer.Option(False, "--new", help="Start afresh beside the run that is there."),
     retry_failed: bool = typer.Option(False, "--retry-failed", help="Do failed examples again, past the cache."),
+    keep_going: bool = typer.Option(False, help="Go on though most of the first answers are of no use."),
     yes: bool = typer.Option(False, "--yes", "-y", help="Answer the question before a large job with yes."),
     quiet: bool = typer.Option(False, "--quiet", "-q", help="Print only the outcome."),
     list_: bool = typer.Option(False, "--list", help="List the graphs and their options."),
@@ -67,6 +68,7 @@ def command(
         settings=settings,
         new=new,
         retry_failed=retry_failed,
+        keep_going=keep_going,
         budget=Budget(calls=budget_calls, tokens=budget_tokens, dollars=budget_usd),
         limits=Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency)),
         command=" ".join(["whyrec", *sys.argv[1:]]),
@@ -262,7 +264,7 @@ def _loop_factory() -> Any:
 def _outcome(report: RunReport) -> list[str]:
     """What came of it, in numbers that add up, and how to go on."""
     from whyrec.cli.shared.live import span
-    from whyrec.runs.amounts import spent, sums
+    from whyrec.runs.amounts import judged, spent, sums
 
     calls, now = report.now.calls, report.now
     lines = [
@@ -270,8 +272,8 @@ def _outcome(report: RunReport) -> list[str]:
         f"{report.examples} examples = {report.done} done + {report.failed} failed + {report.left} left"
         + (f" ({now.before} were settled before)" if now.before else ""),
         f"{calls.calls} calls = {calls.asked} answered + {calls.hits + calls.joined} from the cache + "
-        f"{calls.errors} errors; {calls.unreadable} unreadable, {calls.repairs} asked to repair an answer, "
-        f"{calls.retries} sent again",
+        f"{calls.errors} errors; {calls.repairs} asked to repair an answer, {calls.retries} sent again",
+        f"answers: {judged(calls.usable, report.unusable)}",
         f"tokens {sums(calls.tokens_in, calls.tokens_out, calls.unmetered, calls.sent)}; cost "
         f"{spent(calls.cost, calls.unpriced, calls.sent)}; {span(now.seconds)}, {now.rate:.1f} examples/s",
         f"results: {report.results}",

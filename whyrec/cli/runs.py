@@ -78,7 +78,7 @@ def show(
             return
         table = Table("", "", box=None, show_header=False)
         table.columns[0].style, table.columns[1].overflow = "dim", "fold"
-        for name, value in {**_head(found.info()), **_counted(found.counts()), **_trained(found)}.items():
+        for name, value in {**_head(found.info()), **_counted(found), **_trained(found)}.items():
             table.add_row(name, Text(value))
         console.print(table)
         for line in _numbers(found):
@@ -111,18 +111,20 @@ def _moment(at: float | None) -> str:
     return "" if at is None else time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(at))
 
 
-def _counted(counts: Counts) -> dict[str, str]:
+def _counted(run: RunReader) -> dict[str, str]:
     """A run in numbers for people; what nobody counted is said to be unknown."""
     from dataclasses import asdict
 
-    from whyrec.runs.amounts import spent, sums
+    from whyrec.runs.amounts import judged, spent, sums
 
+    counts = run.counts()
     told = {name: f"{value:,}" for name, value in asdict(counts).items()}
     for name in ("tokens_in", "tokens_out", "unmetered", "cost", "unpriced"):
         del told[name]
     return told | {
         "tokens": sums(counts.tokens_in, counts.tokens_out, counts.unmetered, counts.sent),
         "cost": spent(counts.cost, counts.unpriced, counts.sent),
+        "answers": judged(counts.usable, run.unusable()),
     }
 
 
@@ -188,7 +190,7 @@ def diff(
         other = find_run(home, b)
         try:
             table = Table("", one.id, other.id, box=None)
-            left, right = ({**json.loads(r.info()["settings"]), **_counted(r.counts())} for r in (one, other))
+            left, right = ({**json.loads(r.info()["settings"]), **_counted(r)} for r in (one, other))
             for name in dict.fromkeys((*left, *right)):
                 if left.get(name) != right.get(name):
                     table.add_row(name, str(left.get(name, "")), str(right.get(name, "")))

@@ -32,7 +32,7 @@ def ls(
     prompt: str = typer.Option("", help="With which prompt."),
     version: str = typer.Option("", help="In which version of the prompt: the beginning of its digest."),
     model: str = typer.Option("", help="Asked of which model."),
-    status: str = typer.Option("", help="ok, unreadable (answered, but of no use) or error."),
+    status: str = typer.Option("", help="ok, unusable (of no use), one reason for that (placeholder, …) or error."),
     repaired: bool | None = typer.Option(None, "--repairs/--no-repairs", help="Only repairs, or none of them."),
     cached: bool | None = typer.Option(None, "--cached/--not-cached", help="Only answers from the cache, or none."),
     slower: float | None = typer.Option(None, min=0.0, help="At least so many seconds on the wire."),

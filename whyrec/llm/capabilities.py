@@ -22,6 +22,8 @@ PrefixWay: TypeAlias = Literal["continue", "prefill", "none"]
 MaxTokensWay: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 SystemWay: TypeAlias = Literal["system", "user"]
 ScoreWay: TypeAlias = Literal["tokens", "echo", "none"]
+ThinkingWay: TypeAlias = Literal["none", "template", "effort", "always"]
+SHOWN, WIDE = 20, 1_000  # log-probabilities per token: what OpenAI and vLLM show at most; what is asked of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,10 @@ class Capabilities:
         schema: "response_format" (type json_schema), "strict" (the same within OpenAI's subset of JSON schema),
             "structured_outputs" (vLLM's own field), "none" (the server refuses it; the answer is validated anyway).
         n: whether several samples come from one request.
+        slots: how many questions a server answers at the same time, and how many samples one request may ask for
+            (llama.cpp); None where it does not say.
         seed: whether the same seed gives the same answer (None: not known).
-        logprobs: the most top log-probabilities per token (0: none).
+        logprobs: the most top log-probabilities per token that are asked for (0: none).
         prefix: how an answer is continued: "continue" (continue_final_message), "prefill" (a last assistant message
             is continued), "none".
         score: how given text is scored: "tokens" (/tokenize and prompt_logprobs, vLLM), "echo" (completions with
@@ -42,20 +46,25 @@ class Capabilities:
         max_tokens: what the field is called.
         system: how system text is sent: "system" (a message of its own), "user" (at the head of the first question,
             for models whose template has no system role, or that were trained without one).
+        thinking: what switches a model's thoughts off: "template" (`chat_template_kwargs.enable_thinking`, as Qwen3's),
+            "effort" (`reasoning_effort`), "always" (it thinks whatever is sent), "none" (it does not think).
         embeddings: width of the vectors of /embeddings (0: none, None: not known).
-        context: the longest prompt plus answer in tokens (None: not known).
+        context: the longest prompt plus answer in tokens (None: not known); where a server cuts a longer prompt without
+            a word, what it leaves of one.
         checked: when `whyrec llm check` looked, ISO 8601 ("" if never).
     """
 
     schema: SchemaWay = "response_format"
     n: bool = True
+    slots: int | None = None
     seed: bool | None = None
-    logprobs: int = 20
+    logprobs: int = SHOWN
     prefix: PrefixWay = "none"
     score: ScoreWay = "none"
     choice: bool = False
     max_tokens: MaxTokensWay = "max_tokens"
     system: SystemWay = "system"
+    thinking: ThinkingWay = "none"
     embeddings: int | None = None
     context: int | None = None
     checked: str = ""

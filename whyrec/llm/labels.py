@@ -4,8 +4,9 @@ The softmax runs over the allowed labels only (spec 1.4). A server that shows lo
 likeliest tokens, so: ask for one token restricted to the labels where the server can restrict (vLLM, local weights),
 take the labels' log-probabilities at the first token and renormalise. The normaliser over the rest of the vocabulary
 cancels, so this is exact when every label is shown, masked or not. A label that is *not* shown is not impossible, so
-then each label is scored as a continuation; a model that can do neither is an error, unless the caller allows the last
-way: the one label the model says gets probability 1.
+then a server that shows more of its tokens (llama.cpp) is asked for them, and else each label is scored as a
+continuation; a model that can do neither is an error, unless the caller allows the last way: the one label the model
+says gets probability 1.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from functools import lru_cache
 from typing import Literal, TypeAlias, cast
 
 from whyrec.errors import UsageError
+from whyrec.llm.capabilities import SHOWN
 from whyrec.llm.model import AnswerFormat, LanguageModel, ModelError, Refused, Request, Scorer, TokenLogprob
 
 Way: TypeAlias = Literal["logprobs", "score", "answer"]
-_TOP = 20  # what OpenAI and vLLM give at most without being told otherwise
 _MASKED = -1_000.0  # vLLM writes -9999.0 for minus infinity
 
 
@@ -97,24 +98,22 @@ async def read_labels(
 
 async def _by_logprobs(model: LanguageModel, request: Request, labels: Sequence[str]) -> LabelReading | str:
     sampling = replace(request.sampling, temperature=1.0, top_p=1.0, max_tokens=1, stop=(), seed=0)
-    asked = replace(
-        request,
-        sampling=sampling,
-        samples=(0,),
-        format=choice_format(labels),
-        top_logprobs=_TOP,
-    )
-    try:
-        reply = (await model.complete(asked))[0]
-    except Refused as error:
-        return str(error)
-    if not reply.logprobs:
-        return "no log-probabilities came back"
-    shown = first_token_logprobs(reply.logprobs[0], labels)
-    missing = [label for label in labels if label not in shown]
-    if missing:
-        return f"{', '.join(missing)} not among the {len(reply.logprobs[0].top)} likeliest tokens"
-    return LabelReading(_softmax([shown[label] for label in labels], labels), "logprobs", _mass(shown.values()))
+    asked = replace(request, sampling=sampling, samples=(0,), format=choice_format(labels), top_logprobs=SHOWN)
+    most: int = getattr(model, "most_logprobs", SHOWN)
+    said = ""
+    for wanted in (SHOWN, most) if most > SHOWN else (SHOWN,):
+        try:
+            (reply,) = await model.complete(replace(asked, top_logprobs=wanted))
+        except Refused as error:
+            return str(error)
+        if not reply.logprobs:
+            return "no log-probabilities came back"
+        shown = first_token_logprobs(reply.logprobs[0], labels)
+        if missing := [label for label in labels if label not in shown]:
+            said = f"{', '.join(missing)} not among the {len(reply.logprobs[0].top)} likeliest tokens"
+            continue
+        return LabelReading(_softmax([shown[label] for label in labels], labels), "logprobs", _mass(shown.values()))
+    return said
 
 
 def first_token_logprobs(token: TokenLogprob, labels: Sequence[str]) -> dict[str, float]:

@@ -14,7 +14,24 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 Role: TypeAlias = Literal["system", "user", "assistant"]
 FinishReason: TypeAlias = Literal["stop", "length", "filtered", "error"]
 CacheState: TypeAlias = Literal["miss", "hit", "joined"]  # joined: shared the flight of an identical call
-Wrong: TypeAlias = Callable[["Reply"], str]
+Wrong: TypeAlias = Callable[["Reply"], "Unusable | None"]
+
+REASONS: Mapping[str, str] = {
+    "placeholder": "copies the placeholders of its instructions",
+    "example": "repeats the example of its instructions",
+    "too_short": "says far less than was asked for",
+    "no_sentence": "writes no sentence where sentences were asked for",
+    "loops": "says the same over and over",
+    "repeats": "repeats one entry of a list in others",
+    "masked_away": "says nothing beside the name that has to be hidden",
+    "wrong_ids": "answers for other ids than it was asked about",
+    "incomplete": "leaves out parts of the answer",
+    "unreadable": "does not give the shape asked for",
+    "cut": "does not come to an end within its limit of tokens",
+    "withheld": "is silenced by its server's content filter",
+}
+"""Why an answer can be of no use, as it is kept with a call -> what a model does that gives such answers."""
+USABLE = "usable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,25 @@ class AnswerFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why an answer is of no use to whoever asked.
+
+    Attributes:
+        reason: one of `REASONS`.
+        said: a sentence, which can be shown to the model.
+        final: whether asking again cannot help.
+    """
+
+    reason: str
+    said: str
+    final: bool = False
+
+    def __post_init__(self) -> None:
+        """A reason that nobody knows could not be counted."""
+        assert self.reason in REASONS, self.reason
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """Where a call comes from: recorded with it, never part of a cache key.
 
@@ -65,7 +101,8 @@ class About:
             rendered again, so a trace stores these instead of the messages.
         rendered: how many of the request's messages the prompt rendered; later ones belong to a repair.
         turn: 0 for the first ask, 1.. for repairs.
-        wrong: tells why whoever asks cannot use an answer, "" where it can; None where nobody reads it that way.
+        repairs: the last turn there may be.
+        wrong: tells why whoever asks cannot use an answer, None where it can; None itself where nobody judges answers.
     """
 
     run: str = ""
@@ -82,6 +119,7 @@ class About:
     blanks: Mapping[str, Any] | None = None
     rendered: int = 0
     turn: int = 0
+    repairs: int = 0
     wrong: Wrong | None = field(default=None, compare=False, repr=False)
 
 
@@ -304,8 +342,16 @@ class Refused(ModelError):
     """Status 4xx other than 429: asking again cannot help. Never retried."""
 
 
-class BudgetSpent(ModelError):
+class Halted(ModelError):
+    """The request was not sent, because the run is to stop: what is left of it is left, and nothing has failed."""
+
+
+class BudgetSpent(Halted):
     """Sending this request could pass the limit on calls, tokens or money. The runner stops cleanly on it."""
+
+
+class Unfit(Halted):
+    """Most answers so far were of no use, so no more are asked for. The runner stops cleanly on it."""
 
 
 TRANSIENT: tuple[type[ModelError], ...] = (Overloaded, ServerFault, TimedOut, Disconnected)

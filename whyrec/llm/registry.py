@@ -69,6 +69,12 @@ _SCHEMES: dict[str, Scheme] = {
         "a vllm serve (127.0.0.1:8000 if no URL is given)",
         "vllm:Qwen/Qwen3-8B@http://127.0.0.1:8000/v1",
     ),
+    "llamacpp": Scheme(
+        "whyrec.llm.providers.openai",
+        "open_llamacpp",
+        "a llama.cpp server (127.0.0.1:8080): `whyrec llm serve FILE.gguf`",
+        "llamacpp:smollm2-135m",
+    ),
     "ollama": Scheme(
         "whyrec.llm.providers.openai", "open_ollama", "an Ollama server (127.0.0.1:11434)", "ollama:qwen3:8b"
     ),

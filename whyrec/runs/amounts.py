@@ -5,6 +5,8 @@ A sum over calls of which some were not counted is a lower bound, and says over 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 UNKNOWN = "unknown"
 
 
@@ -42,3 +44,11 @@ def _partly(known: str, missing: int, sent: int, *, nothing: bool) -> str:
 
 def _count(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
+
+
+def judged(usable: int, unusable: Mapping[str, int]) -> str:
+    """How many answers could be used and why the others could not: "58 usable, 12 not (8 placeholder, 4 too_short)"."""
+    if not unusable:
+        return f"{usable:,} usable" if usable else "none was judged"
+    why = ", ".join(f"{times:,} {reason}" for reason, times in unusable.items())
+    return f"{usable:,} usable, {sum(unusable.values()):,} not ({why})"

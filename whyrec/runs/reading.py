@@ -5,23 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from whyrec.errors import UsageError
-from whyrec.llm.model import FinishReason, Reply, TokenLogprob, TokenScores, Usage
+from whyrec.llm.model import USABLE, FinishReason, Reply, TokenLogprob, TokenScores, Usage
 from whyrec.redaction import cut
+from whyrec.runs.columns import missing, strange
 from whyrec.runs.rows import Counts, Damaged, Metric, Result, Status, digest_of, unpack
 from whyrec.sqlite import connect
 
 FILE_NAME = "run.sqlite"
-_RESULT = "SELECT key,user,split,status,reason,generation,size,payload FROM example"
+_RESULT_COLUMNS = ("key", "user", "split", "status", "reason", "generation", "size", "payload")
+_RESULT = f"SELECT {','.join(_RESULT_COLUMNS)} FROM example"
 _CHUNK = 500
 _BITS = 63  # of SQLite's numbers
-_MANIFEST: dict[str, type | tuple[type, ...]] = {
-    "graph": str, "data": str, "model": str, "state": str, "settings": str, "started_at": (int, float),
-}  # fmt: skip
 UNMETERED = "cache='miss' AND (tokens_in IS NULL OR tokens_out IS NULL)"  # sent, and nobody counted its tokens
 
 
@@ -49,9 +48,7 @@ class RunReader:
         if row is None:
             raise UsageError(f"The run in {self.folder} was never started (its file is empty). Remove the folder.")
         found = dict(zip((c[0] for c in cursor.description), row, strict=True))
-        for column, kinds in _MANIFEST.items():
-            if not isinstance(found.get(column), kinds):
-                raise self._damaged(f"{column} of the run is {found.get(column)!r}")
+        self._whole("run", found)
         self._json(found["settings"], "the run's settings")
         return found
 
@@ -93,13 +90,36 @@ class RunReader:
     def counts(self) -> Counts:
         """The run in numbers."""
         self._settle()
-        return read_counts(self._read)
+        try:
+            return read_counts(self._read)
+        except OverflowError:
+            raise self.damaged("its calls add up to no number") from None
+
+    def unusable(self) -> dict[str, int]:
+        """Reason -> how many answers were of no use for it, the commonest first."""
+        self._settle()
+        rows = self._read.execute(
+            "SELECT verdict,count(*) FROM call WHERE unreadable<>'' GROUP BY verdict ORDER BY 2 DESC, 1"
+        )
+        return {reason or "unreadable": times for reason, times in rows}
 
     def metrics(self) -> list[Metric]:
         """All metrics, by name and labels."""
         self._settle()
-        rows = self._read.execute("SELECT name,value,labels FROM metric ORDER BY name,labels")
-        return [Metric(name, value, self._json(labels, f"the metric {name}")) for name, value, labels in rows]
+        found = []
+        for name, value, labels in self._read.execute("SELECT name,value,labels FROM metric ORDER BY name,labels"):
+            self.check("metric", {"name": name, "value": value, "labels": labels})
+            found.append(Metric(name, value, self._json(labels, f"the metric {name}")))
+        return found
+
+    def check(self, table: str, row: Mapping[str, Any]) -> None:
+        """Refuse a row, or a part of one, with a value that a run never writes.
+
+        Raises:
+            UsageError: there is one.
+        """
+        if wrong := strange(table, row):
+            raise self.damaged(wrong)
 
     def text(self, digest: int) -> str:
         """A stored text by its digest.
@@ -116,9 +136,9 @@ class RunReader:
         try:
             text = unpack(*row)
         except Damaged as error:
-            raise self._damaged(f"the text {digest}: {error}") from None
+            raise self.damaged(f"the text {digest}: {error}") from None
         if digest_of(text) != digest:
-            raise self._damaged(f"the text {digest} is another than was stored")
+            raise self.damaged(f"the text {digest} is another than was stored")
         return cut(text)
 
     def calls(self, *, example: str = "", user: str = "", item: str = "", node: str = "") -> Iterator[dict[str, Any]]:
@@ -182,9 +202,9 @@ class RunReader:
     def reply_for(self, request_digest: bytes, *, example: str = "") -> Reply | None:
         """The first answer recorded for a request and sample (`whyrec.llm.wrappers.cached.request_digest`), or None.
 
-        Of several the one that this example got is preferred (the simulated model knows more of a user than the
-        request shows). Model and URL are no part of that digest, so another model may replay the run's answers. Its
-        cost is 0.0.
+        Of several the one that this example got is preferred (until its revision 3 the simulated model knew more of a
+        user than the request shows). Model and URL are no part of that digest, so another model may replay the run's
+        answers. Its cost is 0.0.
         """
         self._settle()
         row = self._read.execute(
@@ -220,28 +240,36 @@ class RunReader:
         """Close the file. Idempotent."""
         self._read.close()
 
+    def _whole(self, table: str, row: Mapping[str, Any]) -> None:
+        if wrong := missing(table, row):
+            raise self.damaged(wrong)
+        self.check(table, row)
+
     def _with_texts(self, call: dict[str, Any]) -> dict[str, Any]:
+        self._whole("call", call)
         for column in ("settings", "blanks", "messages", "answer", "reasoning", "logprobs"):
             call[column] = "" if call[column] is None else self.text(call[column])
         return call
 
     def _result(self, row: tuple[Any, ...]) -> Result:
+        self.check("example", dict(zip(_RESULT_COLUMNS, row, strict=True)))
         key, user, split, status, reason, generation, size, packed = row
         payload = None
         if packed is not None:
             try:
                 payload = self._json(unpack(size, packed), f"the result of {key}")
             except Damaged as error:
-                raise self._damaged(f"the result of {key}: {error}") from None
+                raise self.damaged(f"the result of {key}: {error}") from None
         return Result(key, user, split, status, reason, payload, generation)
 
     def _json(self, text: str, what: str) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise self._damaged(f"{what}: {error}") from None
+            raise self.damaged(f"{what}: {error}") from None
 
-    def _damaged(self, what: str) -> UsageError:
+    def damaged(self, what: str) -> UsageError:
+        """The sentence for a file that holds what a run never writes."""
         return UsageError(
             f"{self.path} is damaged ({what}): something else changed the file. What is whole in it can still be read."
         )
@@ -262,7 +290,7 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
         "SELECT count(*), total(error_kind='' AND cache='miss'), total(error_kind='' AND cache='hit'),"
         " total(error_kind='' AND cache='joined'), total(error_kind<>''), total(turn>0), total(max(attempts-1,0)),"
         " total(tokens_in), total(tokens_out), total(tokens_cached), total(cost), total(cost IS NULL),"
-        f" total(unreadable<>''), total({UNMETERED}) FROM call"
+        f" total(unreadable<>''), total({UNMETERED}), total(verdict='{USABLE}') FROM call"
     ).fetchone()
     whole = [int(value) for value in row]
     return Counts(
@@ -282,4 +310,5 @@ def read_counts(connection: sqlite3.Connection) -> Counts:
         unpriced=whole[11],
         unreadable=whole[12],
         unmetered=whole[13],
+        usable=whole[14],
     )

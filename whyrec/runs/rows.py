@@ -111,6 +111,7 @@ class CallRecord(NamedTuple):
         error_kind, error, attempts: class name, sentence without secrets and number of sends when failed.
         charged: when failed, whether it may have cost something all the same.
         unreadable: why whoever asked could not use the answer; "" where it could.
+        verdict: "usable", or one of `whyrec.llm.model.REASONS`; None where nobody judged the answer.
     """
 
     at: float
@@ -132,6 +133,7 @@ class CallRecord(NamedTuple):
     attempts: int = 1
     charged: bool = False
     unreadable: str = ""
+    verdict: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ class Counts:
         calls: recorded calls, `calls == asked + hits + joined + errors`.
         asked: answered by the model itself; hits: by the cache; joined: by the flight of an identical call.
         errors: ended without an answer.
+        usable: answered, cached or not, with something that whoever asked judged and can use.
         unreadable: answered, cached or not, with something that whoever asked could not use.
         repairs: asked to mend an answer of the wrong shape (turn > 0).
         retries: sends beyond the first.
@@ -167,6 +170,7 @@ class Counts:
     hits: int = 0
     joined: int = 0
     errors: int = 0
+    usable: int = 0
     unreadable: int = 0
     repairs: int = 0
     retries: int = 0

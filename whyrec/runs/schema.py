@@ -12,7 +12,7 @@ CALL_COLUMNS = (
     "at", "kind", "example", "user", "item", "split", "graph", "node", "agent", "prompt", "prompt_digest", "turn",
     "retry", "sample", "model", "request", "settings", "blanks", "messages", "answer", "reasoning", "logprobs",
     "answered_by", "finish", "attempts", "tokens_in", "tokens_out", "tokens_cached", "cost", "queue_s", "service_s",
-    "cache", "error_kind", "error", "unreadable", "made_in", "made_out", "made_cost", "made_s",
+    "cache", "error_kind", "error", "unreadable", "made_in", "made_out", "made_cost", "made_s", "verdict",
 )  # fmt: skip
 
 
@@ -84,7 +84,16 @@ def keep_data_path(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE run ADD COLUMN data_path TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: Sequence[Migration] = (create_tables, index_nodes, allow_unknown, keep_data_path)
+def keep_verdicts(connection: sqlite3.Connection) -> None:
+    """Version 5: why an answer is of no use, as one of a few reasons that can be counted; NULL where nobody judged it.
+
+    Older runs say of their unusable answers why, in a sentence, and of the others nothing.
+    """
+    connection.execute("ALTER TABLE call ADD COLUMN verdict TEXT")
+    connection.execute("UPDATE call SET verdict='unreadable' WHERE unreadable<>''")
+
+
+MIGRATIONS: Sequence[Migration] = (create_tables, index_nodes, allow_unknown, keep_data_path, keep_verdicts)
 
 
 def call_row(call: CallRecord) -> Row:
@@ -100,13 +109,14 @@ def call_row(call: CallRecord) -> Row:
         tokens, cost = (None, None) if call.charged else (0, 0.0)
         return (
             *head, "", "error", call.attempts, tokens, tokens, tokens, cost, 0.0, 0.0, "miss", call.error_kind,
-            call.error, "", None, None, None, None,
+            call.error, "", None, None, None, None, None,
         )  # fmt: skip
     usage, made = reply.usage, reply.made
     first = (None,) * 4 if made is None else (made.usage.prompt, made.usage.completion, made.cost, made.seconds)
     return (
         *head, reply.model, reply.finish_reason, reply.attempts, usage.prompt, usage.completion, usage.cached,
         reply.cost, round(reply.queue_s, 6), round(reply.service_s, 6), reply.cache, "", "", call.unreadable, *first,
+        call.verdict,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from whyrec import __version__
 from whyrec.errors import LockedError, UsageError
+from whyrec.llm.model import USABLE
 from whyrec.redaction import cut, redact
 from whyrec.runs.identity import Identity, canonical
 from whyrec.runs.reading import FILE_NAME, RunReader
@@ -159,6 +160,7 @@ class Run(RunReader):
         changed["calls"] += 1
         changed["repairs"] += call.about.turn > 0
         changed["unreadable"] += call.unreadable != ""
+        changed["usable"] += call.verdict == USABLE
         if reply is None:
             changed["errors"] += 1
             changed["retries"] += max(call.attempts - 1, 0)

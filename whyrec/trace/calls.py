@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.llm.model import REASONS
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
 from whyrec.trace.search import Query, TextIndex
@@ -31,8 +32,9 @@ ORDERS: Mapping[str, str] = {
 }
 _STATUS: Mapping[str, str] = {
     "ok": "c.error_kind='' AND c.unreadable=''",
-    "unreadable": "c.unreadable<>''",
+    "unusable": "c.unreadable<>''",
     "error": "c.error_kind<>''",
+    **{reason: f"c.verdict='{reason}'" for reason in REASONS},
 }
 STATUSES = tuple(_STATUS)
 _INDEXED = ("example", "user", "item")
@@ -49,7 +51,8 @@ class Wanted:
         user, item, example: for whom: original ids, and the example's key ("valid/A1").
         graph, node, prompt, model: who asked, and whom.
         version: beginning of the prompt's digest.
-        status: "ok" answered with something of use, "unreadable" with something of none, "error" not answered.
+        status: "ok" answered with something of use, "unusable" with something of none, or one of the reasons for that
+            (`whyrec.llm.model.REASONS`); "error" not answered.
         repaired: True: only repairs (turn > 0); False: only first questions.
         cached: True: answered by the cache or by the flight of an identical call; False: by the model.
         slower: at least so many seconds on the wire.
@@ -66,7 +69,7 @@ class Wanted:
     prompt: str = ""
     version: str = ""
     model: str = ""
-    status: Literal["", "ok", "unreadable", "error"] = ""
+    status: str = ""
     repaired: bool | None = None
     cached: bool | None = None
     slower: float | None = None
@@ -105,16 +108,18 @@ class Line:
     error_kind: str
     error: str
     unreadable: str
+    verdict: str | None
 
     @property
     def status(self) -> str:
-        """ "ok", "unreadable", "repair", "cached" or the kind of the error, for a list."""
+        """ "ok", "repair", "cached", why the answer is of no use, or the kind of the error, for a list."""
         if self.error_kind or self.unreadable:
-            return self.error_kind or "unreadable"
+            return self.error_kind or self.verdict or "unusable"
         return "repair" if self.turn else "ok" if self.cache == "miss" else "cached"
 
 
-_COLUMNS = ",".join(f"c.{f.name}" for f in fields(Line))
+_NAMES = tuple(f.name for f in fields(Line))
+_COLUMNS = ",".join(f"c.{name}" for name in _NAMES)
 
 
 class Calls:
@@ -137,7 +142,7 @@ class Calls:
         """The calls wanted, in an order of `ORDERS`, `limit` of them after the first `offset`.
 
         Raises:
-            UnknownNameError: no such order; or the run knows no node or prompt of that name.
+            UnknownNameError: no such order or status; or the run knows no node or prompt of that name.
             UsageError: a search text without a word.
         """
         if order not in ORDERS:
@@ -145,7 +150,10 @@ class Calls:
         tables, where, values = self._sql(wanted)
         by = f"{ORDERS[order]} {'DESC' if descending else 'ASC'}"
         sql = f"SELECT {_COLUMNS} FROM {tables} WHERE {where} ORDER BY {by} LIMIT ? OFFSET ?"
-        return [Line(*row) for row in self._read.execute(sql, (*values, limit, offset)).fetchall()]
+        found = self._read.execute(sql, (*values, limit, offset)).fetchall()
+        for row in found:
+            self.run.check("call", dict(zip(_NAMES, row, strict=True)))
+        return [Line(*row) for row in found]
 
     def count(self, wanted: Wanted, *, cap: int = 100_000) -> int:
         """How many calls are wanted; `cap` where there are at least so many, which is as far as is counted."""
@@ -236,6 +244,8 @@ class Calls:
 
     def _known(self, wanted: Wanted) -> None:
         """A node or prompt that the run does not know is a typo, not an empty list."""
+        if wanted.status and wanted.status not in _STATUS:
+            raise UnknownNameError("status", wanted.status, STATUSES)
         for column in _NAMED:
             given = getattr(wanted, column)
             if given and given not in (known := self.values(column)):  # type: ignore[arg-type]

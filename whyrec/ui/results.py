@@ -37,7 +37,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Told:
-    """A dial or an ablation of this home in the list: its name, what it shows in sentences, and its page's file."""
+    """A dial or a mechanism of this home in the list: its name, what it shows in sentences, and its page's file."""
 
     name: str
     says: tuple[str, ...]
@@ -61,7 +61,7 @@ def results(request: Request) -> Response:
         request,
         "results.html",
         own=[_listed(name, path, "own") for name, path in own.items()],
-        others=list(_dials_and_ablations(site)),
+        others=list(_dials_and_mechanisms(site)),
         own_figures=_figures(site, "own"),
         projects=[_listed(name, path, "project") for name, path in projects.items()],
         projects_figures=_figures(site, "project"),
@@ -158,23 +158,22 @@ def _listed(name: str, path: Path, whose: Whose) -> Listed:
     return Listed(address, one.title, one.data.name, len(one.rows), counts)
 
 
-def _dials_and_ablations(site: Site) -> Iterator[Told]:
-    """What dials and ablations of this home show; one that cannot be read says so in its place."""
-    from evals.ablations import page as ablations_page
-    from evals.ablations import run as ablations
+def _dials_and_mechanisms(site: Site) -> Iterator[Told]:
+    """What dials and mechanisms of this home show; one that cannot be read says so in its place."""
     from evals.dials import page as dials_page
     from evals.dials import run as dials
+    from evals.mechanisms import page as mechanisms_page
+    from evals.mechanisms import run as mechanisms
 
     home = site.settings.home
-    for folder in (*dials.own_folders(home), *ablations.own_folders(home)):
+    for folder in (*dials.own_folders(home), *mechanisms.own_folders(home)):
         for file in sorted(folder.glob("*.json")):
             try:
                 if folder in dials.own_folders(home):
                     says = [dials_page.verdict(dials.read(file))]
                 else:
-                    found = ablations.read(file)
-                    says = [ablations_page.verdict(found, llm, row) for llm in found.llms for row in found.others]
-                    says.append(ablations_page.placebo_verdict(found))
+                    found = mechanisms.read(file)
+                    says = [mechanisms_page.told(found, block, pair) for block in found.blocks for pair in block.pairs]
             except UsageError as error:
                 says = [str(error)]
             yield Told(folder.name, tuple(said.replace("**", "") for said in says), folder / f"{folder.name}.md")

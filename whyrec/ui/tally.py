@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from whyrec.llm.model import USABLE
 from whyrec.runs import RunReader
 from whyrec.runs.reading import UNMETERED
 from whyrec.sqlite import connect
@@ -21,10 +22,11 @@ _PATIENCE_S = 0.25
 _MOST_BINS = 240
 
 _SUMS = (
-    "count(*), total(error_kind<>''), total(unreadable<>''), total(turn>0), total(error_kind='' AND cache<>'miss'),"
-    f" total(tokens_in), total(tokens_out), total({UNMETERED}), total(cost), total(cost IS NULL), total(service_s),"
-    " max(service_s)"
+    f"count(*), total(error_kind<>''), total(verdict='{USABLE}'), total(unreadable<>''), total(turn>0),"
+    f" total(error_kind='' AND cache<>'miss'), total(tokens_in), total(tokens_out), total({UNMETERED}), total(cost),"
+    " total(cost IS NULL), total(service_s), max(CAST(service_s AS REAL))"
 )
+_WHY = "SELECT coalesce(verdict, 'unreadable'), count(*) FROM call WHERE id>? AND id<=? AND unreadable<>'' GROUP BY 1"
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Sum:
 
     calls: int = 0
     errors: int = 0
+    usable: int = 0
     unreadable: int = 0
     repairs: int = 0
     cached: int = 0
@@ -72,6 +75,7 @@ class Tally:
         done, failed: examples.
         wanted: how many examples the last start was to do, those done before among them; 0 where it did not say.
         nodes: by the node that asked.
+        reasons: why answers were of no use -> how many.
         bins: calls by time; each bin is `width` seconds long, its key times `width` is when it begins.
         upto, last: the last call added up, and the last there is.
     """
@@ -80,6 +84,7 @@ class Tally:
     failed: int = 0
     wanted: int = 0
     nodes: dict[str, Sum] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
     bins: dict[int, int] = field(default_factory=dict)
     width: float = 0.125
     upto: int = 0
@@ -92,6 +97,11 @@ class Tally:
         for one in self.nodes.values():
             total.add(one)
         return total
+
+    @property
+    def why(self) -> list[tuple[str, int]]:
+        """Why answers were of no use, the commonest first."""
+        return sorted(self.reasons.items(), key=lambda one: (-one[1], one[0]))
 
     @property
     def share(self) -> float | None:
@@ -121,6 +131,7 @@ class Tallies:
                 statuses = dict(connection.execute("SELECT status,count(*) FROM example GROUP BY status").fetchall())
                 tally.done, tally.failed = statuses.get("done", 0), statuses.get("failed", 0)
                 asked = connection.execute("SELECT value FROM metric WHERE name='examples' AND labels='{}'").fetchone()
+                run.check("metric", {"value": asked[0]} if asked else {})
                 tally.wanted = int(asked[0]) if asked else 0
                 tally.last = int(connection.execute("SELECT coalesce(max(id), 0) FROM call").fetchone()[0])
                 end = time.monotonic() + patience
@@ -131,10 +142,14 @@ class Tallies:
                         found = _sum(sums)
                         tally.nodes.setdefault(node, Sum()).add(found)
                         tally.bins[when] = tally.bins.get(when, 0) + found.calls
+                    for reason, times in connection.execute(_WHY, (tally.upto, until)).fetchall():
+                        tally.reasons[reason] = tally.reasons.get(reason, 0) + times
                     tally.upto = until
                     _widen(tally)
                     if time.monotonic() > end:
                         break
+            except OverflowError:
+                raise run.damaged("its calls add up to no number") from None
             finally:
                 connection.close()
             return tally

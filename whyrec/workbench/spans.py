@@ -125,7 +125,8 @@ def _llm(run: RunReader, found: Asked) -> Attributes:
         **_tokens(call),
         "session.id": run.id,
         "metadata": _dumps({"call": call["id"], "run": run.id, "model": call["model"], "kind": call["kind"],
-                            "as_sent": found.faithful, **{name: call[name] for name in _TOLD}}),
+                            "as_sent": found.faithful, "verdict": call["verdict"] or "",
+                            **{name: call[name] for name in _TOLD}}),
         **_json("input", {"messages": [{"role": role, "content": content} for role, content in messages]}),
     }  # fmt: skip
     if call["user"]:

@@ -56,6 +56,7 @@ SAYS = {
     EMBEDDER: "ours: the same texts read by a further embedder rank better than by the first",
 }
 
+_ANOTHERS = "Another user's "
 _USERS: tuple[Start, ...] = ("none", "random")
 _SAME_DATA = {
     "amazon14_beauty": "Beauty",
@@ -82,10 +83,12 @@ def table_1(corpus: Corpus, options: Options = Options()) -> Experiment:
     )
 
 
-def name_of(backbone: Backbone, user: Start, item: Start, *, loss: str = "", by: str = "") -> str:
+def name_of(
+    backbone: Backbone, user: Start, item: Start, *, loss: str = "", by: str = "", anothers: bool = False
+) -> str:
     """Name of a cell: "SASRec user=Preference,item=Description @extractive"; `by` names an embedder but the first."""
     models = sorted({s.llm for s in (user, item) if isinstance(s, Source) and s.llm})
-    name = f"{backbone} user={label(user)},item={label(item)}"
+    name = f"{backbone} user={_ANOTHERS + label(user).lower() if anothers else label(user)},item={label(item)}"
     reader = [f"by {by}"] if by and _reads_texts(user, item) else []
     return " ".join([name, *([f"loss={loss}"] if loss else []), *(f"@{llm}" for llm in models), *reader])
 
@@ -151,15 +154,20 @@ def _cells(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cel
         for fold in others:
             yield cell(fold, description)
         yield cell("matched", description)
+        if backbone == "SASRec":
+            yield cell(first, caption, variant=_ANOTHERS)
     yield cell("none", "matched")
     yield cell("matched", caption)
     if backbone == "SASRec":
-        yield cell("none", "random", loss="bce")
+        yield cell("none", "random", variant="bce")
 
 
-def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, item: Start, *, loss: str = "") -> Cell:
+def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, item: Start, *, variant: str = "") -> Cell:
+    """A trained cell; `variant` is another loss, or that every user starts from the text of another (`_ANOTHERS`)."""
+    anothers = variant == _ANOTHERS
+    loss = "" if anothers else variant
     network, fitting = preset(backbone, corpus, options, loss=loss)
-    training = Training(backbone, network, fitting, item, user, options.how, options.mask_seen)
+    training = Training(backbone, network, fitting, item, user, options.how, options.mask_seen, anothers)
     models = {s.llm for s in (user, item) if isinstance(s, Source) and s.llm}
     axes = {"backbone": backbone, "user": label(user), "item": label(item), "llm": " ".join(models), "loss": loss}
     reader = options.how.embedder
@@ -167,13 +175,14 @@ def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, ite
     if _reads_texts(user, item) and options.embedders:
         axes["embedder"] = _embedder_name(reader)
     return Cell(
-        name_of(backbone, user, item, loss=loss, by=by),
+        name_of(backbone, user, item, loss=loss, by=by, anothers=anothers),
         over_some(trained(training, cache=options.cache), options.users),
         axes={axis: value for axis, value in axes.items() if value},
         settings={**training.settings, **_users(options)},
         needs=training.needs,
         base="" if (user, item, loss) == ("none", "random", "") else name_of(backbone, "none", "random"),
-        published=_printed(corpus, backbone, f"user={label(user)},item={label(item)}", loss=loss),
+        anchor=anothers,
+        published={} if anothers else _printed(corpus, backbone, f"user={label(user)},item={label(item)}", loss=loss),
         quick=_cut(backbone, corpus, options, loss=loss),
         models=tuple(sorted(models)),
     )

@@ -32,6 +32,7 @@ from evals.papers.rallrec.clicks import (
     rows_of,
     told,
 )
+from evals.papers.rallrec.constants import constants
 from evals.registry import Options
 from graphs.rallrec.merge import ALPHA, EPSILON, Merging
 from whyrec.data.corpus import Corpus
@@ -56,6 +57,7 @@ POOLS: Mapping[str, Mapping[str, str]] = {
     "flipped": {"hint": "flipped"},
     "another row's hint": {"hint": "placebo"},
     "another user's thoughts": {"reasons": "placebo"},
+    "unhinted, another user's thoughts": {"hint": "none", "reasons": "placebo"},
 }
 
 MERGING, INJECTION, RETRIEVAL = "merging by consistency helps", "an injected opinion helps", "retrieval helps thinking"
@@ -188,10 +190,12 @@ def _cells(corpus: Corpus, llm: str, options: Options) -> Iterator[Cell]:
     yield cell("KP=1,CM=0", "hinted", "constant", ("T5", "KP=1,CM=0"))
     yield cell("KP=1,CM=1", "hinted", "consistency", ("T5", "KP=1,CM=1"), ("T4", "RALLRec+"))
     yield _tuned(llm, options)
+    yield from constants(llm, asked("hinted", llm, options), asked("hinted", llm, options, split="valid"))
     yield cell("thinks, flipped hint", "flipped", "reasoning")
     yield cell("thinks, another row's hint", "another row's hint", "reasoning")
     yield cell("thinks, another user's thoughts", "another user's thoughts", "reasoning")
     yield cell("KP=1,CM=1, another user's thoughts", "another user's thoughts", "consistency")
+    yield cell("thinks, retrieval, another user's thoughts", "unhinted, another user's thoughts", "reasoning")
 
 
 def _cell(

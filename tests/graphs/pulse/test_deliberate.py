@@ -162,7 +162,6 @@ async def test_a_model_that_knows_the_truth_grows_truer_thoughts(way, how):
 
     class Critic:
         name, revision = "critic", ""
-        about_in_key = Simulated.about_in_key
 
         def __init__(self):
             self.writer, self.judge = Simulated(world, 0.5), Simulated(world, 1.0)

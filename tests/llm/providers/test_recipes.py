@@ -22,7 +22,7 @@ NAMES = {
     "vllm": "vllm:tiny@{url}",
     "ollama": "ollama:tiny@{url}",
     "lmstudio": "lmstudio:tiny@{url}",
-    "llama.cpp": "openai:tiny@{url}?n=no&prefix=prefill",
+    "llama.cpp": "llamacpp:tiny@{url}",
     "litellm": "openai:tiny@{url}?key=LITELLM_KEY",
     "transformers serve": "openai:tiny@{url}?schema=none&n=no&logprobs=0",
 }

@@ -80,6 +80,20 @@ async def test_without_limits_nobody_waits(clock: FakeClock) -> None:
     assert all(r.queue_s == 0 for (r,) in replies) and limited.in_flight == 0
 
 
+async def test_a_server_that_says_how_many_slots_it_has_gets_no_more_at_once(clock: FakeClock) -> None:
+    server = Server(clock)
+    server.slots = 3
+    limited = Limited(server, Limits(concurrency=64), clock=clock)
+    server.gate.clear()
+    tasks = [asyncio.create_task(limited.complete(ask())) for _ in range(50)]
+    await settle()
+    assert server.in_flight == 3
+    server.gate.set()
+    await asyncio.gather(*tasks)
+    assert server.most == 3 and limited.limits.concurrency == 3
+    assert Limited(server, Limits(concurrency=2)).limits.concurrency == 2
+
+
 async def test_requests_per_minute(clock: FakeClock) -> None:
     server = Server(clock)
     limited = Limited(server, Limits(requests_per_minute=120), clock=clock)

@@ -22,6 +22,7 @@ from whyrec.llm.model import (
     Sampling,
     Scorer,
     TimedOut,
+    Unusable,
     TokenLogprob,
     TokenScores,
     Usage,
@@ -226,7 +227,7 @@ async def test_unknown_tokens_and_what_may_have_been_charged_are_null(run: Run) 
 
 
 async def test_what_whoever_asks_cannot_use_is_told(run: Run) -> None:
-    about = replace(ABOUT, wrong=lambda reply: "" if reply.sample else "it is no JSON")
+    about = replace(ABOUT, wrong=lambda reply: None if reply.sample else Unusable("unreadable", "it is no JSON"))
     asked = replace(ASK, about=about, samples=(0, 1))
     await Traced(Model(), run).complete(asked)
     assert [row["unreadable"] for row in run.calls()] == ["it is no JSON", ""] and run.counts().unreadable == 1

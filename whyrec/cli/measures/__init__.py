@@ -1,1 +1,1 @@
-"""Commands that measure: eval, compare, dial, ablate."""
+"""Commands that measure: eval, compare, dial, mechanism."""

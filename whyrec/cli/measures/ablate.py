@@ -1,145 +1,17 @@
-"""`whyrec ablate NAME`: does what a method adds help, on three settings of the world, with reasons true and not?"""
+"""`whyrec ablate`, which is called `whyrec mechanism` now."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import typer
 
-from whyrec.cli.shared.asking import agreed
 from whyrec.errors import UsageError
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from evals.ablations.catalogue import Ablation
-    from evals.ablations.run import Scale
-
-_PIPED = 180  # columns where nobody looks at a terminal
-_ASK_ABOVE_S = 600.0
+ELSEWHERE = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
-def command(
-    names: list[str] = typer.Argument(None, help="Ablations, or `all`; without any, the known ones are listed."),
-    settings: str = typer.Option("easy,default,hard", help="Of the worlds."),
-    llm: list[str] = typer.Option([], "--llm", help="How true reasons are; repeatable. Each ablation has its own."),
-    seeds: int | None = typer.Option(None, min=1, max=100, help="Worlds of each setting; each ablation has its own."),
-    first: int = typer.Option(0, "--first-seed", min=0, help="Of --seeds worlds, the first; pilots: 100 and above."),
-    users: int | None = typer.Option(None, "--users", min=2, help="Of each world; each ablation has its own."),
-    results: Path | None = typer.Option(
-        None,
-        "--results",
-        help="A folder that many ablations share, as the project's docs/results/ablations; "
-        "else each has a folder of its own in $WHYREC_HOME/results.",
-    ),
-    page: Path | None = typer.Option(None, "--page", help="With --results: the page; else FOLDER.md beside it."),
-    render: bool = typer.Option(False, "--render", help="Only write pages from the files that are there."),
-    yes: bool = typer.Option(False, "--yes", help="Do not ask before more than ten minutes of work."),
-) -> None:
-    """Measure ablations on generated worlds. What is measured already is not measured again.
-
-    Exit codes: 0; 1 a claim does not hold in some setting with true reasons, or a placebo wins; 2 usage or environment;
-    130 interrupted (run again to go on).
-    """
-    from rich.console import Console
-
-    from evals.ablations.catalogue import ABLATIONS, ablation
-    from evals.ablations.run import Scale
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPED)
-    _refuse_a_page_alone(results, page)
-    if render:
-        _rendered(console, results, page)
-        return
-    if not names:
-        for which in ABLATIONS:
-            console.print(f"[bold]{which.name}[/bold]  {which.title}")
-        console.print("[dim]whyrec ablate NAME ... or whyrec ablate all[/dim]")
-        return
-    chosen = ABLATIONS if "all" in names else tuple(ablation(name) for name in dict.fromkeys(names))
-    if first and seeds is None:
-        raise UsageError("--first-seed goes with --seeds: say how many worlds of each setting, such as --seeds 3.")
-    worlds = tuple(range(first, first + seeds)) if seeds else ()
-    scale = Scale(worlds, tuple(part.strip() for part in settings.split(",")), tuple(dict.fromkeys(llm)), users)
-    _ask(console, chosen, scale, yes=yes)
-    good = [_measured(console, which, scale, results) for which in chosen]
-    if results is not None:
-        _rendered(console, results, page)
-    if not all(good):
-        raise typer.Exit(1)
-
-
-def _refuse_a_page_alone(shared: Path | None, page: Path | None) -> None:
-    if page is not None and shared is None:
-        raise UsageError("--page goes with --results: an ablation in $WHYREC_HOME/results has its page beside it.")
-
-
-def _rendered(console: Console, shared: Path | None, page: Path | None) -> None:
-    """Write the page over a shared folder, or that of every ablation in the home."""
-    from evals.ablations.page import render, render_own
-    from evals.ablations.run import own_folders
-    from whyrec.settings import read_settings
-
-    if shared is not None:
-        pages = [render(shared, page or shared.with_name(f"{shared.name}.md"))]
-    else:
-        pages = [render_own(folder) for folder in own_folders(read_settings().home)]
-    for written in pages:
-        console.print(f"wrote {written}", markup=False)
-    if not pages:
-        console.print("No ablation has been measured in this home yet.")
-
-
-def _ask(console: Console, chosen: tuple[Ablation, ...], scale: Scale, *, yes: bool) -> None:
-    """Say what it may take, and ask where that is long."""
-    worlds = {
-        which: len(scale.seeds or which.seeds) * len(scale.settings) * len(scale.llms or which.models)
-        for which in chosen
-    }
-    seconds = sum(which.seconds * n * (scale.users or which.users) / which.users for which, n in worlds.items())
-    own = sorted({scale.users or which.users for which in chosen})
-    users = f"{own[0]:,}" if len(own) == 1 else f"{own[0]:,} to {own[-1]:,}"
-    console.print(
-        f"{len(chosen)} ablations, {sum(worlds.values())} worlds and models, {users} users or rows of each: at most "
-        f"about {max(1, round(seconds / 60)):,} CPU minutes, a rough figure from what each took at its own size; no "
-        "model that costs; what was measured before is read"
+def command(context: typer.Context) -> None:
+    """Say what this is called now."""
+    raise UsageError(
+        "`whyrec ablate` is `whyrec mechanism` now: it says what a part of a method does to outcomes on generated "
+        "worlds, and no longer whether a claim holds. What it had measured is withdrawn (docs/decisions/0010)."
     )
-    for which in chosen:
-        if less := scale.less_than(which):
-            console.print(
-                f"{which.name}: only a quick look ({less}), so its verdict will read: no result", markup=False
-            )
-    if seconds > _ASK_ABOVE_S and not yes:
-        agreed("Go on?")
-
-
-def _measured(console: Console, which: Ablation, scale: Scale, shared: Path | None) -> bool:
-    """Measure one ablation, write its file and say what it came to; whether it is as claimed."""
-    import time
-
-    from evals.ablations.page import as_claimed, placebo_verdict, render_own, verdict
-    from evals.ablations.run import ablate, own_folder, write
-    from whyrec.settings import read_settings
-
-    settings, began = read_settings(), time.process_time()
-    with console.status(which.title) as status:
-        try:
-            found = ablate(which, settings, scale, say=lambda line: status.update(line))
-        except KeyboardInterrupt:
-            console.print("Stopped. What is finished is kept; the same command goes on from there.")
-            raise typer.Exit(130) from None
-    folder = shared or own_folder(settings.home, found.name)
-    path = write(folder, found)
-    if shared is None:
-        path = render_own(folder)
-    for llm in found.llms:
-        for other in found.others:
-            told = verdict(found, llm, other).replace("**", "")
-            console.print(f"[bold]{found.name}[/bold] {llm}: {told}", highlight=False)
-    console.print(placebo_verdict(found).replace("**", ""))
-    console.print(f"[dim]{time.process_time() - began:.0f} CPU seconds[/dim]")
-    console.print(f"wrote {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
-    return bool(found.quick) or as_claimed(found)

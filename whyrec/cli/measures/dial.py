@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 _PIPED = 180  # columns where nobody looks at a terminal
 _ASK_ABOVE_S = 600.0
-_FULL = 5  # levels a dial's cost was measured with
+_FULL = 3  # levels a dial's cost was measured with
 
 
 def command(
     names: list[str] = typer.Argument(None, help="Dials, or `all`; without any, the known ones are listed."),
     seeds: int = typer.Option(5, min=2, max=100, help="Generated worlds, of seeds 0, 1, ..."),
-    levels: str = typer.Option("0,.25,.5,.75,1", help="Qualities of the simulated model, rising."),
+    levels: str = typer.Option("0,.5,1", help="Qualities of the simulated model, rising."),
     users: int | None = typer.Option(
         None, "--users", min=1, help="Of each world, or questions; each dial has its own."
     ),

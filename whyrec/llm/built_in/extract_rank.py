@@ -199,7 +199,7 @@ def rank(blocks: Sequence[Block]) -> Ranked:
     for age, block in enumerate(reversed(blocks)):
         n = len(block.lines)
         for place, line in enumerate(block.lines):
-            weight = 0.9**age * _line_weight(line, (place + 1) / n if block.is_listed else 1.0)
+            weight = 0.9**age * line_weight(line, (place + 1) / n if block.is_listed else 1.0)
             for key, text, part in _of(phrases, line.text):
                 scores[key] = scores.get(key, 0.0) + weight * part * (0.7 + 0.3 * len(key))
                 written.setdefault(key, text)
@@ -212,7 +212,7 @@ def rank(blocks: Sequence[Block]) -> Ranked:
     return Ranked(tuple((key, written[key], score) for key, score in ranked), weights, tuple(best))
 
 
-def _line_weight(line: Line, lateness: float) -> float:
+def line_weight(line: Line, lateness: float) -> float:
     """0.6 for the first line to 1 for the last, less where the user rated badly."""
     weight = 0.6 + 0.4 * lateness
     for name in _RATINGS:

@@ -324,10 +324,10 @@ def stitch(pieces: Sequence[str], words: int, most: int) -> str:
     left_words, left = words, most
     for piece in pieces:
         piece = piece.strip()
-        n = len(piece.split())
-        if not piece or piece.casefold() in seen or (said and (n > left_words or len(piece) + 2 > left)):
+        n, key = len(piece.split()), piece.casefold().rstrip(" .!?…")
+        if not piece or key in seen or (said and (n > left_words or len(piece) + 2 > left)):
             continue
-        seen.add(piece.casefold())
+        seen.add(key)
         if not said:
             piece = clip(" ".join(piece.split()[:words]), most)
         end = "" if piece[-1:] in ".!?…" or len(pieces) == 1 else "."

@@ -58,7 +58,7 @@ class _Filler:
         if "const" in node:
             return node["const"]
         if "enum" in node:
-            return self._content.choose(path, node["enum"])
+            return self._among(node["enum"], path)
         for keyword in ("anyOf", "oneOf"):
             if keyword in node:
                 return self.value(next((o for o in node[keyword] if o.get("type") != "null"), node[keyword][0]), path)
@@ -78,6 +78,14 @@ class _Filler:
             case "null":
                 return None
         raise UsageError(f"The field {path or 'of the answer'!r} has the JSON type {kind!r}, which cannot be filled.")
+
+    def _among(self, options: Sequence[Any], path: str) -> Any:
+        """One of the allowed values; where all are whole numbers (ids) the number for this place, if it is one."""
+        if all(isinstance(option, int) and not isinstance(option, bool) for option in options):
+            number = round(self._content.number(path, min(options), max(options)))
+            if number in options:
+                return number
+        return self._content.choose(path, options)
 
     def _resolve(self, node: Node) -> Node:
         while True:

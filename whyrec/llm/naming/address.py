@@ -24,6 +24,7 @@ from whyrec.llm.naming.urls import Place, read_url
 DEFAULT_URLS = {
     "openai": "https://api.openai.com/v1",
     "vllm": "http://127.0.0.1:8000/v1",
+    "llamacpp": "http://127.0.0.1:8080/v1",
     "ollama": "http://127.0.0.1:11434/v1",
     "lmstudio": "http://127.0.0.1:1234/v1",
 }

@@ -2,8 +2,9 @@
 
 A thin client over one aiohttp session per event loop, because CPU time per call decides how many graphs one process
 can drive (design section 5: the openai package costs 1.1-2.0 ms a call, this about a tenth). Names:
-`openai:MODEL`, `vllm:MODEL@URL`, `ollama:MODEL`, `lmstudio:MODEL`, and options behind a question mark (see
-`whyrec.llm.naming.address`). What the server can do comes from `whyrec llm check`, else from what its scheme promises.
+`openai:MODEL`, `vllm:MODEL@URL`, `llamacpp:MODEL`, `ollama:MODEL`, `lmstudio:MODEL`, and options behind a question mark
+(see `whyrec.llm.naming.address`). What the server can do comes from `whyrec llm check`, else from what its scheme
+promises.
 
 Unusual: samples are asked in runs of consecutive indices, because a server gives its i-th choice the seed plus i; a
 server that silently returns fewer choices than `n` is asked again for the missing ones, one by one. A reply's text
@@ -24,7 +25,7 @@ import aiohttp
 from yarl import URL
 
 from whyrec.errors import UsageError
-from whyrec.llm.capabilities import Capabilities, read_checked
+from whyrec.llm.capabilities import WIDE, Capabilities, read_checked
 from whyrec.llm.model import (
     Disconnected,
     Malformed,
@@ -41,7 +42,7 @@ from whyrec.llm.naming.address import Address, parse, with_base_url
 from whyrec.llm.naming.keys import Key, key_for
 from whyrec.llm.naming.urls import basic
 from whyrec.llm.providers.openai_errors import add_v1, error_for, error_in, is_page
-from whyrec.llm.providers.openai_fields import entries, shown, text, whole
+from whyrec.llm.providers.openai_fields import entries, shown, text
 from whyrec.llm.providers.openai_score import score
 from whyrec.llm.providers.openai_wire import RequestWriter, Told, error_of, read_chat, read_json, refused_prefix
 from whyrec.llm.sent import Sent
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 1_024  # per event loop; how many calls are in flight is the limiter's business
 _LARGE = 1 << 20
-_CONTEXT_KEYS = ("max_model_len", "context_length", "max_context_length")
 
 
 class OpenAICompatible:
@@ -84,6 +84,7 @@ class OpenAICompatible:
         self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
         self._proxy = _proxy(address.url)
         self._cost = 0.0 if address.local else None
+        self.most_logprobs, self.slots = self.can.logprobs, self.can.slots
         self.system_way = FOLDED if self.can.system == "user" else ""
 
     def check_key(self) -> None:
@@ -105,7 +106,7 @@ class OpenAICompatible:
         if request.top_logprobs and not self.can.logprobs:
             raise Refused(f"{self.name} gives no log-probabilities; use a server that does (vLLM, llama.cpp).")
         several = self.can.n and request.sampling.temperature > 0.0  # vLLM refuses n > 1 where nothing is drawn
-        runs = _runs(request, together=several)
+        runs = _runs(request, together=several, most=self.can.slots)
         if len(runs) == 1:
             return await self._ask(request, runs[0])
         try:
@@ -154,15 +155,14 @@ class OpenAICompatible:
         Raises:
             ModelError: as `complete` does.
         """
-        base = self.address.url.removesuffix("/v1") if path.startswith("//") else self.address.url
-        found = await self._post(URL(base + path.replace("//", "/", 1)), body)
+        found = await self._post(self._at(path), body)
         if not isinstance(found, dict):
             raise Malformed(f"{self.name} answered {path} with something that is no JSON object: {shown(found)}.")
         return found
 
     async def models(self) -> list[str]:
         """Names of the models that the server offers."""
-        return sorted(await self._offered())
+        return sorted(await self.offered())
 
     async def ping(self) -> None:
         """Find out whether the server is there; whatever it says, it is.
@@ -171,22 +171,27 @@ class OpenAICompatible:
             ModelError: nothing answers.
         """
         with contextlib.suppress(Refused, ServerFault, Overloaded):
-            await self._offered()
+            await self.offered()
 
-    async def context_length(self) -> int | None:
-        """Longest prompt plus answer in tokens as /models tells it (vLLM, OpenRouter, LM Studio), None if it does not.
+    async def get(self, path: str) -> Any:
+        """GET `path` below the base URL ("/models"), or below its root if it begins with "//" ("//props").
 
         Raises:
-            ModelError: the server did not answer; one without /models counts as not telling.
+            ModelError: as `complete` does.
         """
-        try:
-            entry = (await self._offered()).get(self.address.model, {})
-        except (Refused, ServerFault):
-            return None
-        return next((length for key in _CONTEXT_KEYS if (length := whole(entry.get(key)))), None)
+        return await self._exchange("GET", self._at(path), None)
 
-    async def _offered(self) -> dict[str, dict[str, Any]]:
-        found = await self._exchange("GET", URL(f"{self.address.url}/models"), None)
+    def _at(self, path: str) -> URL:
+        base = self.address.url.removesuffix("/v1") if path.startswith("//") else self.address.url
+        return URL(base + path.replace("//", "/", 1))
+
+    async def offered(self) -> dict[str, dict[str, Any]]:
+        """What /models says of each model, by name.
+
+        Raises:
+            ModelError: as `complete` does.
+        """
+        found = await self.get("/models")
         listed = entries(found.get("data") if isinstance(found, dict) else found)  # Together sends the bare list
         return {entry["id"]: entry for entry in listed if isinstance(entry, dict) and text(entry.get("id"))}
 
@@ -270,18 +275,24 @@ class OpenAICompatible:
             await session.close()
 
 
-def _runs(request: Request, *, together: bool) -> list[tuple[int, ...]]:
-    """Sample indices grouped into requests: consecutive ones share one, all of them where no seed ties them down."""
+def _runs(request: Request, *, together: bool, most: int | None) -> list[tuple[int, ...]]:
+    """Sample indices grouped into requests: consecutive ones share one, all of them where no seed ties them down.
+
+    Args:
+        request: what is asked.
+        together: whether one request may ask for several.
+        most: for how many at most; None without a limit.
+    """
     samples = request.samples
     if len(samples) == 1:
         return [samples]
     if not together:
         return [(sample,) for sample in samples]
-    if request.sampling.seed is None:
-        return [samples]
+    most = most or len(samples)
     runs: list[list[int]] = []
     for sample in samples:
-        if runs and sample == runs[-1][-1] + 1:
+        follows = runs and (request.sampling.seed is None or sample == runs[-1][-1] + 1)
+        if follows and len(runs[-1]) < most:
             runs[-1].append(sample)
         else:
             runs.append([sample])
@@ -298,6 +309,7 @@ def _proxy(url: str) -> str | None:
 
 _VLLM = Capabilities(prefix="continue", score="tokens", choice=True)
 _SINGLE = Capabilities(n=False, prefix="prefill")
+_LLAMA_CPP = Capabilities(n=False, prefix="prefill", logprobs=WIDE)
 
 
 def open_openai(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
@@ -316,6 +328,12 @@ def open_vllm(rest: str, *, settings: Settings, world: World | None) -> OpenAICo
 def open_ollama(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
     """`ollama:MODEL`: an Ollama server, which draws one answer per request."""
     return _open(parse("ollama", rest), _SINGLE, settings=settings)
+
+
+def open_llamacpp(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:
+    """`llamacpp:MODEL`: a llama.cpp server; it draws as many answers at once as it has slots, which a check counts."""
+    key = "LLAMA_API_KEY"  # as llama-server calls it
+    return _open(parse("llamacpp", rest), _LLAMA_CPP, own=key, usual=key, settings=settings)
 
 
 def open_lmstudio(rest: str, *, settings: Settings, world: World | None) -> OpenAICompatible:

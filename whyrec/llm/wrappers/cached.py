@@ -208,8 +208,7 @@ class Cached(Wrapper):
             return None
 
     def _key(self, digest: bytes, request: Request) -> bytes:
-        who = [getattr(request.about, name) for name in self.about_in_key]  # only the simulated model's depend on it
-        who += [self.prefix_revision] if request.prefix and self.prefix_revision else []
+        who = [self.prefix_revision] if request.prefix and self.prefix_revision else []
         if self.system_way and any(message.role == "system" for message in request.messages):
             who.append(self.system_way)
         told = _encode(who).encode("ascii") if who else b""

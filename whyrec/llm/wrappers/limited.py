@@ -2,8 +2,9 @@
 
 Requests and tokens per minute are buckets that hold one second's worth and refill so that no minute can pass the
 limit. Concurrency is a window in the manner of TCP: halved when the server says 429, grown by one request per
-window's worth of answers. A Retry-After pauses everybody. Callers wait in the order they came, and each attempt of a
-retried call waits anew, so this wrapper sits right around the model and sees every 429.
+window's worth of answers, and never wider than the slots of a server that says how many it has. A Retry-After pauses
+everybody. Callers wait in the order they came, and each attempt of a retried call waits anew, so this wrapper sits
+right around the model and sees every 429.
 """
 
 from __future__ import annotations
@@ -101,7 +102,9 @@ class Limited(Wrapper):
 
     def __init__(self, inner: LanguageModel, limits: Limits | None = None, *, clock: Clock | None = None) -> None:
         super().__init__(inner)
-        self.limits = limits or Limits()
+        limits = limits or Limits()
+        slots: int | None = getattr(inner, "slots", None)  # what waits here does not wait out its time on the wire
+        self.limits = replace(limits, concurrency=min(limits.concurrency, slots)) if slots else limits
         self.window = float(self.limits.concurrency)
         self.in_flight = 0
         self._clock = clock

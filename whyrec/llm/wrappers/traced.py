@@ -11,7 +11,17 @@ import json
 import time
 from collections.abc import Sequence
 
-from whyrec.llm.model import UNKNOWN, BudgetSpent, LanguageModel, Message, ModelError, Reply, Request, TokenScores
+from whyrec.llm.model import (
+    UNKNOWN,
+    USABLE,
+    Halted,
+    LanguageModel,
+    Message,
+    ModelError,
+    Reply,
+    Request,
+    TokenScores,
+)
 from whyrec.llm.wrappers.cached import Digests
 from whyrec.llm.wrappers.wrapper import Wrapper
 from whyrec.redaction import redact
@@ -42,13 +52,14 @@ class Traced(Wrapper):
         try:
             replies = await self.inner.complete(request)
         except ModelError as error:
-            if not isinstance(error, BudgetSpent):
+            if not isinstance(error, Halted):
                 digest = self._digests.of_sample(body, request, request.samples[0])
                 self._run.log(self._failed(at, "complete", request, digest, error))
             raise
         settings, blanks, messages = self._asked(request)
-        wrong = request.about.wrong
+        judge = request.about.wrong
         for reply in replies:
+            wrong = None if judge is None else judge(reply)
             self._run.log(
                 CallRecord(
                     at,
@@ -65,7 +76,8 @@ class Traced(Wrapper):
                     pack(reply.reasoning) if reply.reasoning else None,
                     _logprobs(reply) if reply.logprobs else None,
                     reply,
-                    unreadable=redact(wrong(reply))[:_LONGEST] if wrong is not None else "",
+                    unreadable=redact(wrong.said)[:_LONGEST] if wrong is not None else "",
+                    verdict=None if judge is None else USABLE if wrong is None else wrong.reason,
                 )
             )
         return replies
@@ -76,7 +88,7 @@ class Traced(Wrapper):
         try:
             scores = await self._inner_score(request, continuations)
         except ModelError as error:
-            if not isinstance(error, BudgetSpent):
+            if not isinstance(error, Halted):
                 self._run.log(self._failed(at, "score", request, digest, error))
             raise
         settings, blanks, messages = self._asked(request)

@@ -143,7 +143,7 @@ def _sql(path: Path, what: Any) -> None:
                 f"UPDATE {table} SET {name}={written} WHERE rowid=(SELECT rowid FROM {table} LIMIT 1 OFFSET ?)",
                 (value, row),
             )
-        except (sqlite3.Error, UnicodeEncodeError, IndexError, ZeroDivisionError, OverflowError):
+        except (sqlite3.Error, UnicodeError, IndexError, ZeroDivisionError, OverflowError):
             pass
 
 

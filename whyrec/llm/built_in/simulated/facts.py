@@ -1,12 +1,10 @@
-"""`simulated:q` on `facts`: answers questions from the truth, with quality q from 0 to 1.
+"""`simulated:q` on `facts`: answers a question from what its prompt shows, reading with quality q from 0 to 1.
 
-It knows what proves each answer, and uses that only as far as the prompt shows it. A step of a search is right with
-probability q ** (0.25 + the question's latent difficulty): it then reads the next paragraph of the proof that can be
-known of, or finishes once both have been read. An answer or a reason is right with q ** (0.25 + difficulty + haystack),
-and only where both paragraphs of the proof are shown: the haystack is 0 for paragraphs that were looked up one by one
-or named by a true reason, half for a plain answer out of ten paragraphs, less where it is reasoned first, more after a
-false reason. Whatever is not right is a guess: any name that the prompt shows. So at 0 it guesses, and at 1 it is
-always right.
+It knows nothing but how sentences of `facts` are worded (statements.py). The question and every statement shown, be it
+in a paragraph, an observation or a reason, are each read with probability q ** (0.25 + their difficulty), else
+overlooked; difficulties are those of the words. From what was read follows the answer, the next search, or nothing:
+then it guesses any name that the prompt shows. So at 0 it guesses, and at 1 it is right wherever the proof is shown.
+Instructions are not read, only the shape of the answer that is asked for.
 
 Draws depend on the messages, the sample index, the retry generation and q, and on nothing else.
 """
@@ -22,51 +20,42 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from whyrec.data.generated.facts import FactWorld, Truth
-from whyrec.data.questions import Gold
+from whyrec.data.generated.facts import FactWorld
 from whyrec.errors import UsageError
-from whyrec.llm.built_in.blocks import tokens
 from whyrec.llm.built_in.extractive import count_tokens, cut, parse_schema, plain_text
 from whyrec.llm.built_in.schema_fill import Content, Node, fill
 from whyrec.llm.built_in.simulated import model as simulated
 from whyrec.llm.built_in.simulated.manner import read_name
+from whyrec.llm.built_in.simulated.statements import Asked, Relation, Statement, asked, difficulty, statements
 from whyrec.llm.model import LanguageModel, Message, Reply, Request, Usage
 from whyrec.settings import Settings
 
 if TYPE_CHECKING:
     from whyrec.data.generated.world import World
 
-REVISION: Final = "1"  # part of every cache key: raise it whenever an answer may change
+REVISION: Final = "2"  # part of every cache key: raise it whenever an answer may change
 _BLOCK: Final = re.compile(r"^<(\w+)>\n(.*?)\n</\1>$", re.MULTILINE | re.DOTALL)
 _STEP: Final = re.compile(r"step (\d+) of \d+")
-_PLAIN, _REASONED, _MISLED = 0.5, 0.25, 1.0  # haystacks: what being right takes more of than a good reader has
+_EASIEST: Final = 0.25
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Shown:
     """What one prompt shows.
 
     Attributes:
-        truth: of its question; None if it asks none of this world.
-        proof: the two sentences that prove the answer.
-        text: of all its blocks.
-        names: names shown, in order: what can be guessed.
-        told: sentences shown that prove nothing.
+        question: its text.
+        asked: what it asks, None if that is not understood.
+        statements: in order.
+        names: names shown: what can be guessed.
         step: number of the step asked for; 0 if an answer is asked for.
-        haystack: see the module.
     """
 
-    truth: Truth | None
-    proof: tuple[str, ...]
-    text: str
+    question: str
+    asked: Asked | None
+    statements: tuple[Statement, ...]
     names: tuple[str, ...]
-    told: tuple[str, ...]
     step: int
-    haystack: float
-
-    def read(self, hop: int) -> bool:
-        """Whether this paragraph of the proof is shown."""
-        return bool(self.proof) and self.proof[hop] in self.text
 
 
 @dataclass
@@ -90,7 +79,7 @@ class SimulatedFacts:
     """See the module.
 
     Args:
-        world: the world of facts whose truth it knows.
+        world: the world of facts whose names it takes for names.
         quality: q in [0, 1].
     """
 
@@ -101,12 +90,12 @@ class SimulatedFacts:
 
     async def complete(self, request: Request) -> list[Reply]:
         """One answer per sample index, each drawn for itself."""
-        seen, key = self._read(request), _digest(request)
+        shown, key = self._shown(request), _digest(request)
         prompt = sum(count_tokens(m.content) for m in request.messages)
         replies = []
         for place, sample in enumerate(request.samples):
             seed = hashlib.blake2b(f"{key}/{sample}/{request.retry}/{self.quality!r}".encode(), digest_size=8).digest()
-            text, finish = cut(self._answer(request, seen, random.Random(int.from_bytes(seed, "big"))), request)
+            text, finish = cut(self._answer(request, shown, random.Random(int.from_bytes(seed, "big"))), request)
             usage = Usage(0 if place else prompt, count_tokens(text))
             replies.append(Reply(text, sample=sample, usage=usage, finish_reason=finish, model=self.name))
         return replies
@@ -115,64 +104,43 @@ class SimulatedFacts:
         """Nothing to give back."""
 
     @cached_property
-    def _by_text(self) -> dict[tuple[str, ...], int]:
-        return {tokens(q.text): i for i, q in enumerate(self._world.questions.questions)}
-
-    @cached_property
     def _names(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(p.title for q in self._world.questions.questions for p in q.paragraphs))
 
-    def _read(self, request: Request) -> _Seen:
-        """Look the question up by its text, and see how much of the proof the prompt shows."""
+    def _shown(self, request: Request) -> _Shown:
         blocks = _blocks(request.messages)
-        index = self._by_text.get(tokens(blocks.get("question", "")))
-        text = "\n".join(blocks.values())
+        text, question = "\n".join(blocks.values()), blocks.get("question", "")
         names = tuple(name for name in self._names if name in text)
         found = _STEP.match(blocks.get("next", ""))
-        step = int(found[1]) if found else 0
-        if index is None:
-            return _Seen(None, (), text, names, (), step, _PLAIN)
-        question, truth = self._world.questions.questions[index], self._world.truths[index]
-        paragraphs = {p.title: p for p in question.paragraphs}
-        proof = tuple(paragraphs[title].sentences[n] for title, n in Gold(self._world.questions).facts(index))
-        told = tuple(s for p in question.paragraphs for s in p.sentences if s not in proof and s in text)
-        reason = blocks.get("reason")
-        haystack = _REASONED if '"reasoning"' in request.format.schema else _PLAIN
-        if step or reason is not None:
-            haystack = 0.0 if step or all(s in str(reason) for s in proof) else _MISLED
-        return _Seen(truth, proof, text, names, told, step, haystack)
+        told = tuple(s for name, body in blocks.items() if name != "question" for s in statements(body))
+        return _Shown(question, asked(question), told, names, int(found[1]) if found else 0)
 
-    def _answer(self, request: Request, seen: _Seen, rng: random.Random) -> str:
-        said = self._step(seen, rng) if seen.step else self._conclusion(seen, rng)
+    def _answer(self, request: Request, shown: _Shown, rng: random.Random) -> str:
+        said = self._said(shown, rng)
         if request.format.schema:
             return plain_text(fill(parse_schema(request.format.schema), said), request.format.kind)
-        if not seen.step:
+        if not shown.step:
             return said.reasoning
-        return f"Thought {seen.step}: {said.reasoning}\nAction {seen.step}: {said.action}[{said.answer}]"
+        return f"Thought {shown.step}: {said.reasoning}\nAction {shown.step}: {said.action}[{said.answer}]"
 
-    def _conclusion(self, seen: _Seen, rng: random.Random) -> _Said:
-        """A reason and the answer that follows from it."""
-        if seen.truth is not None and seen.read(0) and seen.read(1) and self._is_right(seen, rng):
-            return _Said(f"{' '.join(seen.proof)} So {seen.truth.reason}.", seen.truth.answer)
-        told = rng.sample(seen.told, min(2, len(seen.told)))
-        return _Said(" ".join(told) or "Nothing shown settles it.", _guess(seen, rng))
+    def _said(self, shown: _Shown, rng: random.Random) -> _Said:
+        """Read the question and the statements; say what follows."""
+        understood = self._is_read(difficulty(shown.question), rng)
+        read = [s for s in shown.statements if self._is_read(s.difficulty, rng)]
+        if shown.asked is None or not understood:
+            return _wild(shown, rng) if shown.step else _guessed(read, shown, rng)
+        known: dict[tuple[str, Relation], Statement] = {(s.subject, s.relation): s for s in read}
+        proof, gone = shown.asked.proof(known)
+        why = " ".join(s.words for s in proof)
+        if not gone:
+            answer = shown.asked.answer(proof)
+            return _Said(f"{why} So it is {answer}.", answer, "Finish")
+        if shown.step:
+            return _Said(f"{why} I have to read about {gone}.".lstrip(), gone, "Search")
+        return _guessed(proof or read, shown, rng)
 
-    def _step(self, seen: _Seen, rng: random.Random) -> _Said:
-        """The next action of a search."""
-        truth = seen.truth
-        if truth is not None and self._is_right(seen, rng):
-            for hop, title in enumerate(truth.hops):
-                if not seen.read(hop) and (truth.named or hop == 0 or seen.read(0)):
-                    return _Said(f"I have to read about {title}.", title, "Search")
-            return _Said(f"I have read what is needed: {truth.reason}.", truth.answer, "Finish")
-        action = rng.choices(("Search", "Lookup", "Finish"), (3, 1, 1))[0]
-        name = _guess(seen, rng)
-        what = name if action != "Lookup" else name.split()[-1]
-        return _Said(f"Perhaps {name} has something to do with it.", what, action)
-
-    def _is_right(self, seen: _Seen, rng: random.Random) -> bool:
-        assert seen.truth is not None
-        chance: float = self.quality ** (0.25 + seen.truth.difficulty + seen.haystack)
+    def _is_read(self, hard: float, rng: random.Random) -> bool:
+        chance: float = self.quality ** (_EASIEST + hard)
         return rng.random() < chance
 
 
@@ -190,15 +158,29 @@ def open_either(rest: str, *, settings: Settings, world: World | FactWorld | Non
     return SimulatedFacts(world, quality)
 
 
-def _guess(seen: _Seen, rng: random.Random) -> str:
+def _wild(shown: _Shown, rng: random.Random) -> _Said:
+    """An action by lot."""
+    action = rng.choices(("Search", "Lookup", "Finish"), (3, 1, 1))[0]
+    name = _guess(shown, rng)
+    what = name if action != "Lookup" else name.split()[-1]
+    return _Said(f"Perhaps {name} has something to do with it.", what, action)
+
+
+def _guessed(read: Sequence[Statement], shown: _Shown, rng: random.Random) -> _Said:
+    """Something that was read, and any name."""
+    told = rng.sample(read, min(2, len(read)))
+    return _Said(" ".join(s.words for s in told) or "Nothing shown settles it.", _guess(shown, rng), "Finish")
+
+
+def _guess(shown: _Shown, rng: random.Random) -> str:
     """Any name shown."""
-    return rng.choice(seen.names) if seen.names else "unknown"
+    return rng.choice(shown.names) if shown.names else "unknown"
 
 
 def _blocks(messages: Sequence[Message]) -> dict[str, str]:
-    """The blocks of the first question, without those of its repairs."""
-    asked = next((m.content for m in messages if m.role == "user" and _BLOCK.search(m.content)), "")
-    return dict(_BLOCK.findall(asked))
+    """The blocks of the turn that asks, without those of examples before it and of repairs after it."""
+    turns = [dict(_BLOCK.findall(m.content)) for m in messages if m.role == "user"]
+    return next((blocks for blocks in reversed(turns) if "question" in blocks), {})
 
 
 def _digest(request: Request) -> str:

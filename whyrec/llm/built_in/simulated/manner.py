@@ -1,13 +1,8 @@
-"""How the simulated model reasons, beside how true it is: `simulated:1?reasons=partial&paths=plain`.
+"""How the simulated model words a reason: `simulated:1?reasons=partial`.
 
-By default every true reason says all there is to say, in the words of the titles, so where reasons are true there is
-nothing to choose among them (docs/decisions/0006). Two options make worlds in which there is:
-
-`reasons=partial`: a reason speaks of one interest of the user, an old or a new one. It is true whichever it is, and
-whether it tells what comes next is another matter. It is worded as people speak of interests ("rapt by night skies"),
-in words that no title, description or review of `world` has.
-
-`paths=plain`: steps of one purpose go by one name, so paths that reason alike read alike.
+By default a reason says all that was read, in the words of the titles. With `reasons=partial` it speaks of one
+interest, drawn from what was read of the user in that prompt, and is worded as people speak of interests ("rapt by
+night skies"), in words that no title, description or review of `world` has. Whoever reads it knows those words.
 """
 
 from __future__ import annotations
@@ -18,7 +13,7 @@ from typing import Final
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.naming.address import read_options
 
-_CHOICES: Final = {"reasons": ("whole", "partial"), "paths": ("varied", "plain")}
+_CHOICES: Final = {"reasons": ("whole", "partial")}
 
 OWN_WORDS: Final[tuple[tuple[str, ...], ...]] = tuple(
     tuple(words.split())
@@ -42,17 +37,14 @@ class Manner:
 
     Attributes:
         partial: a reason speaks of one interest, in words of its own.
-        plain: a step's name follows from its purpose.
     """
 
     partial: bool = False
-    plain: bool = False
 
     @property
     def suffix(self) -> str:
         """What stands behind the quality in the model's name."""
-        chosen = [name for name, on in (("reasons=partial", self.partial), ("paths=plain", self.plain)) if on]
-        return f"?{'&'.join(chosen)}" if chosen else ""
+        return "?reasons=partial" if self.partial else ""
 
 
 def read_name(rest: str) -> tuple[float, Manner]:
@@ -75,4 +67,4 @@ def read_name(rest: str) -> tuple[float, Manner]:
             raise UnknownNameError("option of simulated", name, _CHOICES)
         if value not in _CHOICES[name]:
             raise UnknownNameError(f"value of simulated's {name}", value, _CHOICES[name])
-    return quality, Manner(given.get("reasons") == "partial", given.get("paths") == "plain")
+    return quality, Manner(given.get("reasons") == "partial")

@@ -1,15 +1,14 @@
-"""`simulated:q`: answers on `world` from its truth, with quality q from 0 to 1. A dial for "are the reasons true?".
+"""`simulated:q`: answers on `world`, reading with quality q from 0 to 1. A dial for "are the texts true?".
 
-What an answer may know is what the prompt shows. A history block whose titles are the user's own tells who thinks
-about it the user's latent taste at the last event shown (never what was drawn next), and who is only asked to choose
-the surface of it; a line whose title is an item's tells that item's topics; any other text tells the topics of its
-words, so what one step got wrong the next one reads. The answer's fields are then written in topic words, by schema
-alone (schema_fill.py).
+What an answer may know is what its prompt shows: a line whose title is an item's tells that item's topics, any other
+text the topics of its words, so what one step got wrong the next one reads. It knows nothing of the user beside that.
+The same reading serves an answer that is written and one that is chosen (reading.py, mind.py). Quality is noise in the
+reading: at 0 nothing is read rightly, so no answer depends on the user, and at 1 everything is.
 
-An answer is true with probability q ** (0.25 + the example's latent difficulty), else about something else; at
-0 it never depends on the user, at 1 it always says what the blocks allow. Draws depend on the messages, the sample
-index, the retry generation and q, and on nothing else. Options behind the quality change how it reasons
-(whyrec/llm/built_in/simulated/manner.py).
+Instructions are not read, only the shape of the answer that is asked for: its schema, its labels, its length. A free
+text about one thing ends in a yes or no. Draws depend on the messages, the sample index, the retry generation and q,
+and on nothing else, so the same question in other words is answered from other draws and otherwise alike
+(tests/regressions/test_simulated.py). An option behind the quality changes the words of reasons (manner.py).
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from whyrec.llm.built_in.extractive import (
 from whyrec.llm.built_in.schema_fill import fill
 from whyrec.llm.built_in.simulated.manner import Manner, read_name
 from whyrec.llm.built_in.simulated.mind import Scribe
-from whyrec.llm.built_in.simulated.reading import Facts, Latent
+from whyrec.llm.built_in.simulated.reading import Facts, Prompt, sort
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import Reply, Request, TokenLogprob, TokenScores, Usage
 from whyrec.settings import Settings
@@ -43,8 +42,8 @@ from whyrec.settings import Settings
 if TYPE_CHECKING:
     from whyrec.data.generated.world import World
 
-REVISION: Final = "2"  # part of every cache key: raise it whenever an answer may change
-_VERDICT: Final = "Answer:"  # a free text that is told to end so does
+REVISION: Final = "3"  # part of every cache key: raise it whenever an answer may change
+_VERDICT: Final = "Answer:"  # before the yes or no of a free text
 _SHARPNESS: Final = 6.0  # log-odds between an option that is all the taste and one that is none of it
 
 
@@ -52,15 +51,10 @@ class Simulated:
     """See the module.
 
     Args:
-        world: the world whose truth it knows.
+        world: the world whose items' topics it knows.
         quality: q in [0, 1].
-        manner: how it reasons (whyrec/llm/built_in/simulated/manner.py).
-
-    `about_in_key` names the fields of `About` that its answers depend on, beside the messages: the same titles may be
-    the history of two users, who differ in taste.
+        manner: how it words a reason (whyrec/llm/built_in/simulated/manner.py).
     """
-
-    about_in_key: tuple[str, ...] = ("user", "split")
 
     def __init__(self, world: World, quality: float, manner: Manner = Manner()) -> None:
         self.name, self.quality, self.manner = f"simulated:{quality:g}{manner.suffix}", quality, manner
@@ -69,12 +63,12 @@ class Simulated:
 
     async def complete(self, request: Request) -> list[Reply]:
         """One answer per sample index, each drawn for itself."""
-        latent = self._read(request)
+        shown = sort(read_blocks(request.messages), request.prefix)
         key = _digest(request)
         prompt = sum(count_tokens(m.content) for m in request.messages)
         replies = []
         for place, sample in enumerate(request.samples):
-            text, logprobs = self._answer(request, latent, f"{key}/{sample}/{request.retry}/{self.quality!r}")
+            text, logprobs = self._answer(request, shown, f"{key}/{sample}/{request.retry}/{self.quality!r}")
             text, finish = cut(text, request)
             usage = Usage(0 if place else prompt, count_tokens(text))
             replies.append(
@@ -84,12 +78,12 @@ class Simulated:
 
     async def score(self, request: Request, continuations: Sequence[str]) -> list[TokenScores]:
         """Options by how well they match what the blocks show; other texts by how true their topic words are."""
-        latent = self._read(request)
+        prompt = sort(read_blocks(request.messages), request.prefix)
         key = f"{_digest(request)}/score/{request.retry}/{self.quality!r}"
         found = []
         for text in continuations:
-            scribe = self._scribe(latent, key)  # the same draws for each: what one gets does not depend on the others
-            among = rivals(latent.reading, text)
+            scribe = self._scribe(prompt, key)  # the same draws for each: what one gets does not depend on the others
+            among = rivals(prompt.reading, text)
             if among:
                 among = tuple(sorted(among))
                 shown = dict(zip(among, log_softmax(scribe.judge(among), _SHARPNESS), strict=True))
@@ -101,12 +95,8 @@ class Simulated:
     async def close(self) -> None:
         """Nothing to give back."""
 
-    def _read(self, request: Request) -> Latent:
-        about = request.about
-        return self._facts.read(read_blocks(request.messages), about.user, about.split, request.prefix)
-
-    def _answer(self, request: Request, latent: Latent, key: str) -> tuple[str, tuple[TokenLogprob, ...]]:
-        scribe = self._scribe(latent, key)
+    def _answer(self, request: Request, prompt: Prompt, key: str) -> tuple[str, tuple[TokenLogprob, ...]]:
+        scribe = self._scribe(prompt, key)
         labels = choices_of(request.format)
         if (
             not labels
@@ -114,7 +104,7 @@ class Simulated:
             and not request.format.schema
             and request.sampling.max_tokens <= 4
         ):
-            labels = tuple(dict.fromkeys(line.mark for line in latent.reading.options))
+            labels = tuple(dict.fromkeys(line.mark for line in prompt.reading.options))
         if labels:
             scores = scribe.judge(labels)
             best = max(range(len(labels)), key=lambda i: (scores[i], -i))
@@ -122,8 +112,8 @@ class Simulated:
             return labels[best], read_out(labels[best]) if request.top_logprobs else ()
         if not request.format.schema:
             text = scribe.text("answer", {"maxLength": 4 * request.sampling.max_tokens})
-            if any(_VERDICT in m.content for m in request.messages):
-                text = f"{text}\n{_VERDICT} {scribe.verdict()}."
+            if said := scribe.verdict:
+                text = f"{text}\n{_VERDICT} {said}."
         else:
             text = plain_text(fill(parse_schema(request.format.schema), scribe), request.format.kind)
         if not request.top_logprobs:
@@ -132,10 +122,10 @@ class Simulated:
             TokenLogprob(w, p, ((w, p),)) for w, p in zip(text.split(), self._likelihoods(scribe, text), strict=False)
         )
 
-    def _scribe(self, latent: Latent, key: str) -> Scribe:
-        """The one who writes this answer, true or not."""
+    def _scribe(self, prompt: Prompt, key: str) -> Scribe:
+        """The one who reads the prompt for this answer and writes it."""
         seed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
-        return Scribe(self._facts, latent, random.Random(seed), self.quality)
+        return Scribe(self._facts, prompt, random.Random(seed), self.quality)
 
     @staticmethod
     def _likelihoods(scribe: Scribe, text: str) -> tuple[float, ...]:

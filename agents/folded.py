@@ -1,0 +1,71 @@
+"""Texts as they are compared: folded to their words, counted, and looked through for what is said again and again."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # scripts without spaces between words
+_ENDS = re.compile(r"[.!?;:\n。！？]+")
+_ANSWER = re.compile(r"(?:final )?answer\W{0,4}(?:yes|no)\b|\b(?:yes|no)\b", re.IGNORECASE)
+_SENTENCE = 4  # words from which something said between two full stops can be a sentence
+_SHORT = 200  # words of a text in which no sentence stands twice
+_AGAIN = 5  # words of a sentence that may not stand again
+_LONGEST = 12  # words of a run that is looked for again right behind itself
+_GRAM, _LEAST, _FRESH = 4, 24, 0.6  # runs of four words, from so many on, and the share of them that has to differ
+
+
+def words(text: str) -> tuple[str, ...]:
+    """The words of a text without case and punctuation."""
+    return tuple(m[0].casefold() for m in _WORD.finditer(text))
+
+
+def fold(text: str) -> str:
+    """The words of a text with single spaces between."""
+    return " ".join(words(text))
+
+
+def count(text: str) -> int:
+    """How many words a text has; two signs of a script without spaces count as one."""
+    dense = len(_DENSE.findall(text))
+    return len(words(_DENSE.sub(" ", text)) if dense else words(text)) + dense // 2
+
+
+def has_sentence(text: str) -> bool:
+    """Whether something in it can be a sentence: a few words in a row beside a bare yes or no."""
+    return any(count(part) >= _SENTENCE for part in _ENDS.split(_ANSWER.sub(" ", text)))
+
+
+def loop(text: str) -> str:
+    """What a text says again and again, "" where it does not: a sentence, a run of words, or hardly a new word."""
+    said = words(text)
+    seen: dict[str, int] = {}
+    most = 1 if len(said) <= _SHORT else 2
+    for sentence in map(fold, _ENDS.split(text)):
+        seen[sentence] = seen.get(sentence, 0) + 1
+        if seen[sentence] > most and sentence.count(" ") >= _AGAIN - 1:
+            return sentence
+    return _run(said) or _stale(said)
+
+
+def _run(said: Sequence[str]) -> str:
+    """A run of words that stands three times in a row; a single word, four times."""
+    for size in range(1, _LONGEST + 1):
+        needed = size * (3 if size == 1 else 2)  # words in a row that are the same as `size` words before
+        same = 0
+        for at in range(size, len(said)):
+            same = same + 1 if said[at] == said[at - size] else 0
+            if same >= needed:
+                return " ".join(said[at - size + 1 : at + 1])
+    return ""
+
+
+def _stale(said: Sequence[str]) -> str:
+    """The run of words that stands most often, where most runs stand more than once."""
+    runs = [" ".join(said[at : at + _GRAM]) for at in range(len(said) - _GRAM + 1)]
+    if len(runs) < _LEAST or len(set(runs)) >= _FRESH * len(runs):
+        return ""
+    often = Counter(runs)
+    return max(often, key=lambda run: often[run])

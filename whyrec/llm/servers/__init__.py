@@ -1,0 +1,1 @@
+"""Servers of language models: how one is started, and what one really does."""
