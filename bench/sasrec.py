@@ -26,7 +26,7 @@ from rec_models.base import Batch
 from rec_models.fit import Loop
 from rec_models.rank import SLICE, places
 from rec_models.sequential.batches import history_rows
-from rec_models.sequential.losses import CHUNK
+CHUNK = 256
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from whyrec.data import load
 from whyrec.data.corpus import Corpus, IntArray

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rec_models.sequential import losses
+from rec_models.sequential import losses, softmax
 from rec_models.sequential.losses import LossSettings, cross_entropy, next_item_loss
 
 
