@@ -31,7 +31,9 @@ class Attention(nn.Module):
         q, k, v = (self._heads(part) for part in self.qkv(x_BLD).chunk(3, dim=-1))
         mask = None if self.causal or real_BL is None else real_BL[:, None, None, :]
         with _whole(x_BLD):
-            mixed = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), attn_mask=mask, is_causal=self.causal)
+            mixed = F.scaled_dot_product_attention(
+                q.float(), k.float(), v.float(), attn_mask=mask, is_causal=self.causal
+            )
         return self._joined(mixed)
 
     def at(self, x_BLD: Tensor, place_B: Tensor) -> Tensor:
