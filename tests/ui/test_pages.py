@@ -190,16 +190,16 @@ def test_results_of_this_home_come_first_and_one_that_is_damaged_blocks_no_list(
     try:
         with TestClient(build(stage.settings, Door()), base_url="http://127.0.0.1:8700") as client:
             said = page(client, "/results")
-            own, project = said.index("/results/cot_rec.table_1.amazon14_beauty"), said.index("/results/project/")
+            own, project = said.index("/results/pulse.table_4.amazon14_beauty"), said.index("/results/project/")
             assert own < said.index("own tables") < project
             assert "cannot be read" in said and "pulse.leaks.torn" in said
-            table = page(client, "/results/cot_rec.table_1.amazon14_beauty")
+            table = page(client, "/results/pulse.table_4.amazon14_beauty")
             assert (
                 "Computed in this home" in table
-                and "/figures/cot_rec.table_1.amazon14_beauty/cot_rec.table_1.amazon14_beauty" in table
+                and "/figures/pulse.table_4.amazon14_beauty/pulse.table_4.amazon14_beauty" in table
             )
             assert (
-                client.get("/figures/cot_rec.table_1.amazon14_beauty/cot_rec.table_1.amazon14_beauty").content
+                client.get("/figures/pulse.table_4.amazon14_beauty/pulse.table_4.amazon14_beauty").content
                 == b"\x89PNG"
             )
     finally:
