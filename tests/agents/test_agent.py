@@ -112,7 +112,7 @@ TOKENS = (
     ("name", "answer", "text"),
     [
         ("cot_rec/summarise_batch", ShortTermInterest, '{"summary": "a {} b", "keywords": ["c", "{}", "d"]}'),
-        ("cot_rec/official_keywords", OfficialPreference, "<keywords>{}\n{} again\nc</keywords>{}"),
+        ("cot_rec/official_keywords", OfficialPreference, "<keywords>{}\nagain {}\nc</keywords>{}"),
     ],
 )
 async def test_no_token_of_any_family_comes_back_to_a_model_in_its_own_words(name: str, answer: Any, text: str) -> None:

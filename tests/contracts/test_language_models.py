@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,7 @@ ASKED = [PLAIN, SHAPED, DRAWN, replace(DRAWN, samples=(2, 0)), *OTHERS]
 
 KINDS = [
     *("extractive", "simulated", "scripted", "echo", "flaky", "replay"),
-    *("openai", "vllm", "llamacpp", "ollama", "lmstudio", "langchain", "transformers"),
+    *("openai", "vllm", "llamacpp", "ollama", "lmstudio", "langchain", "transformers", "local"),
 ]
 WRAPPED = ["wrapped echo", "wrapped vllm"]
 
@@ -73,6 +74,9 @@ async def names(
             return f"langchain:openai:tiny?base_url={openai_server.url}"
         if kind == "transformers":
             return f"transformers:{request.getfixturevalue('tiny_model')}"
+        if kind == "local":
+            shutil.copytree(request.getfixturevalue("tiny_model"), read_settings().home / "models" / "tiny")
+            return "local:tiny"
         if kind == "scripted":
             script = tmp_path / "script.json"
             rules = [{"when": "<history>", "answer": {"summary": "socks", "keywords": ["warm"]}}]

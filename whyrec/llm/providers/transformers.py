@@ -12,7 +12,6 @@ computed from float32 logits in this process. The room `decoding` has the model 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from whyrec.llm.naming.address import read_object, read_options
 from whyrec.llm.providers.decoding.grammar import installed
 from whyrec.llm.providers.decoding.loading import hushed, load
 from whyrec.llm.providers.decoding.model import How, LocalModel
+from whyrec.llm.weights.digest import revision_of
 from whyrec.precision import choose
 from whyrec.settings import Settings
 
@@ -66,9 +66,8 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
     # weights in another precision answer otherwise, and so do answers that are held to a schema
     told = ("" if dtype == "float32" else f"-{dtype}") + _DRAWING + ("" if how.grammar == "off" else "-json")
     with hushed(downloads=False):
-        return LocalModel(
-            model, tokenizer, name=f"transformers:{rest}", revision=_revision(where, model.config) + told, how=how
-        )
+        revision = revision_of(where, template=options.get("template", "")) + told
+        return LocalModel(model, tokenizer, name=f"transformers:{rest}", revision=revision, how=how)
 
 
 def _how(options: dict[str, str], name: str) -> How:
@@ -91,14 +90,3 @@ def _precision(settings: Settings, device: str) -> str:
     """The dtype of the weights: what is fastest on this device, unless the settings say."""
     chosen = choose(settings.precision, device).kind
     return "float32" if chosen == "tf32" else chosen
-
-
-def _revision(where: str, config: Any) -> str:
-    """The hub's commit, or a digest of a folder's files: names, sizes and the first MiB of each."""
-    if not Path(where).is_dir():
-        return str(getattr(config, "_commit_hash", "") or "")
-    total = hashlib.sha256()
-    for path in sorted(p for p in Path(where).iterdir() if p.suffix in (".json", ".safetensors", ".bin", ".jinja")):
-        with path.open("rb") as file:
-            total.update(f"{path.name} {path.stat().st_size} ".encode() + file.read(1 << 20))
-    return total.hexdigest()[:16]
