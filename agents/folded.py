@@ -11,10 +11,10 @@ _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # scripts wit
 _ENDS = re.compile(r"[.!?;:\n。！？]+")
 _ANSWER = re.compile(r"(?:final )?answer\W{0,4}(?:yes|no)\b|\b(?:yes|no)\b", re.IGNORECASE)
 _SENTENCE = 4  # words from which something said between two full stops can be a sentence
-_SHORT = 200  # words of a text in which no sentence stands twice
-_AGAIN = 5  # words of a sentence that may not stand again
+_AGAIN = 5  # words of a sentence that should not stand again
+_OFTEN, _SHARE = 3, 0.2  # times that it stands once more, or share of the text that stands there once more
 _LONGEST = 12  # words of a run that is looked for again right behind itself
-_GRAM, _LEAST, _FRESH = 4, 24, 0.6  # runs of four words, from so many on, and the share of them that has to differ
+_GRAM, _LEAST, _FRESH = 4, 24, 0.45  # runs of four words, from so many on, and the share of them that has to differ
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -41,12 +41,11 @@ def has_sentence(text: str) -> bool:
 def loop(text: str) -> str:
     """What a text says again and again, "" where it does not: a sentence, a run of words, or hardly a new word."""
     said = words(text)
-    seen: dict[str, int] = {}
-    most = 1 if len(said) <= _SHORT else 2
-    for sentence in map(fold, _ENDS.split(text)):
-        seen[sentence] = seen.get(sentence, 0) + 1
-        if seen[sentence] > most and sentence.count(" ") >= _AGAIN - 1:
-            return sentence
+    sentences = [one for one in map(fold, _ENDS.split(text)) if one.count(" ") >= _AGAIN - 1]
+    again = {one: times - 1 for one, times in Counter(sentences).items() if times > 1}
+    extra = sum(times * (one.count(" ") + 1) for one, times in again.items())
+    if again and (max(again.values()) >= _OFTEN or extra >= _SHARE * len(said)):
+        return max(again, key=lambda one: again[one])
     return _run(said) or _stale(said)
 
 

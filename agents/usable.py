@@ -9,8 +9,9 @@ What a field has to be stands beside its type, as `Asked(...)` in its Annotated 
 it already: of "at most 60 words" five are too few to be that answer, and so many words are sentences. Everything else
 holds for every field: no text that only repeats what the instructions say, no loops, no entry of a list twice.
 
-Unusual: an example in the instructions that is itself no usable answer is a placeholder ({"text": "the review"}), and
-nothing of it may come back. A filled example may agree with an answer in a few words, but not in a whole text.
+Unusual: an example in the instructions that is itself no usable answer, or says how to write one, is a placeholder
+({"text": "the review"}), and nothing of it may come back. A filled example may agree with an answer in a few words, but
+not in a whole text.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _COPIED = 5  # words in a row that stand in the instructions and are therefore t
 _SAME = 4  # words of an example's text that an answer of its own does not have
 _LONG = 8  # words of a text that does not stand in three fields
 _TOLD = 3  # flaws told at once
+_TOLD_HOW = re.compile(r"^(?:the|what|who|why|how) \w|\bat most \w+ words\b|\bin a few words\b|\bshort phrases\b")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -139,6 +141,8 @@ def _key(text: str) -> str:
 
 def _is_filled(answer: type[Answer], kind: Kind, data: Mapping[str, Any]) -> bool:
     """Whether what the instructions show is a whole usable answer, and so an example, no placeholder."""
+    if any(_TOLD_HOW.search(text) for _, text in _strings(data)):
+        return False
     try:
         found = answer.model_validate(data) if kind != "json" else read(answer, kind, json.dumps(data))
     except (Misread, ValueError):

@@ -18,6 +18,8 @@ from whyrec.settings import read_settings
 ITEMS = "\n".join(f"thing {n}" for n in range(20))
 CHAIN = f"<cot_path>look back -> choose</cot_path><reason>a\nb</reason><recommendations>{ITEMS}</recommendations>"
 
+THOUGHT = "The item is near what this user rated high, and far from what was rated low."
+
 
 class Samples:
     """Answers each sample by its index, and repairs never."""
@@ -99,7 +101,7 @@ SMALL = {"k": 4, "expert_rows": 200, "readout": "vote"}
 
 
 async def test_consistency_is_of_the_traces_there_are(ratings, how):
-    model = Samples("Answer: Yes", "", "Answer: No", "")
+    model = Samples(f"{THOUGHT} Answer: Yes", "", f"{THOUGHT} Answer: No", "")
     kept, report = await made("rallrec.predict", ratings, model, how, samples=4, **SMALL)
     assert report.failed == 0 and len(kept) == 4
     for told in kept.values():
@@ -110,7 +112,9 @@ async def test_consistency_is_of_the_traces_there_are(ratings, how):
 
 
 async def test_one_trace_of_several_says_nothing_of_consistency(ratings, how):
-    _, report = await made("rallrec.predict", ratings, Samples("Answer: Yes", "", ""), how, samples=3, **SMALL)
+    _, report = await made(
+        "rallrec.predict", ratings, Samples(f"{THOUGHT} Answer: Yes", "", ""), how, samples=3, **SMALL
+    )
     assert report.failed == 4
-    kept, _ = await made("rallrec.predict", ratings, Samples("Answer: Yes"), how, samples=1, **SMALL)
+    kept, _ = await made("rallrec.predict", ratings, Samples(f"{THOUGHT} Answer: Yes"), how, samples=1, **SMALL)
     assert all((p["p"], p["missing"]) == ([1.0], 0) for p in kept.values()), "who asks for one gets one"

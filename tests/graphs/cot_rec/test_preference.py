@@ -164,7 +164,7 @@ async def test_bases_that_do_not_fit_are_refused(how):
 
 async def test_stored_descriptions_are_shown_in_place_of_the_catalogues(how, counting):
     corpus = corpus_of([8, 9])
-    described = await run("cot_rec.describe", corpus=corpus, model="extractive", how=how())
+    described = await run("cot_rec.describe", corpus=corpus, model="echo", how=how())
     model = counting()
     options = FLOW.options(descriptions=described.run[:-2])
     report = await run(NAME, corpus=corpus, model=model, options=options, how=how())

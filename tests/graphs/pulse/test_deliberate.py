@@ -33,6 +33,9 @@ def payloads(report):
         found.close()
 
 
+SAID = "This user will want more of what the latest lines have in common: "
+
+
 class Judging:
     """Grows texts that say where they come from, and likes those whose last refinement has a high number."""
 
@@ -57,7 +60,8 @@ class Judging:
         if request.about.node == "judge":
             return {"best": [int(i) for i, _ in sorted(shown, key=lambda pair: -int(pair[1]))][:2]}
         parent = re.search(r"<reason>\n(.*?)\n</reason>", said, re.DOTALL)
-        return {"text": f"{parent[1] if parent else 'base'}, {request.about.agent[6:9]} {sample}"}
+        came_from = parent[1].removeprefix(SAID) if parent else "base"
+        return {"text": f"{SAID}{came_from}, {request.about.agent[6:9]} {sample}"}
 
     async def close(self):
         pass
@@ -128,7 +132,7 @@ async def test_judges_are_told_the_history_and_the_thoughts_and_nothing_of_the_b
 
 async def test_a_judgement_that_cannot_be_read_is_left_out_and_counted(world, how):
     def mumbles(request, sample):
-        alone = "[1] base, bas 0, spe 2" in request.messages[1].content
+        alone = f"[1] {SAID}base, bas 0, spe 2" in request.messages[1].content
         return request.about.node == "judge" and (sample == 1 or alone)
 
     found, report, _ = await grown(world, how, Judging(mumbles), widths="3,1", prune="value")

@@ -26,12 +26,16 @@ def payloads(report):
         found.close()
 
 
+LIKES = "Likes what came before, rates it high, and looks for more of that kind now."
+SOFT = "Wants something soft, since all that was rated high before is soft to the touch."
+
+
 def said(text: str) -> str:
     return json.dumps({"text": text, "cues": []})
 
 
 async def test_the_example_is_the_last_position_of_the_train_split(world, how, counting):
-    model = counting(fails=lambda request, n: said("Likes what came before."))
+    model = counting(fails=lambda request, n: said(LIKES))
     report = await run(NAME, corpus=world.corpus, model=model, users=10, how=how(cache=False))
     assert (report.done, report.failed, len(model.seen)) == (10, 0, 10)
     view = SplitView(world.corpus, "train")
@@ -47,28 +51,28 @@ async def test_a_draft_that_names_the_target_is_drawn_again(world, how, counting
 
     def answer(request, n):
         title = corpus.item(view.target(corpus.user_index[request.about.user])).title
-        return said(f"Wants the {title.lower()}." if request.samples[0] < 1 else "Wants something soft.")
+        return said(f"{LIKES} Wants the {title.lower()}." if request.samples[0] < 1 else SOFT)
 
     model = counting(fails=answer)
     report = await run(NAME, corpus=corpus, model=model, users=5, how=how(cache=False))
     again = [p for p in payloads(report) if corpus.item(p["index"]).title]
     assert len(model.seen) == 5 + len(again) and len(again) >= 4
     assert all(p["drafts"] == 2 and not p["names_target"] for p in again)
-    assert {p["text"] for p in again} == {"Wants something soft."}
+    assert {p["text"] for p in again} == {SOFT}
 
 
 async def test_after_three_drafts_the_name_is_masked(world, how, counting):
     corpus, view = world.corpus, SplitView(world.corpus, "train")
 
     def answer(request, n):
-        return said(f"It is {corpus.item(view.target(corpus.user_index[request.about.user])).title} again.")
+        return said(f"{LIKES} It is {corpus.item(view.target(corpus.user_index[request.about.user])).title} again.")
 
     model = counting(fails=answer)
     job = prepare(NAME, corpus=corpus, model=model, users=5, how=how())
     report = await run(NAME, corpus=corpus, model=model, users=5, how=how(cache=False))
     titled = [p for p in payloads(report) if corpus.item(p["index"]).title]
     assert len(model.seen) == 5 + 2 * len(titled) <= job.inputs.calls() == 15 and len(titled) >= 4
-    assert {p["text"] for p in titled} == {"It is the item again."}
+    assert {p["text"] for p in titled} == {f"{LIKES} It is the item again."}
     assert all(p["names_target"] and p["drafts"] == 3 for p in titled)
 
 

@@ -29,6 +29,9 @@ def corpus():
     return make(users=150, items=60).corpus
 
 
+THOUGHT = "The item is near what this user rated high, and far from what was rated low."
+
+
 class Thinker:
     """Thinks a text per sample; reads out by its own last word (it shows no log-probabilities)."""
 
@@ -57,7 +60,7 @@ async def predicted(corpus, how, model, users=6, **options):
 
 
 async def test_samples_votes_and_merging_are_kept(corpus, how):
-    model = Thinker("Answer: Yes", "Answer: No", "Answer: Yes")
+    model = Thinker(f"{THOUGHT} Answer: Yes", f"{THOUGHT} Answer: No", f"{THOUGHT} Answer: Yes")
     stored, _ = await predicted(corpus, how, model, readout="vote")
     for told in stored.values():
         assert told["p"] == told["votes"] == [1.0, 0.0, 1.0] and told["ways"] == ["vote"] * 3
@@ -70,7 +73,7 @@ async def test_samples_votes_and_merging_are_kept(corpus, how):
 async def test_hints_stand_in_the_prompt_and_none_leaves_it_out(corpus, how):
     said = {}
     for hint in ("hedged", "flipped", "placebo", "plain", "none"):
-        model = Thinker("Answer: Yes")
+        model = Thinker(f"{THOUGHT} Answer: Yes")
         stored, _ = await predicted(corpus, how, model, readout="vote", hint=hint)
         said[hint] = {k: p["hint"] for k, p in stored.items()}
         shown = {r.about.example: r.messages[-1].content for r in model.seen}
@@ -83,7 +86,7 @@ async def test_hints_stand_in_the_prompt_and_none_leaves_it_out(corpus, how):
 
 
 async def test_a_placebo_thinks_about_another_users_row_and_reads_out_its_own(corpus, how):
-    model = Thinker("Answer: Yes")
+    model = Thinker(f"{THOUGHT} Answer: Yes")
     stored, _ = await predicted(corpus, how, model, readout="vote", reasons="placebo")
     own = {p["row"]: p["user"] for p in stored.values()}
     for request in model.seen:
@@ -98,7 +101,7 @@ async def test_a_placebo_thinks_about_another_users_row_and_reads_out_its_own(co
 
 async def test_titles_alone_unless_the_catalogue_is_wanted(corpus, how):
     for facts, there in (("titles", False), ("catalogue", True)):
-        model = Thinker("Answer: Yes")
+        model = Thinker(f"{THOUGHT} Answer: Yes")
         await predicted(corpus, how, model, readout="vote", facts=facts)
         assert any("categories:" in r.messages[-1].content for r in model.seen) == there
         assert all("rated:" in r.messages[-1].content for r in model.seen)
@@ -128,7 +131,7 @@ async def test_an_expert_run_over_other_histories_is_refused(corpus, how):
 
 async def test_a_placebos_thoughts_are_those_of_the_other_rows_own_turn(corpus, how):
     async def asked(users, **options):
-        model = Thinker("Answer: Yes")
+        model = Thinker(f"{THOUGHT} Answer: Yes")
         await predicted(corpus, how, model, users=users, readout="vote", **options)
         return [(r.about.example, [m.content for m in r.messages]) for r in model.seen]
 

@@ -22,9 +22,9 @@ from whyrec.llm.model import (
     Sampling,
     Scorer,
     TimedOut,
-    Unusable,
     TokenLogprob,
     TokenScores,
+    Unusable,
     Usage,
 )
 from whyrec.llm.wrappers.cache_file import CacheFile

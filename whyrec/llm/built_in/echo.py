@@ -5,7 +5,9 @@ look for that title in what comes out. Answers keep every bound of the requested
 
 Unusual: where a string's bound is too short for all titles, each keeps an equal share of it, its beginning first, so a
 marker at the beginning of a title survives; and a list of objects with an integer `id` gets one entry per number that
-the blocks mark with square brackets.
+the blocks mark with square brackets. Where a text of many words is asked for, a sentence of its own (`REST`) stands
+behind the titles, and where entries of a list would be equal, their number before them: an answer of two words, or ten
+equal ones, would be of no use to the agent.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from whyrec.errors import UsageError
+from whyrec.llm.built_in.extract_write import ENTRY, MOST_WORDS
 from whyrec.llm.built_in.schema_fill import Content, Node, fill
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import Message, Reply, Request, TokenLogprob, Usage
@@ -28,12 +31,14 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"^<(\w+)>\n(.*?)\n</\1>$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^(?:\d+\.|\[(\d+)\])\s+")
 _AND = "; "
+_MANY = 40  # words asked for at most from which a sentence is expected
+REST = "that is all there is to be seen in what was shown here"
 
 
 class Echo:
     """Repeats the titles of a request. Deterministic; every sample says the same."""
 
-    name, revision = "echo", "2"
+    name, revision = "echo", "3"
 
     async def complete(self, request: Request) -> list[Reply]:
         """The same valid answer for every sample index."""
@@ -58,7 +63,7 @@ def echo(request: Request) -> str:
     shape = request.format
     seen = _Seen(request.messages)
     if shape.kind == "text":
-        return _AND.join(seen.titles)
+        return _AND.join([*seen.titles, *([REST] if shape.name else [])])
     answer = fill(json.loads(shape.schema), seen)
     if shape.kind == "json":
         return json.dumps(answer, ensure_ascii=False)
@@ -76,30 +81,38 @@ def _logprobs(choices: Sequence[str]) -> tuple[TokenLogprob, ...]:
 
 
 class _Seen(Content):
-    """The titles and marked numbers in the blocks of the user's messages, in order, each once."""
+    """The titles and marked numbers in the blocks of the question, in order, each once."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         titles: dict[str, None] = {}
         self.ids: list[int] = []
-        for message in messages:
-            if message.role != "user":
-                continue
-            for _, block in _BLOCK.findall(message.content):
+        said = (_BLOCK.findall(message.content) for message in reversed(messages) if message.role == "user")
+        for found in filter(None, said):  # the last one with any: those before it belong to examples
+            for _, block in found:
                 for line in block.splitlines():
                     if (mark := _MARK.match(line)) and mark[1]:
                         self.ids.append(int(mark[1]))
                     bare = _MARK.sub("", line).removeprefix("keywords: ").split(" | ")[0]
                     titles |= dict.fromkeys(t for part in bare.split(_AND) if (t := part.strip()))
+            break
+        titles.pop(REST, None)
         self.titles = list(titles) or ["nothing"]
 
     def text(self, path: str, node: Node) -> str:
         """All titles within the bound."""
         limit = node.get("maxLength", 1_000_000)
-        if len(whole := _AND.join(self.titles)) <= limit:
-            return whole
-        shown = self.titles[: max(1, limit // (8 + len(_AND)))]
+        titles = list(self.titles)
+        if (entry := ENTRY.match(path)) and int(entry[2]) < len(self.ids) > 1:
+            number = str(self.ids[int(entry[2])])
+            titles = [number, *(title for title in titles if title != number)]
+        said = MOST_WORDS.search(node.get("description", ""))
+        rest = f"{_AND}{REST}" if said and said[1].isdecimal() and int(said[1]) >= _MANY else ""
+        limit -= len(rest)
+        if len(whole := _AND.join(titles)) <= limit:
+            return whole + rest
+        shown = titles[: max(1, limit // (8 + len(_AND)))]
         share = max(1, (limit + len(_AND)) // len(shown) - len(_AND))
-        return _AND.join(title[:share] for title in shown)
+        return _AND.join(title[:share] for title in shown) + rest
 
     def texts(self, path: str, node: Node) -> Sequence[str]:
         """One title per entry; where the list is too short for all, entries hold several."""
