@@ -33,7 +33,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.base
 	@echo "Installing the tools of make test and make check"
-	@$(INSTALL) -e '.[dev,hf,otel]'
+	@$(INSTALL) -e '.[dev,grammar,hf,otel]'
 	@touch $@
 
 demo: $(VENV)/.base ## graphs, vectors, a trained recommender and a table, on a generated world and on real data where found

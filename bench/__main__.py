@@ -1,7 +1,7 @@
 """Run every benchmark, print a table, write build/bench.json as {name: {value, unit, bound, holds}}.
 
 A bound is "<= x"; a row without one is reported only. Exits 1 if a bound does not hold. `python -m bench NAME...`
-runs some of: llm, sasrec, data.
+runs some of: llm, sasrec, data. `python -m bench local --model FOLDER` compares who runs local weights.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ ROOMS = ("data", "llm", "sasrec")
 
 def main(names: list[str]) -> int:
     """Measure the named rooms, or all."""
+    if names[:1] == ["local"]:
+        return int(importlib.import_module("bench.local").main(names[1:]))
     if {"-h", "--help"} & set(names):
         print(__doc__)
         return 0

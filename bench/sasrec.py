@@ -26,8 +26,8 @@ from rec_models.base import Batch
 from rec_models.fit import Loop
 from rec_models.rank import SLICE, places
 from rec_models.sequential.batches import history_rows
-from rec_models.sequential.losses import CHUNK
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
+from rec_models.sequential.softmax import CHUNK
 from whyrec.data import load
 from whyrec.data.corpus import Corpus, IntArray
 from whyrec.data.split import SplitView

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -24,9 +24,11 @@ from evals.experiment import Cell, Context, Experiment, Told, identity
 from evals.inputs import outcomes as kept
 from evals.inputs.outcomes import Outcomes
 from evals.metrics import metric
-from evals.results import CellRun, Results, Row
+from evals.results import CellRun, ModelNote, Results, Row
 from evals.statistics.aggregate import summarise
+from evals.statistics.informative import of_outcomes
 from evals.statistics.verdicts import judged
+from whyrec import __version__
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
@@ -65,11 +67,18 @@ class Place:
 
 
 def plan(
-    experiment: Experiment, context: Context, place: Place, *, seeds: Sequence[int], cells: Sequence[Cell] | None = None
+    experiment: Experiment,
+    context: Context,
+    place: Place,
+    *,
+    seeds: Sequence[int],
+    cells: Sequence[Cell] | None = None,
+    one_revision: bool = False,
 ) -> list[Job]:
     """What there is to do: every chosen cell with every seed, seed by seed, so that a whole table exists early.
 
-    A run that is in the table, or was computed here before, is not computed again. Without `cells`, all are chosen.
+    A run that is in the table, or was computed here before, is not computed again, with `one_revision` unless another
+    revision of the code made it. Without `cells`, all are chosen.
     """
     table = _open(experiment, context.data, place)
     chosen = experiment.cells if cells is None else cells
@@ -81,7 +90,10 @@ def plan(
                 continue
             own = seed if cell.seeded else 0
             digest = identity(recipes[cell.name], own)
-            jobs.append(Job(cell, own, recipes[cell.name], digest, _stored(table, cell.name, digest, place)))
+            stored = _stored(table, cell.name, digest, place)
+            if one_revision and stored is not None and stored.revision != revision():
+                stored = None
+            jobs.append(Job(cell, own, recipes[cell.name], digest, stored))
     return jobs
 
 
@@ -121,14 +133,34 @@ def load(place: Place, digest: str) -> Outcomes | None:
     return kept.read(path)[0] if path.exists() else None
 
 
-def note(
-    experiment: Experiment, corpus: Corpus | Questions, place: Place, notes: Mapping[str, str], *, whole: bool = False
-) -> Results:
-    """Add notes to the table's file (a name already there is replaced), or leave these alone there; the table then."""
+@dataclass(frozen=True)
+class Notes:
+    """What is written down beside a table's rows.
+
+    Attributes:
+        told: sentences by name.
+        whole: the table has no other rows, so notes that are there already are replaced.
+        models: what is known of its language models.
+        command: what was typed, "" where nothing was.
+    """
+
+    told: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False
+    models: Mapping[str, ModelNote] = field(default_factory=dict)
+    command: str = ""
+
+
+def note(experiment: Experiment, corpus: Corpus | Questions, place: Place, notes: Notes) -> Results:
+    """Add notes to the table's file (a name already there is replaced); the table then."""
     with tables.locked(place.home, tables.slug(experiment.name, corpus.name)):
         table = _open(experiment, corpus, place)
-        kept_notes = {} if whole else table.notes
-        tables.write(place.table(table.slug), table.model_copy(update={"notes": {**kept_notes, **notes}}))
+        typed = [*(c for c in table.commands if c != notes.command), *([notes.command] if notes.command else [])]
+        change = {
+            "notes": {**({} if notes.whole else table.notes), **notes.told},
+            "models": {**table.models, **notes.models},
+            "commands": tuple(typed),
+        }
+        tables.write(place.table(table.slug), table.model_copy(update=change))
         return tables.read(place.table(table.slug))
 
 
@@ -163,9 +195,9 @@ def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> Ce
         digest=job.digest,
         recipe=job.recipe,
         seed=job.seed,
-        test={m: summarise(test.values(m), unscored=len(test.failures)) for m in experiment.metrics},
+        test={m: summarise(test.values(m), units=test.users, unscored=len(test.failures)) for m in experiment.metrics},
         valid=_validation(experiment, told),
-        n=len(test.users),
+        n=len(np.unique(test.users)),
         unscored=len(test.failures),
         chance=_chance(experiment, test),
         revision=revision(),
@@ -174,6 +206,7 @@ def _run(experiment: Experiment, context: Context, place: Place, job: Job) -> Ce
         cpu_seconds=seconds[1],
         about=dict(told.about),
         measures=dict(told.measures),
+        doubts=(*told.doubts, *of_outcomes(test)),
     )
     kept.write(place.outcomes(job.digest), test, run.model_dump(mode="json"))
     shutil.rmtree(folder)
@@ -210,9 +243,15 @@ def _add(experiment: Experiment, corpus: Corpus | Questions, place: Place, cell:
     with tables.locked(place.home, tables.slug(experiment.name, corpus.name)):
         table = _open(experiment, corpus, place)
         row = table.rows.get(cell.name)
-        if row is not None and run.digest in row.digests:
-            return
-        before = [r for r in row.runs if r.recipe == run.recipe] if row is not None else []
+        there = None if row is None else next((r for r in row.runs if r.digest == run.digest), None)
+        if there is not None:
+            if there.revision == run.revision:
+                return
+            # made again by other code: what was derived from the old one is of no run any more
+            table = tables.with_rows(table, {name: r for name, r in table.rows.items() if name != cell.name})
+        before = (
+            [] if row is None else [r for r in row.runs if (r.recipe, r.digest != run.digest) == (run.recipe, True)]
+        )
         runs = sorted([*before, run], key=lambda r: r.seed)
         rows = {**table.rows, cell.name: _row(cell, tuple(runs))}
         order = {c.name: i for i, c in enumerate(experiment.cells)}
@@ -230,6 +269,8 @@ def _row(cell: Cell, runs: tuple[CellRun, ...]) -> Row:
         published={column: dict(values) for column, values in cell.published.items()},
         runs=runs,
         quick=cell.quick,
+        models=cell.models,
+        seeded=cell.seeded,
     )
 
 
@@ -254,15 +295,16 @@ def _open(experiment: Experiment, corpus: Corpus | Questions, place: Place) -> R
             "measures": experiment.measures,
             "columns": {**table.columns, **experiment.columns},
             "claims": {**table.claims, **experiment.says},
+            "data": data,
         }
     )
 
 
 @cache
 def revision() -> str:
-    """Short git revision of the code, "+" appended where the tree has changes; "unknown" outside git."""
+    """Short git revision of the code, "+" appended where the tree has changes; outside git the package's version."""
     here = str(Path(__file__).parent)
-    return _output("git", "-C", here, "describe", "--always", "--dirty=+", "--abbrev=10") or "unknown"
+    return _output("git", "-C", here, "describe", "--always", "--dirty=+", "--abbrev=10") or f"whyrec {__version__}"
 
 
 @cache

@@ -47,6 +47,7 @@ class Told:
     valid: Sequence[Outcome] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     measures: Mapping[str, Summary] = field(default_factory=dict)
+    doubts: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Cell:
         seeded: False where the seed changes nothing; it is then run once, with seed 0.
         published: column -> our metric name -> printed value.
         quick: why its outcomes are only a quick look ("training was cut at 1 epoch"), "" where they are a result.
+        models: names of the language models that have a part in its outcomes.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Cell:
     seeded: bool = True
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     quick: str = ""
+    models: tuple[str, ...] = ()
 
     def recipe(self, experiment: str, context: Context) -> str:
         """Digest of all that can change the outcomes except the seed, 16 hex digits."""
@@ -140,14 +143,12 @@ class Claim:
         better: cell said to be better.
         worse: cell said to be worse.
         metric: judged by this one, chosen before looking.
-        uninformative: why the comparison can say nothing of the claim, whatever its numbers; "" where it can.
     """
 
     name: str
     better: str
     worse: str
     metric: str = "ndcg@10"
-    uninformative: str = ""
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,8 @@ class Experiment:
         measures: what cells may tell of a set of users beside the metrics, shown after them.
         measured: whom its numbers are over and whom models are asked about, in words, said before it starts.
         of_split: the users measured are those of the test split; False where the table takes others.
+        unjudged: why nothing is said of its claims on this data; "" where verdicts are told.
+        labels: the one way in which option labels are read in all its rows; "" where it reads none.
     """
 
     name: str
@@ -195,6 +198,8 @@ class Experiment:
     measures: tuple[str, ...] = ()
     measured: str = ""
     of_split: bool = True
+    unjudged: str = ""
+    labels: str = ""
 
     def __post_init__(self) -> None:
         """Names are unique, and what refers to a cell refers to one that exists."""

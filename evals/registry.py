@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, cast
 
 from evals.experiment import Experiment
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.data.some import HowMany
-from whyrec.errors import UnknownNameError
+from whyrec.errors import UnknownNameError, UsageError
 
 # name -> module, function, one line for lists
 _EXPERIMENTS = {
+    "cot_rec.preferences": (
+        "evals.papers.cot_rec.preferences",
+        "preferences",
+        "CoT-Rec: what a written preference tells of the next item, with nothing trained",
+    ),
     "cot_rec.table_1": (
         "evals.papers.cot_rec.table_1",
         "table_1",
@@ -70,6 +75,9 @@ _EXPERIMENTS = {
 }
 
 
+Labels: TypeAlias = Literal["any", "logprobs", "score", "answer"]
+
+
 @dataclass(frozen=True)
 class EncodeAndMap:
     """How texts become rows of a recommender's table (CoT-Rec 4.2.2).
@@ -101,6 +109,10 @@ class Options:
             as many as the experiment measures by itself. `Experiment.measured` says what is read for it beyond them.
         spaces: saved thought spaces that choose among rationales, each adding a cell.
         shown: events of a history that RALLRec+ shows; None for the paper's 30.
+        embedders: further ones beside `how`'s, each adding cells that read the same texts.
+        labels: the one way in which option letters are read in all rows; "any" takes the first that a model can.
+        rotations: position bias also by rotations of the order, a second column.
+        window: rows in RALLRec+ Figure 3's window; 0 for a fifth of them.
     """
 
     llms: tuple[str, ...] = ("extractive",)
@@ -112,6 +124,10 @@ class Options:
     users: HowMany = None
     spaces: tuple[str, ...] = ()
     shown: int | None = None
+    embedders: tuple[str, ...] = ()
+    labels: Labels = "logprobs"
+    rotations: bool = True
+    window: int = 0
 
 
 Builder = Callable[[Any, Options], Experiment]
@@ -134,6 +150,38 @@ def builder(name: str) -> Builder:
     module, function, _line = _EXPERIMENTS[name]
     found: Builder = getattr(importlib.import_module(module), function)
     return found
+
+
+TITLES = "titles"
+_CHOICES = {
+    "labels": ("any", "logprobs", "score", "answer"),
+    "rotations": ("yes", "no"),
+    "window": ("a whole number of rows",),
+    TITLES: ("anonymous", "bare"),
+}
+
+
+def chosen(options: Options, pairs: Mapping[str, str]) -> Options:
+    """The options with those typed as KEY=VALUE (`whyrec eval -o`) in them.
+
+    `titles` is of the data, so whoever opens these reads it (whyrec/data/readers/anonymous.py); here it is only known.
+
+    Raises:
+        UnknownNameError: no such option.
+        UsageError: a value that it cannot have.
+    """
+    for key, value in pairs.items():
+        if key not in _CHOICES:
+            raise UnknownNameError("option of a table", key, _CHOICES)
+        good = value.isdecimal() and len(value) < 8 if key == "window" else value in _CHOICES[key]
+        if not good:
+            raise UsageError(f"-o {key}={value}: {key} is {' or '.join(_CHOICES[key])}.")
+    return replace(
+        options,
+        labels=cast(Labels, pairs.get("labels", options.labels)),
+        rotations=pairs.get("rotations", "yes" if options.rotations else "no") == "yes",
+        window=int(pairs.get("window", options.window)),
+    )
 
 
 def build(name: str, data: Corpus | Questions, options: Options) -> Experiment:

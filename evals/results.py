@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeVar
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from evals.inputs.grounds import holds
 from evals.inputs.outcomes import atomic_write
 from evals.summary import Paired, Summary
 from whyrec.data.corpus import Corpus
@@ -29,8 +30,9 @@ from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
 
 T = TypeVar("T", bound=BaseModel)
-Kind = Literal["supported", "not supported", "contradicted", "uninformative", "no result"]
+Kind = Literal["supported", "not supported", "contradicted", "uninformative", "no result", "no verdict"]
 RESULTS = "results"  # the folder of a home that holds them
+EVIDENCE, PLUMBING = "evidence", "plumbing"  # folders of the project's results that have pages of their own kind
 _LONGEST = 120  # characters of a file's name before its ending
 
 
@@ -56,6 +58,7 @@ class CellRun(_Record):
         cpu_seconds: processor time of the whole cell.
         about: the cell's own note (epochs, best epoch, users without a preference, ...).
         measures: what the cell told of a set of test users, by name.
+        doubts: why its outcomes can say nothing of the method (`evals.statistics.informative`); () where they can.
     """
 
     digest: str
@@ -72,6 +75,7 @@ class CellRun(_Record):
     cpu_seconds: float
     about: dict[str, Any] = Field(default_factory=dict)
     measures: dict[str, Summary] = Field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 class Difference(_Record):
@@ -111,6 +115,8 @@ class Row(_Record):
         seeds: metric -> t-interval over the seeds, where there are several.
         delta: metric -> difference against `base`.
         quick: see `Cell`.
+        models: language models that had a part in it; of older files, those of the axis "llm".
+        seeded: see `Cell`; None in older files.
     """
 
     name: str
@@ -124,6 +130,18 @@ class Row(_Record):
     seeds: dict[str, Summary] = Field(default_factory=dict)
     delta: dict[str, Difference] = Field(default_factory=dict)
     quick: str = ""
+    models: tuple[str, ...] = ()
+    seeded: bool | None = None
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Language models that had a part in it."""
+        return self.models or tuple(self.axes.get("llm", "").split())
+
+    @property
+    def trained(self) -> bool:
+        """Whether a seed had a part in it; in older files, rows without one run with seed 0."""
+        return any(run.seed for run in self.runs) if self.seeded is None else self.seeded
 
     @property
     def digests(self) -> frozenset[str]:
@@ -142,9 +160,11 @@ class Verdict(_Record):
         claim: the claim's name.
         difference: better minus worse.
         p: the permutation p-value adjusted for the number of pairs tested of the claim (Holm).
-        verdict: "supported", "contradicted", "not supported", "uninformative" or "no result" (of a quick look).
+        verdict: "supported", "contradicted", "not supported", "uninformative", "no result" (of a quick look) or "no
+            verdict" (one seed, a double in a model's place, data that only exercise the code).
         sentence: the same in words, with the numbers.
-        why: of an uninformative one, and of no result.
+        why: of an uninformative one, of no result and of no verdict.
+        revisions: of the code that made the pair's runs, where they are several.
     """
 
     claim: str
@@ -153,10 +173,14 @@ class Verdict(_Record):
     verdict: Kind
     sentence: str
     why: str = ""
+    revisions: tuple[str, ...] = ()
 
 
 class DataNote(_Record):
-    """Which data a table was computed on. Questions have no users, items or interactions."""
+    """Which data a table was computed on. Questions have no users, items or interactions.
+
+    `holds` says which texts and ratings there are and which not; "" in older files.
+    """
 
     name: str
     digest: str
@@ -164,6 +188,7 @@ class DataNote(_Record):
     items: int
     interactions: int
     questions: int = 0
+    holds: str = ""
 
 
 def data_note(data: Corpus | Questions) -> DataNote:
@@ -171,7 +196,21 @@ def data_note(data: Corpus | Questions) -> DataNote:
     if isinstance(data, Questions):
         return DataNote(name=data.name, digest=data.digest, users=0, items=0, interactions=0, questions=len(data))
     sizes = {"users": data.n_users, "items": data.n_items, "interactions": data.n_interactions}
-    return DataNote(name=data.name, digest=data.digest, **sizes)
+    return DataNote(name=data.name, digest=data.digest, holds=holds(data), **sizes)
+
+
+class ModelNote(_Record):
+    """What a table says of a language model.
+
+    Attributes:
+        real: a trained one answered, not a built-in double.
+        about: its size, its form and whether it was tuned, in the words of whoever ran it.
+        parameters: as its files say; 0 where they are not here.
+    """
+
+    real: bool
+    about: str = ""
+    parameters: int = 0
 
 
 class Results(_Record):
@@ -189,6 +228,9 @@ class Results(_Record):
         verdicts: of the claims' pairs.
         notes: artefacts and warnings (how many users have no preference, merges per user, out-of-range numbers).
         measures: shown after the metrics, in this order.
+        unjudged: why nothing is said of its claims; "" where verdicts are told.
+        models: what is known of the language models that have a part in it, by name.
+        commands: what was typed to compute it, each once, in the order of time.
     """
 
     experiment: str
@@ -202,6 +244,9 @@ class Results(_Record):
     verdicts: tuple[Verdict, ...] = ()
     notes: dict[str, str] = Field(default_factory=dict)
     measures: tuple[str, ...] = ()
+    unjudged: str = ""
+    models: dict[str, ModelNote] = Field(default_factory=dict)
+    commands: tuple[str, ...] = ()
 
     @property
     def slug(self) -> str:

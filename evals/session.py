@@ -7,18 +7,19 @@ have to be asked for), `plan()` (asks them, then knows which cells are missing),
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from evals import evaluate as evaluation
 from evals import results as tables
 from evals.artefacts import Artefacts, Asked, Need
-from evals.evaluate import Job, Place
+from evals.evaluate import Job, Notes, Place
 from evals.experiment import Cell, Context, Experiment
 from evals.forecast import Forecast, forecast
+from evals.inputs.grounds import unjudged
 from evals.metrics import metric
 from evals.registry import Options, build
-from evals.results import CellRun, Results
+from evals.results import PLUMBING, CellRun, Results
 from rec_models.fit import check_device
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
@@ -38,6 +39,8 @@ class Choice:
         backbone: only cells of this backbone, and those without one; "" for all.
         device: where to train.
         precision: of what is trained.
+        one_revision: run again what another revision of the code made.
+        notes: written beside the rows: the command that was typed, what is known of the models.
     """
 
     seeds: tuple[int, ...]
@@ -45,6 +48,8 @@ class Choice:
     backbone: str = ""
     device: str = "cpu"
     precision: Precision = "auto"
+    one_revision: bool = False
+    notes: Notes = field(default_factory=Notes)
 
 
 class Session:
@@ -75,7 +80,7 @@ class Session:
     ) -> None:
         check_device(choice.device)
         choose(choice.precision, choice.device)
-        self.experiment = _marked(build(name, corpus, options), corpus)
+        self.experiment = _marked(build(name, corpus, options), corpus, place)
         self.corpus, self.artefacts, self.place = corpus, artefacts, place
         self.choice, self.options = choice, options
         axes = {"backbone": choice.backbone} if choice.backbone else {}
@@ -91,7 +96,12 @@ class Session:
     def plan(self) -> list[Job]:
         """What there is to do. Texts and runs that are not there yet are made by their models now."""
         return evaluation.plan(
-            self.experiment, self._context(print), self.place, seeds=self.choice.seeds, cells=self.cells
+            self.experiment,
+            self._context(print),
+            self.place,
+            seeds=self.choice.seeds,
+            cells=self.cells,
+            one_revision=self.choice.one_revision,
         )
 
     def run(self, jobs: Sequence[Job], *, done: Callable[[Job, CellRun], None], say: Callable[[str], None]) -> Results:
@@ -103,7 +113,10 @@ class Session:
             notes |= _repeats(self.corpus)
         notes |= self._over
         whole = set(table.rows) <= {cell.name for cell in self.cells}
-        return evaluation.note(self.experiment, self.corpus, self.place, notes, whole=whole)
+        asked = {name for cell in self.cells for name in cell.models}
+        models = {name: note for name, note in self.choice.notes.models.items() if name in asked}
+        said = replace(self.choice.notes, told=notes, whole=whole, models=models)
+        return evaluation.note(self.experiment, self.corpus, self.place, said)
 
     def forecast(self) -> Forecast:
         """How long the chosen cells will take, before any model is asked."""
@@ -157,8 +170,14 @@ class Session:
         )
 
 
-def _marked(experiment: Experiment, data: Corpus | Questions) -> Experiment:
-    """The experiment, all its cells marked as a quick look where the data are (`?users=N`)."""
+def _marked(experiment: Experiment, data: Corpus | Questions, place: Place) -> Experiment:
+    """The experiment, unjudged where the data carry no verdict, and a quick look where they are cut (`?users=N`).
+
+    A table among the plumbing has no claims at all.
+    """
+    if place.folder.name == PLUMBING:
+        experiment = replace(experiment, claims=(), says={})
+    experiment = replace(experiment, unjudged=experiment.unjudged or unjudged(data))
     first = data.notes.get("first users only") if isinstance(data, Corpus) else None
     if not first:
         return experiment

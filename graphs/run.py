@@ -22,7 +22,7 @@ import prompts
 from graphs.engine.job import How, Job, RunReport
 from graphs.engine.models import Models
 from graphs.engine.start import Start
-from graphs.workflow import Source, identity_of, workflow
+from graphs.workflow import Source, contents_of, identity_of, workflow
 from whyrec.data.corpus import Corpus
 from whyrec.data.joining import need_joined
 from whyrec.data.questions import Questions
@@ -94,6 +94,7 @@ def prepare(
         model_revision=revision(models.model),
         prompts=_versions(flow.name, flow.prompts(inputs.options), asked.wording.prompts),
         options=identity_of(inputs.options),
+        contents=contents_of(inputs.options),
         voices=models.told(asked.wording.seed, revision),
     )
     return Job(flow, source, inputs, models, identity, how, asked.wording)

@@ -22,7 +22,9 @@ import numpy.typing as npt
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.data.some import HowMany
+from whyrec.embed import embedder_identity
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.llm.weights.digest import revision_of
 from whyrec.precision import Precision
 
 S = TypeVar("S")
@@ -35,6 +37,7 @@ ADDED: Mapping[str, Any] = MappingProxyType({"added": True})
 At its default it is no part of a run's identity, so that these runs are found again.
 """
 
+_EMBEDDERS = ("embedder", "path_embedder")  # options that name one
 _WORKFLOWS = {
     "hotpotqa.react": "graphs.hotpotqa.react",
     "cot_rec.describe": "graphs.cot_rec.describe",
@@ -237,6 +240,23 @@ def identity_of(options: Any) -> dict[str, Any]:
     told = dataclasses.asdict(options)
     defaults = {f.name: f.default for f in dataclasses.fields(options)}
     return {name: value for name, value in told.items() if name not in quiet or value != defaults[name]}
+
+
+def contents_of(options: Any) -> dict[str, str]:
+    """Of options that name weights by where they lie, what is in them: `embedder`, `encoder` (`Identity.contents`).
+
+    Raises:
+        UsageError, UnknownNameError: `local:` names no embedder that is here.
+    """
+    found: dict[str, str] = {}
+    usual = {field.name: field.default for field in dataclasses.fields(options)}
+    chosen = {name: value for name, value in identity_of(options).items() if value != usual[name]}
+    for name, value in chosen.items():
+        if name in _EMBEDDERS and embedder_identity(value) != value:
+            found[name] = embedder_identity(value)
+        elif name == "encoder" and (content := revision_of(value)):
+            found[name] = content
+    return found
 
 
 def option_help(flow: Workflow[Any, Any]) -> list[tuple[str, str, str]]:

@@ -145,7 +145,7 @@ def test_what_the_machine_refuses_is_said_with_what_to_do(tmp_path):
 
 
 def test_questions_without_a_terminal_are_said_not_aborted(tmp_path):
-    assert "nobody at a terminal" in complaint(whyrec("ablate", "all", WHYREC_HOME=str(tmp_path)))
+    assert "nobody at a terminal" in complaint(whyrec("mechanism", "all", WHYREC_HOME=str(tmp_path)))
     assert "nobody at a terminal" in complaint(whyrec("dial", "all", WHYREC_HOME=str(tmp_path)))
 
 

@@ -29,6 +29,7 @@ class Settings(BaseModel):
         concurrency: examples in flight at once.
         keep_going: whether runs go on though most of their first answers are of no use (`--keep-going`).
         precision: of what is trained and of local models: the fastest here ("auto"), or one by name.
+        quiet: say nothing on the side, such as that a local model is being loaded.
     """
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
@@ -40,6 +41,7 @@ class Settings(BaseModel):
     concurrency: int = Field(default=64, ge=1, le=4096)
     keep_going: bool = False
     precision: Precision = "auto"
+    quiet: bool = False
 
     @field_validator("data", mode="before")
     @classmethod

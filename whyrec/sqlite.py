@@ -199,7 +199,7 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mig
     Each migration runs in a transaction of its own and must not commit. Returns how many ran.
 
     Raises:
-        UsageError: the file comes from a newer whyrec.
+        UsageError: the file comes from a newer whyrec, or from nobody.
     """
     ran = 0
     try:
@@ -209,6 +209,8 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[Mig
                     f"{path} was written by a newer whyrec (its schema is version {version}, this one knows "
                     f"{len(migrations)}). Update whyrec."
                 )
+            if version < 0:
+                raise UsageError(f"{path} is damaged (its schema is version {version}): take it from a copy.")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 if schema_version(connection) == version:  # nobody else was faster

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from evals.artefacts import Source, Texts
+from evals.doubts import of_texts
 from evals.experiment import CellFunction, Context, Told
 from evals.registry import EncodeAndMap
 from rec_models.base import Recommender, SequenceModel
@@ -29,7 +30,7 @@ from rec_models.sequential.tables import UserToken
 from rec_models.sequential.text_init import norm_matched, text_rows
 from whyrec.data.some import HowMany, only
 from whyrec.data.split import SplitView
-from whyrec.embed import Vectors, open_embedder
+from whyrec.embed import Vectors, embedder_identity, open_embedder
 
 Backbone: TypeAlias = Literal["SASRec", "BERT4Rec"]
 NetworkSettings: TypeAlias = SASRecSettings | BERT4RecSettings
@@ -82,10 +83,15 @@ class Training:
             "fit": self.fit.recipe,
             "items": str(self.items),
             "users": str(self.users),
-            "encode and map": asdict(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
+            "encode and map": _content(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
             "mask_seen": self.mask_seen,
             **({"anothers": True} if self.anothers else {}),
         }
+
+
+def _content(how: EncodeAndMap) -> dict[str, Any]:
+    """Its fields, with what is in an embedder's weights instead of where they lie."""
+    return {**asdict(how), "embedder": embedder_identity(how.embedder)}
 
 
 def trained(training: Training, *, cache: Path | None = None) -> CellFunction:
@@ -113,7 +119,19 @@ def train(training: Training, context: Context, seed: int, *, cache: Path | None
     report = fit(
         model, context.corpus, settings=settings, seed=seed, folder=context.folder, on_epoch=_teller(context, settings)
     )
-    return ranked(model, context, mask_seen=training.mask_seen, about={**_about(report), **note})
+    told = ranked(model, context, mask_seen=training.mask_seen, about={**_about(report), **note})
+    return replace(told, doubts=_doubts(training, context))
+
+
+def _doubts(training: Training, context: Context) -> tuple[str, ...]:
+    """Why what its tables start from tells nobody from another: texts that are all alike or all empty."""
+    starts = {"item's text": training.items, "preference": training.users}
+    return tuple(
+        why
+        for what, start in starts.items()
+        if isinstance(start, Source)
+        for why in of_texts(context.artefacts.texts(start).texts, what)
+    )
 
 
 def ranked(model: Recommender, context: Context, *, mask_seen: bool, about: dict[str, Any] | None = None) -> Told:

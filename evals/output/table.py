@@ -62,15 +62,19 @@ def short(metric: str) -> str:
     return f"{_SHORT.get(kind, kind)}{at}{cut}"
 
 
-def grid(results: Results) -> Grid:
-    """The table of these results."""
+def grid(results: Results, *, tested: bool = True) -> Grid:
+    """The table of these results; not `tested`, differences stand without their p-values."""
     several = any(len(row.runs) > 1 for row in results.rows.values())
     shown = (*results.metrics, *results.measures)
-    headings = ["", *(f"{short(m)} [{LEVEL:.0%}]" for m in shown), f"Δ {short(judged_metric(results))} (p)"]
+    headings = [
+        "",
+        *(f"{short(m)} [{LEVEL:.0%}]" for m in shown),
+        f"Δ {short(judged_metric(results))}{' (p)' * tested}",
+    ]
     headings += [f"{short(judged_metric(results))} over seeds"] if several else []
     headings += ["n", *(_published_heading(results, column) for column in _shown_columns(results))]
     chance = _chance(results, several)
-    rows = [*chance, *(_cells(results, row, several) for row in results.rows.values())]
+    rows = [*chance, *(_cells(results, row, several, tested) for row in results.rows.values())]
     anchors = {i + len(chance) for i, row in enumerate(results.rows.values()) if row.anchor}
     dim = {*range(len(chance)), *anchors}
     return Grid(tuple(headings), tuple(tuple(r) for r in rows), frozenset(dim))
@@ -124,15 +128,22 @@ def _rich(made: Grid, title: str) -> Table:
     return table
 
 
-def markdown(results: Results) -> str:
-    """One section of a page of results."""
-    made = grid(results)
-    lines = [f"## {results.title}: {results.data.name}", "", *_size(results), ""]
+def markdown(results: Results, *, verdicts: bool = True, level: int = 2) -> str:
+    """One section of a page of results.
+
+    Args:
+        results: the table.
+        verdicts: tell them; without, differences stand without p-values too.
+        level: of its heading.
+    """
+    made = grid(results, tested=verdicts)
+    lines = [f"{'#' * level} {results.title}: {results.data.name}", "", *_size(results), ""]
+    lines += [line for command in results.commands for line in ("```console", f"$ {command}", "```", "")]
     lines += [_row(made.headings), _row(["---", *["---:"] * (len(made.headings) - 1)])]
     lines += [_row(_emphasised(row) if i in made.dim else row) for i, row in enumerate(made.rows)]
-    lines += ["", *(f"- {line}" for line in footing(results))]
-    if results.verdicts:
-        lines += ["", "### What the data says", ""]
+    lines += ["", *(f"- {line}" for line in footing(results, tested=verdicts))]
+    if results.verdicts and verdicts:
+        lines += ["", f"{'#' * (level + 1)} What the data says", ""]
         for claim, says in results.claims.items():
             judged = [v for v in results.verdicts if v.claim == claim]
             if judged:
@@ -145,7 +156,7 @@ def as_csv(results: Results) -> str:
     """One line per cell, numbers unrounded; validation columns are named so and are not results."""
     out = io.StringIO()
     axes = sorted({axis for row in results.rows.values() for axis in row.axes})
-    heads = ["cell", *axes, "seeds", "n", "unscored"]
+    heads = ["cell", *axes, "seeds", "n", "unscored", "revisions", "says nothing because"]
     for m in results.metrics:
         heads += [m, f"{m} low", f"{m} high", f"{m} seeds low", f"{m} seeds high"]
         heads += [f"{m} delta", f"{m} delta low", f"{m} delta high", f"{m} delta p", f"{m} validation (not a result)"]
@@ -156,7 +167,8 @@ def as_csv(results: Results) -> str:
     writer.writerow(heads)
     for row in results.rows.values():
         n, unscored = _counts(row)
-        line: list[object] = [row.name, *(row.axes.get(a, "") for a in axes), len(row.runs), n, unscored]
+        made, doubts = " ".join(sorted({run.revision for run in row.runs})), _doubted(results).get(row.name, "")
+        line: list[object] = [row.name, *(row.axes.get(a, "") for a in axes), len(row.runs), n, unscored, made, doubts]
         for m in results.metrics:
             line += _csv_of(row, m, list(results.columns))
         for m in results.measures:
@@ -165,8 +177,8 @@ def as_csv(results: Results) -> str:
     return out.getvalue()
 
 
-def footing(results: Results) -> list[str]:
-    """What has to be read with the table: protocol, intervals, published columns, notes, provenance."""
+def footing(results: Results, *, tested: bool = True) -> list[str]:
+    """What has to be read with the table: protocol, intervals, published columns, notes, doubts, provenance."""
     base = sorted({row.base for row in results.rows.values() if row.base and row.delta})
     lines = [f"Protocol: {results.protocol}"]
     unit, several = metric(judged_metric(results)).examples, any(len(row.runs) > 1 for row in results.rows.values())
@@ -177,12 +189,14 @@ def footing(results: Results) -> list[str]:
     if several and results.measures:
         lines += [f"{', '.join(results.measures)}: the ends of an interval are the means of the seeds' ends."]
     if base:
-        lines += [f"Δ (p): against {', '.join(base)}; paired permutation test over {unit}, not adjusted."]
+        how = f"; paired permutation test over {unit}, not adjusted" if tested else ""
+        lines += [f"Δ{' (p)' * tested}: against {', '.join(base)}{how}."]
     if len({sum(_counts(row)) for row in results.rows.values()}) > 1:
         lines += [f"Rows are not all over the same {unit} (n): a difference is over those that both rows have."]
     lines += [f"{column}: published, {results.columns[column]}." for column in _shown_columns(results)]
     lines += _noted(results.notes)
     lines += _quick_looks(results)
+    lines += [f"{name} says nothing: {why}." for name, why in _doubted(results).items()]
     lines += [f"{row.name}: {row.runs[0].about[BELOW]}" for row in results.rows.values() if BELOW in row.runs[0].about]
     return [*lines, _provenance(results)]
 
@@ -198,6 +212,15 @@ def _quick_looks(results: Results) -> list[str]:
         f"No result, only a quick look ({why}): {'all rows' if len(names) == every else '; '.join(names)}."
         for why, names in quick.items()
     ]
+
+
+def _doubted(results: Results) -> dict[str, str]:
+    """Rows whose outcomes cannot speak of their method, and why; reference rows are meant to be so."""
+    return {
+        row.name: "; ".join(dict.fromkeys(why for run in row.runs for why in run.doubts))
+        for row in results.rows.values()
+        if not row.anchor and any(run.doubts for run in row.runs)
+    }
 
 
 def _noted(notes: Mapping[str, str]) -> list[str]:
@@ -230,11 +253,11 @@ def judged_metric(results: Results) -> str:
     return "ndcg@10" if "ndcg@10" in results.metrics else results.metrics[0]
 
 
-def _cells(results: Results, row: Row, several: bool) -> list[str]:
+def _cells(results: Results, row: Row, several: bool, tested: bool) -> list[str]:
     cells = [row.name]
     cells += [_interval(row.users[m]) if m in row.users else number(_mean(row, m)) for m in results.metrics]
     cells += [_measured(row, m) for m in results.measures]
-    cells += [_delta(row.delta.get(judged_metric(results)))]
+    cells += [_delta(row.delta.get(judged_metric(results)), tested)]
     if several:
         seeds = row.seeds.get(judged_metric(results))
         cells += [f"±{(seeds.high - seeds.low) / 2:.4f} ({seeds.n})" if seeds else f"({len(row.runs)})"]
@@ -291,10 +314,12 @@ def _over_runs(row: Row, name: str) -> tuple[float, float, float] | None:
     return fmean(one.mean for one in told), fmean(one.low for one in told), fmean(one.high for one in told)
 
 
-def _delta(found: Difference | None) -> str:
+def _delta(found: Difference | None, tested: bool) -> str:
     if found is None:
         return ""
     p = found.users.p
+    if not tested:
+        return f"{found.users.difference:+.4f}"
     return f"{found.users.difference:+.4f} ({'<0.001' if p < 0.001 else f'{p:.3f}'})"
 
 
@@ -324,7 +349,9 @@ def _size(results: Results) -> list[str]:
     d = results.data
     size = f"{d.users:,} users, {d.items:,} items, {d.interactions:,} interactions"
     size = f"{d.questions:,} questions" if d.questions else size
-    return [f"`{d.name}` (digest `{d.digest}`): {size}. Experiment `{results.experiment}`."]
+    holds = f" {d.holds}" if d.holds else ""
+    carries = f" No verdicts: {results.unjudged}." if results.unjudged else ""
+    return [f"`{d.name}` (digest `{d.digest}`): {size}.{holds} Experiment `{results.experiment}`.{carries}"]
 
 
 def _provenance(results: Results) -> str:
@@ -332,10 +359,21 @@ def _provenance(results: Results) -> str:
     minutes = sum(run.wall_seconds for run in runs) / 60
     took = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
     return (
-        f"Computed by {len(runs)} runs, {took} in all, at revision "
-        f"{', '.join(sorted({run.revision for run in runs}))} on {', '.join(sorted({run.device for run in runs}))}"
-        f"{_precisions(runs)}."
+        f"Computed by {len(runs)} runs, {took} in all, {_revisions(results)} on "
+        f"{', '.join(sorted({run.device for run in runs}))}{_precisions(runs)}."
     )
+
+
+def _revisions(results: Results) -> str:
+    """Which code made which rows: of one revision its name, of several the rows of each."""
+    made: dict[str, list[str]] = {}
+    for row in results.rows.values():
+        for revision in sorted({run.revision for run in row.runs}):
+            made.setdefault(revision, []).append(row.name)
+    if len(made) == 1:
+        return f"at revision {next(iter(made))}"
+    told = "; ".join(f"{revision} ({', '.join(rows)})" for revision, rows in made.items())
+    return f"at different revisions of the code, {told} (`--one-revision` runs them again)"
 
 
 def _precisions(runs: Sequence[CellRun]) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Asked
+from evals.doubts import ENOUGH, of_texts
 from evals.experiment import BELOW, Cell, Claim, Context, Experiment, Told
 from evals.inputs.answers import match
 from evals.output.published import published
@@ -39,7 +40,6 @@ _MODES = {
     "ReAct+CoT": ("react_cot", "ReAct+CoT"),
 }
 BEST = "best rationale"
-UNFINISHED = "extractive hardly ends a search by itself, so Act gives hardly any answers"
 RANDOM, COSINE, SPACE = f"{BEST}, at random", f"{BEST}, plain cosine", f"{BEST}, thought space"
 
 HELPS, CHOOSING, TRAINED = "the best rationale helps", "choosing helps", "the space helps"
@@ -90,6 +90,7 @@ def _cells(data: Questions, llm: str, options: Options) -> Iterator[Cell]:
             base="" if row == "Standard" else name_of("Standard", llm),
             seeded=False,
             published=_printed(printed) if _is_hotpotqa(data) else {},
+            models=(llm,),
         )
 
 
@@ -111,8 +112,7 @@ def _claims(llm: str, options: Options) -> Iterator[Claim]:
     spaces = [_space_row(space) for space in options.spaces]
     for row in spaces or [COSINE]:
         for worse in ("Standard", "CoT", "Act", "ReAct+CoT"):
-            why = UNFINISHED if (llm, worse) == ("extractive", "Act") else ""
-            yield Claim(HELPS, name_of(row, llm), name_of(worse, llm), "f1", uninformative=why)
+            yield Claim(HELPS, name_of(row, llm), name_of(worse, llm), "f1")
     for row in (COSINE, *spaces):
         yield Claim(CHOOSING, name_of(row, llm), name_of(RANDOM, llm), "f1")
     for row in spaces:
@@ -128,7 +128,11 @@ def _answered(asked: Asked) -> Callable[[Context, int], Told]:
         about: dict[str, Any] = {"unfinished searches": unfinished}
         if unfinished:
             about[BELOW] = f"{unfinished:,} of {len(results):,} searches did not finish, so they answer nothing"
-        return Told(outcomes(context.questions, results), about=about)
+        answers = [str(r.payload["answer"]) for r in results if r.payload is not None]
+        doubts = of_texts([a for a in answers if a] if any(answers) else answers, "answer")
+        if len(results) >= ENOUGH and unfinished == len(results):
+            doubts += (f"not one of {len(results):,} searches finished, so it answers nothing",)
+        return Told(outcomes(context.questions, results), about=about, doubts=doubts)
 
     return tell
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Asked
+from evals.doubts import of_items
 from evals.experiment import BELOW, Cell, CellFunction, Claim, Context, Experiment, Told
 from evals.inputs.training import item_cf
 from evals.inputs.training import popularity as most_popular
@@ -32,6 +33,7 @@ from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import HowMany, in_words, named, only
 from whyrec.data.split import SplitView
+from whyrec.embed import embedder_identity
 from whyrec.records import Failure, Outcome, Ranking
 from whyrec.runs import Result
 from whyrec.settings import read_settings
@@ -43,8 +45,6 @@ MANUAL = {"Two-step": "two_step", "Three-step": "three_step", "Five-step": "five
 PUBLISHED = {"Beauty": "beauty", "Sports": "sports", "Instruments": "instruments", "Yelp": "yelp"}
 METRICS = ("recall@20", "ndcg@20")
 DENSE = "target's percentile"  # the dense surrogate of graphs/scoter/judge.py
-READS_NO_INSTRUCTIONS = "extractive"
-WHY = "the answers of extractive hardly depend on instructions"
 
 BEATS_MANUAL, BEATS_FREE = "mined beats manual", "mined beats no template"
 NO_PLACEBO, NO_CHANCE, ITEM_CF = "it is about this user", "better than chance", "better than item-CF"
@@ -160,8 +160,7 @@ def _experiment(
 
 def _of_templates(name: str, llm: str, worse: str) -> Claim:
     """The claim that a model finds more along the mined template than otherwise."""
-    why = WHY if llm == READS_NO_INSTRUCTIONS else ""
-    return Claim(name, _names(llm)(MINED), _names(llm)(worse), "recall@20", uninformative=why)
+    return Claim(name, _names(llm)(MINED), _names(llm)(worse), "recall@20")
 
 
 def _asked_of(options: Options) -> str:
@@ -200,12 +199,17 @@ def _cell(llm: str, row: str, options: Options, printed: dict[str, dict[str, flo
         _names(llm)(row),
         _recommended(asked, options, shift=1 if row in (PLACEBO, FREE_PLACEBO) else 0),
         axes={"template": row, "llm": llm},
-        settings={"asked": str(asked), "embedder": options.how.embedder, "placebo": row in (PLACEBO, FREE_PLACEBO)},
+        settings={
+            "asked": str(asked),
+            "embedder": embedder_identity(options.how.embedder),
+            "placebo": row in (PLACEBO, FREE_PLACEBO),
+        },
         needs=(asked,),
         base="chance",
         anchor=row in (PLACEBO, FREE_PLACEBO),
         seeded=False,
         published=printed,
+        models=(llm,),
     )
 
 
@@ -235,8 +239,9 @@ def _recommended(asked: Asked, options: Options, *, shift: int) -> CellFunction:
         chosen = dict(asked.options)
         if isinstance(mining := chosen.get("template"), Asked) and chosen["pick"] == "mined" and not shift:
             about[BELOW] = _mined_from(context.artefacts.results(mining))
+        lists = [row.items for row in rows if isinstance(row, Ranking)]
         dense = {DENSE: summarise(np.array(percentiles), unscored=len(rows) - len(percentiles))} if percentiles else {}
-        return Told(rows, about=about, measures=dense)
+        return Told(rows, about=about, measures=dense, doubts=of_items(lists))
 
     return cell
 

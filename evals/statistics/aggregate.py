@@ -1,8 +1,10 @@
 """From one value per example to a number with an interval, and from two cells to a tested difference.
 
-Everything resamples *users*, because users are what the claim is about; training noise is another matter and is
-shown by the seeds (a t-interval over them and a sign test). Bootstrap draws are made on the counts of distinct values
-where these are few (ranking metrics), which has exactly the law of drawing users one by one and takes milliseconds.
+Everything resamples *users* (rows, questions), because these are what the claim is about; training noise is another
+matter and is shown by the seeds (a t-interval over them and a sign test). Where several values belong to one user
+(the responses of one row), it is the users that are drawn, each with all that is theirs. Bootstrap draws are made on
+the counts of distinct values where these are few (ranking metrics), which has exactly the law of drawing users one by
+one and takes milliseconds.
 
 An example without an outcome is not a value: it is counted in `unscored` and enters no mean (design rule 6).
 All functions are deterministic by `seed`. Shape legend: N examples, R draws.
@@ -16,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from evals.metrics import Floats, columns, placements
+from evals.metrics import Floats, Ints, columns, placements
 from evals.summary import Paired, Summary
 from whyrec.records import Click
 
@@ -25,11 +27,15 @@ LEVEL = 0.95
 _CHUNK = 2_000_000
 
 
-def summarise(values: Floats, *, unscored: int = 0, seed: int = 0, draws: int = DRAWS) -> Summary:
+def summarise(
+    values: Floats, *, units: Ints | None = None, unscored: int = 0, seed: int = 0, draws: int = DRAWS
+) -> Summary:
     """Mean and percentile bootstrap interval over users.
 
     Args:
         values: float64[N], one per scored example.
+        units: int64[N], whom each value belongs to; several of one unit are drawn together, and the summary's `n`
+            counts units. Without it each value is its own unit.
         unscored: how many examples have no value.
         seed: of the draws.
         draws: bootstrap resamples.
@@ -39,8 +45,24 @@ def summarise(values: Floats, *, unscored: int = 0, seed: int = 0, draws: int = 
     """
     if not len(values):
         raise ValueError(f"No example was scored ({unscored} failed), so there is no mean.")
-    low, high = percentiles(resampled_means(values, seed=seed, draws=draws))
-    return Summary(float(values.mean()), low, high, len(values), unscored)
+    counts = np.ones(0) if units is None else np.unique(units, return_counts=True)[1]
+    if units is None or len(counts) == len(values):
+        low, high = percentiles(resampled_means(values, seed=seed, draws=draws))
+        return Summary(float(values.mean()), low, high, len(values), unscored)
+    low, high = percentiles(_resampled_by_unit(values, units, seed=seed, draws=draws))
+    return Summary(float(values.mean()), low, high, len(counts), unscored, "bootstrap over units, all of each")
+
+
+def _resampled_by_unit(values: Floats, units: Ints, *, seed: int, draws: int) -> Floats:
+    """Means of resamples of whole units, float64[R]: sum of the drawn units' values by how many these are."""
+    _, place = np.unique(units, return_inverse=True)
+    sums, sizes = np.bincount(place, weights=values), np.bincount(place).astype(np.float64)
+    rng, n = np.random.default_rng([seed, 3]), len(sums)
+    means, step = np.empty(draws), max(1, _CHUNK // n)
+    for start in range(0, draws, step):
+        drawn = rng.integers(0, n, size=(min(step, draws - start), n))
+        means[start : start + len(drawn)] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return means
 
 
 def over_seeds(means: Sequence[float]) -> Summary:
@@ -57,16 +79,36 @@ def over_seeds(means: Sequence[float]) -> Summary:
 
 
 def auc_summary(clicks: Sequence[Click], *, unscored: int = 0) -> Summary:
-    """AUC with DeLong's interval (DeLong, DeLong and Clarke-Pearson 1988).
+    """AUC with DeLong's interval (DeLong, DeLong and Clarke-Pearson 1988), which takes each click for one of its own.
+
+    Where several clicks are of one row (responses), whole rows are drawn instead.
 
     Raises:
         ValueError: all rows have the same label.
     """
+    rows = np.array([click.row for click in clicks], dtype=np.int64)
+    if len(np.unique(rows)) < len(rows):
+        return _auc_by_row(clicks, rows, unscored)
     positive, negative = placements(*columns(clicks))
     mean = float(positive.mean())
     variance = sum(float(v.var(ddof=1)) / len(v) if len(v) > 1 else 0.25 for v in (positive, negative))
     half = float(stats.norm.ppf((1 + LEVEL) / 2)) * math.sqrt(variance)
     return Summary(mean, max(0.0, mean - half), min(1.0, mean + half), len(clicks), unscored, "DeLong")
+
+
+def _auc_by_row(clicks: Sequence[Click], rows: Ints, unscored: int, *, seed: int = 0, draws: int = 2000) -> Summary:
+    """AUC with a bootstrap interval over rows, each drawn with all its clicks; draws of one label only are left out."""
+    probability, clicked = columns(clicks)
+    mean = float(placements(probability, clicked)[0].mean())
+    rng, names = np.random.default_rng([seed, 4]), np.unique(rows)
+    place = [np.flatnonzero(rows == name) for name in names]
+    found = []
+    for _ in range(draws):
+        drawn = np.concatenate([place[i] for i in rng.integers(0, len(names), len(names))])
+        if clicked[drawn].any() and not clicked[drawn].all():
+            found.append(float(placements(probability[drawn], clicked[drawn])[0].mean()))
+    low, high = percentiles(np.array(found or [mean]))
+    return Summary(mean, low, high, len(names), unscored, "bootstrap over rows, all of each")
 
 
 def compare(better: Floats, worse: Floats, *, seed: int = 0, draws: int = DRAWS) -> Paired:

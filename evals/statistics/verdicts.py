@@ -1,17 +1,23 @@
 """What the numbers say: intervals over users and seeds, differences, and a sentence for every claim, either way.
 
-A difference is tested over users (permutation test on each user's mean over the common seeds) and looked at over
-seeds (does every one agree?). Testing over users alone would take one lucky initialisation for an effect; testing
-over three seeds alone can never reach p < .05. So a pair of cells supports its claim when the difference is positive,
-the p-value, adjusted for the number of pairs of that claim (Holm), is below .05 and no seed says the opposite; it
-contradicts when the same holds of the opposite; otherwise *not supported*, which is not the same as refuted. Where one
-of the two is only a quick look (training cut short, data cut to the first users) there is *no result*, whatever p says.
+Users are drawn within seeds, and both are levels of the test. A difference is tested over users (permutation test on
+each user's mean over the common seeds) and over seeds (Student's t interval over the seeds' differences). Testing over
+users alone would take one lucky initialisation for an effect; testing over three seeds alone forgets whom they were
+measured on. So a pair of cells supports its claim when the difference is positive, its p-value over users, adjusted for
+the number of pairs of that claim (Holm), is below .05 *and* the interval over the seeds lies above 0; it contradicts
+when the same holds of the opposite; otherwise *not supported*, which is not the same as refuted. One seed of something
+trained says nothing of training: *no verdict*. Where nothing was trained there are no seeds, and users decide.
+
+Whatever p says: a quick look (training cut short, data cut to the first users) has *no result*; what can say nothing
+(`evals.statistics.informative`) is *uninformative*; where a built-in double answered for a language model, or the data
+only exercise the code, there is *no verdict*. Which rows those are is found by code, never listed by hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -20,7 +26,9 @@ from evals.inputs.outcomes import Outcomes
 from evals.metrics import Floats, Ints, metric
 from evals.results import Difference, Kind, Results, Row, Verdict
 from evals.statistics.aggregate import compare, holm, over_seeds, sign_p, summarise
+from evals.statistics.informative import of_pair
 from evals.summary import Summary
+from whyrec.llm.registry import is_real
 
 ALPHA = 0.05
 
@@ -37,60 +45,88 @@ def judged(experiment: Experiment, table: Results, load: Loader) -> Results:
     rows = {name: _with_intervals(row, table.metrics, load) for name, row in table.rows.items()}
     rows = {name: _with_delta(row, rows, table.metrics, load) for name, row in rows.items()}
     found = {_key(v.claim, v.difference): v.difference for v in table.verdicts}
-    why = {_key(v.claim, v.difference): v.why if v.verdict == "uninformative" else "" for v in table.verdicts}
     for claim in experiment.claims:
         if claim.better in rows and claim.worse in rows:
             old = found.get((claim.name, claim.better, claim.worse, claim.metric))
             new = difference(rows[claim.better], rows[claim.worse], claim.metric, load=load, old=old)
             if new is not None:
                 found[_key(claim.name, new)] = new
-                why[_key(claim.name, new)] = claim.uninformative or _untold(rows, new)
-    verdicts: list[Verdict] = []
-    for name in dict.fromkeys(key[0] for key in found):
-        pairs = {key: d for key, d in found.items() if key[0] == name}
-        quick = {key: _quick(d, rows) for key, d in pairs.items()}
-        tested = [key for key in pairs if not why[key] and not quick[key]]
-        adjusted = dict(zip(tested, holm([pairs[key].users.p for key in tested]), strict=True))
-        verdicts += [
-            no_result(name, d, quick[key])
-            if quick[key]
-            else verdict(name, d, adjusted.get(key, d.users.p), why=why[key], trained=_is_trained(d, rows))
-            for key, d in pairs.items()
-        ]
-    return table.model_copy(update={"rows": rows, "verdicts": tuple(verdicts)})
+    unjudged = experiment.unjudged or table.unjudged
+    told = table.model_copy(update={"rows": rows, "unjudged": unjudged})
+    return told.model_copy(update={"verdicts": verdicts_of(told, list(found.items()))})
 
 
-def _untold(rows: Mapping[str, Row], found: Difference) -> str:
-    """Why a pair says nothing: all examples of both came to one and the same (no target was retrieved by either)."""
-    both = [rows[name].users.get(found.metric) for name in (found.better, found.worse)]
-    values = {value for summary in both if summary is not None for value in (summary.low, summary.mean, summary.high)}
-    return f"all examples of both came to {values.pop():g}" if len(values) == 1 and all(both) else ""
+def verdicts_of(table: Results, found: Sequence[tuple[tuple[str, str, str, str], Difference]]) -> tuple[Verdict, ...]:
+    """Judge differences, those of one claim together; the same of a table that was judged by other rules.
+
+    Args:
+        table: whose rows they are of, with their intervals.
+        found: (claim, better, worse, metric) and the difference.
+    """
+    made: list[Verdict] = []
+    for name in dict.fromkeys(key[0] for key, _ in found):
+        pairs = [d for key, d in found if key[0] == name]
+        silent = [_silent(table, d) for d in pairs]
+        tested = [i for i, (kind, _why) in enumerate(silent) if not kind]
+        adjusted = dict(zip(tested, holm([pairs[i].users.p for i in tested]), strict=True))
+        for i, (pair, (kind, why)) in enumerate(zip(pairs, silent, strict=True)):
+            marks = {"revisions": _revisions(pair, table.rows)}
+            if kind:
+                made.append(_said_nothing(name, pair, kind, why).model_copy(update=marks))
+            else:
+                trained = _is_trained(pair, table.rows)
+                made.append(verdict(name, pair, adjusted[i], trained=trained, revisions=marks["revisions"]))
+    return tuple(made)
 
 
-def verdict(claim: str, found: Difference, p: float, *, why: str = "", trained: bool = True) -> Verdict:
-    """Judge one pair by its adjusted p-value and its seeds; not at all where a reason says why it is uninformative."""
-    if why:
-        sentence = f"{_difference_in_words(found)}: uninformative, {why}."
-        return Verdict(claim=claim, difference=found, p=p, verdict="uninformative", sentence=sentence, why=why)
-    up = metric(found.metric).higher_is_better
-    sign = 1.0 if up else -1.0
+def _silent(table: Results, found: Difference) -> tuple[Kind | Literal[""], str]:
+    """Why a pair is not judged, and what that is called; ("", "") where it is."""
+    rows = table.rows
+    sides = [rows[name] for name in (found.better, found.worse) if name in rows]
+    if quick := next((row.quick for row in sides if row.quick), ""):
+        return "no result", quick
+    if doubles := sorted({name for row in sides for name in row.asked if not is_real(name)}):
+        return "no verdict", f"{', '.join(doubles)} {'are' if len(doubles) > 1 else 'is'} no language model"
+    if table.unjudged:
+        return "no verdict", table.unjudged
+    if why := of_pair(rows, found):
+        return "uninformative", why
+    if len(found.seeds) == 1 and _is_trained(found, rows):
+        return "no verdict", "one seed"
+    return "", ""
+
+
+def verdict(claim: str, found: Difference, p: float, *, trained: bool = True, revisions: Sequence[str] = ()) -> Verdict:
+    """Judge one pair by its p-value over users, adjusted, and by the interval over its seeds."""
+    sign = 1.0 if metric(found.metric).higher_is_better else -1.0
+    seeds = over_seeds(found.seeds) if len(found.seeds) > 1 else None
+    if trained and seeds is None:
+        return _said_nothing(claim, found, "no verdict", "one seed").model_copy(update={"p": p})
     kind: Kind = "not supported"
-    if p < ALPHA and sign * found.users.difference > 0 and all(sign * d >= 0 for d in found.seeds):
+    if p < ALPHA and sign * found.users.difference > 0 and _agrees(seeds, sign):
         kind = "supported"
-    elif p < ALPHA and sign * found.users.difference < 0 and all(sign * d <= 0 for d in found.seeds):
+    elif p < ALPHA and sign * found.users.difference < 0 and _agrees(seeds, -sign):
         kind = "contradicted"
-    return Verdict(claim=claim, difference=found, p=p, verdict=kind, sentence=_sentence(found, p, kind, trained))
+    sentence = _sentence(found, p, kind, seeds, revisions)
+    return Verdict(claim=claim, difference=found, p=p, verdict=kind, sentence=sentence, revisions=tuple(revisions))
 
 
-def no_result(claim: str, found: Difference, why: str) -> Verdict:
-    """What is said of one pair of which one or both are only a quick look."""
-    sentence = f"{_difference_in_words(found)}: no result, {why}."
-    return Verdict(claim=claim, difference=found, p=found.users.p, verdict="no result", sentence=sentence, why=why)
+def _agrees(seeds: Summary | None, sign: float) -> bool:
+    """Whether the interval over the seeds lies on this side of 0; what has no seeds has nothing to disagree."""
+    return seeds is None or (seeds.low > 0 if sign > 0 else seeds.high < 0)
+
+
+def _said_nothing(claim: str, found: Difference, kind: Kind, why: str) -> Verdict:
+    """A pair of which nothing is said, and why."""
+    told = f"{_difference_in_words(found)}: "
+    sentence = f"{told}{why}: no verdict." if kind == "no verdict" else f"{told}{kind}, {why}."
+    return Verdict(claim=claim, difference=found, p=found.users.p, verdict=kind, sentence=sentence, why=why)
 
 
 def summary_of_claim(verdicts: Sequence[Verdict]) -> str:
     """One sentence for all pairs of one claim."""
-    total, kinds = len(verdicts), ("supported", "contradicted", "uninformative", "no result")
+    total = len(verdicts)
+    kinds = ("supported", "contradicted", "uninformative", "no result", "no verdict")
     counts = {kind: sum(v.verdict == kind for v in verdicts) for kind in kinds}
     for kind in kinds:
         if counts[kind] == total:
@@ -174,7 +210,15 @@ def _pairs(better: Row, worse: Row) -> list[tuple[str, str]]:
 
 
 def _by_user(told: Outcomes | None, name: str) -> _Values | None:
-    return None if told is None else _Values(told.users, told.values(name)[None])
+    """One value per user (row, question); of several, such as the responses of one row, their mean."""
+    if told is None:
+        return None
+    users, place = np.unique(told.users, return_inverse=True)
+    values = told.values(name)
+    if len(users) < len(values):
+        values = np.bincount(place, weights=values) / np.bincount(place)
+        return _Values(users, values[None])
+    return _Values(told.users, values[None])
 
 
 def _aligned(runs: Sequence[_Values]) -> _Values:
@@ -189,15 +233,14 @@ def _aligned(runs: Sequence[_Values]) -> _Values:
     return _Values(users, np.stack(rows))
 
 
-def _sentence(found: Difference, p: float, kind: Kind, trained: bool) -> str:
+def _sentence(found: Difference, p: float, kind: Kind, seeds: Summary | None, revisions: Sequence[str]) -> str:
     test, unit = found.users, metric(found.metric).examples
     text = f"{_difference_in_words(found)}, permutation p = {_p(test.p)} ({_p(p)} after Holm) over {test.n:,} {unit}"
-    if len(found.seeds) > 1:
+    if seeds is not None:
         agree = sum(np.sign(d) == np.sign(test.difference) for d in found.seeds)
-        text += f"; {agree} of {len(found.seeds)} seeds agree (sign test p = {_p(found.sign_p)})"
-    elif trained:
-        text += "; one seed, so the noise of training is not in it"
-    return f"{text}: {kind}."
+        text += f"; over {seeds.n} seeds [{seeds.low:+.4f}, {seeds.high:+.4f}] (t), {agree} of {seeds.n} agree"
+    marked = f" (its rows are of different revisions: {', '.join(revisions)})" if revisions else ""
+    return f"{text}{marked}: {kind}."
 
 
 def _difference_in_words(found: Difference) -> str:
@@ -207,15 +250,17 @@ def _difference_in_words(found: Difference) -> str:
     )
 
 
-def _quick(found: Difference, rows: Mapping[str, Row]) -> str:
-    """Why one of the two is only a quick look; "" where neither is."""
-    return next((rows[name].quick for name in (found.better, found.worse) if name in rows and rows[name].quick), "")
-
-
-def _is_trained(found: Difference, rows: dict[str, Row]) -> bool:
-    """Whether a seed had a part in one of the two (cells without one run with seed 0)."""
+def _is_trained(found: Difference, rows: Mapping[str, Row]) -> bool:
+    """Whether a seed had a part in one of the two."""
     sides = [rows[name] for name in (found.better, found.worse) if name in rows]
-    return len(sides) < 2 or any(run.seed for row in sides for run in row.runs)
+    return len(sides) < 2 or any(row.trained for row in sides)
+
+
+def _revisions(found: Difference, rows: Mapping[str, Row]) -> tuple[str, ...]:
+    """The revisions of the code that made a pair's runs, where they are several."""
+    sides = [rows[name] for name in (found.better, found.worse) if name in rows]
+    made = sorted({run.revision for row in sides for run in row.runs if run.digest in found.digests})
+    return tuple(made) if len(made) > 1 else ()
 
 
 def _p(p: float) -> str:

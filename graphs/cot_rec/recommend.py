@@ -7,11 +7,11 @@ the model is told is the mode: `titles` (the paper's LLM), `preference` (LLM+), 
 asks nobody and keeps the retriever's order. Preferences and perceptions are those of earlier runs, or are made on the
 fly by cot_rec.preference's and cot_rec.perception's own graphs, so that the calls are the same and come from the cache.
 
-The graph never knows the target. What depends on it is which users are asked about at all: with `only=hits` those
-whose target was retrieved, as in the paper, because for all others every order is a miss; that choice is made here, in
-`Ranked`, before any state exists, and is no part of a state. Position bias (spec 1.5) is measured without the target as
-well: `placements=10` asks about all ten rotations of the one shuffled order, in which every item stands at every place
-once, the others following in the same circular order.
+No state knows the target. What depends on it is which users are asked about at all: with `only=hits` those whose
+target was retrieved, as in the paper, because for all others every order is a miss; and in which orders the items are
+shown where position bias is measured (spec 1.5, graphs/shared/placements.py): `placements=10` asks about all ten
+rotations of the one shuffled order, `placing=swap` puts the target at each place as the paper does. Both are chosen
+here, in `Ranked`, before any state exists.
 
 Unusual: the ranker is not tuned here. The released LLM++ prompt promises impressions of history items that its
 code never adds; ours shows them for the options and promises nothing else.
@@ -35,17 +35,20 @@ from graphs.cot_rec import perception, written
 from graphs.cot_rec import preference as fold
 from graphs.cot_rec.histories import NO_HISTORY, Histories, Preference, Task
 from graphs.services import Services
+from graphs.shared import placements
 from graphs.shared.earlier_run import open_earlier, payload_of
 from graphs.shared.gather import gather
+from graphs.shared.placements import Order, Placing
 from graphs.shared.retriever import Name, Retriever, retriever
 from graphs.workflow import ADDED, MissingInput, Source, Workflow
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
-from whyrec.llm.labels import LabelReading
+from whyrec.llm.labels import LabelReading, Way
 from whyrec.records import Item
 
 NAME = "cot_rec.recommend"
 RANKER = "ranker"
+WAYS: tuple[Way, ...] = ("logprobs", "score", "answer")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class Options(shared.Options):
         retriever: item-CF, SASRec with the preset, the same started from texts (the paper's CRM++), or the frozen 1 + N
             candidates with the target unmarked among them.
         only: all users, or only those whose target was retrieved (a choice of the evaluation; see the module).
-        placements: 1, or as many as there are candidates: every rotation of the order shown.
+        placements: 1, or as many as there are candidates: the orders position bias is measured by.
+        placing: these orders are rotations, or the target's change of places with each of the others, or both.
+        labels: how the letters are read: in the first way that the model can, or in this one.
         preferences: id of a cot_rec.preference run of the same split; "" to make preferences on the fly.
         perceptions: id of a cot_rec.recommend or cot_rec.perception run of the same split that has perceptions of the
             same candidates; "" to make them on the fly.
@@ -77,6 +82,8 @@ class Options(shared.Options):
     item_texts: str = field(default="", metadata=ADDED)
     user_texts: str = field(default="", metadata=ADDED)
     embedder: str = field(default="lsa", metadata=ADDED)
+    placing: Placing = field(default="rotate", metadata=ADDED)
+    labels: Literal["any", "logprobs", "score", "answer"] = field(default="any", metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -85,14 +92,18 @@ class State:
 
     Attributes:
         task: the user; its candidates are in the order retrieved, best first.
-        orders: per placement, the candidates (places in `task.candidates`) in the order shown.
+        orders: rotations asked about, as places in `task.candidates`, the first order shown first.
+        swapped: orders in which one candidate changes places with each, asked about after the rotations.
+        ways: in which letters may be read.
         preference: None until it is made, or where the mode needs none.
         phrases: what the user sees in each candidate, in the order of `task.candidates`; () until then.
-        readings: one per placement.
+        readings: one per order, the rotations' first.
     """
 
     task: Task
-    orders: tuple[tuple[int, ...], ...]
+    orders: tuple[Order, ...]
+    swapped: tuple[Order, ...] = ()
+    ways: tuple[Way, ...] = WAYS
     preference: Preference | None = None
     phrases: tuple[str, ...] = ()
     readings: tuple[LabelReading, ...] = ()
@@ -107,7 +118,7 @@ class Update(TypedDict, total=False):
 
 
 async def rank(state: State, runtime: Runtime[Services]) -> Update:
-    """Ask for the probabilities of the letters, once per placement."""
+    """Ask for the probabilities of the letters, once per order."""
     task, llm, about = state.task, runtime.context.llm(RANKER), state.task.about(NAME, "rank")
     labels = letters(len(task.candidates))
     told: dict[str, Any] = {"history": task.latest}
@@ -119,8 +130,10 @@ async def rank(state: State, runtime: Runtime[Services]) -> Update:
         "perception": agents.rank_perception,
     }[task.mode]
     shown = [_option(state, place) for place in range(len(task.candidates))]
-    asks = [ask(llm, labels, about=about, **told, options=[shown[i] for i in order]) for order in state.orders]
-    return {"readings": tuple(await gather(asks))}
+    wanted, ask = list(dict.fromkeys((*state.orders, *state.swapped))), replace(ask, ways=state.ways)
+    asks = [ask(llm, labels, about=about, **told, options=[shown[i] for i in order]) for order in wanted]
+    found = dict(zip(wanted, await gather(asks), strict=True))
+    return {"readings": tuple(found[order] for order in (*state.orders, *state.swapped))}
 
 
 def _option(state: State, place: int) -> Item | dict[str, Any]:
@@ -188,11 +201,7 @@ class Ranked(Histories[Options]):
 
     def __init__(self, source: Source, options: Options) -> None:
         super().__init__(source, options)
-        if options.placements not in (1, options.candidates):
-            raise UsageError(
-                f"Option placements is 1 or all {options.candidates} rotations of the candidates, not "
-                f"{options.placements}."
-            )
+        placements.check(options.placements, options.candidates, options.placing)
         if options.retriever == "sasrec_texts":
             items, users = written.resolved(source, options.item_texts, options.user_texts)
             self.options = options = replace(self.options, item_texts=items, user_texts=users)
@@ -225,8 +234,22 @@ class Ranked(Histories[Options]):
         items = tuple(self.source.corpus.item(int(i)) for i in self._retrieved.of(index))
         task = self.task(index, self.options.mode, candidates=items)
         first = np.random.default_rng([self.options.seed, index]).permutation(len(items)).tolist()
-        orders = tuple((*first[r:], *first[:r]) for r in range(self.options.placements))
-        return State(task, orders, preference=self._preference(task), phrases=self._phrases(task))
+        o = self.options
+        start = State(
+            task,
+            placements.rotations(first, o.placements, o.placing),
+            self._swaps(index, items, first),
+            WAYS if o.labels == "any" else (o.labels,),
+        )
+        return replace(start, preference=self._preference(task), phrases=self._phrases(task))
+
+    def _swaps(self, index: int, items: tuple[Item, ...], first: list[int]) -> tuple[Order, ...]:
+        """Orders in which the target changes places, where it was retrieved; what they are made of enters no state."""
+        if self.options.placing == "rotate":
+            return ()
+        target = self.view.target(index)
+        at = next((i for i, item in enumerate(items) if item.index == target), -1)
+        return placements.swaps(first, at, self.options.placing)
 
     def _preference(self, task: Task) -> Preference | None:
         if task.mode in ("none", "titles"):
@@ -253,7 +276,7 @@ class Ranked(Histories[Options]):
         mode, users = self.options.mode, len(self.indices)
         if mode == "none":
             return 0
-        ranking = users * self.options.placements
+        ranking = users * placements.calls(self.options.placements, self.options.candidates, self.options.placing)
         if mode == "titles":
             return ranking
         folds = 0 if self._preferences is not None else self.fold_calls(self.lengths)
@@ -299,7 +322,7 @@ def prompt_names(options: Options) -> tuple[str, ...]:
 def result(state: State) -> dict[str, Any]:
     """What is kept: what was retrieved, what was shown, and the probability of every letter in every placement.
 
-    `retrieved` and `shown` are item indices, `shown` in the order of the letters of the first placement; placement r
+    `retrieved` and `shown` are item indices, `shown` in the order of the letters of the first placement; rotation r
     shows the same order rotated by r. `ranking` is ids by the first placement, equals in the retriever's order.
     """
     task = state.task
@@ -315,9 +338,8 @@ def result(state: State) -> dict[str, Any]:
         "mode": task.mode,
         "retrieved": [item.index for item in task.candidates],
         "shown": [task.candidates[i].index for i in first],
-        "probabilities": [list(reading.probabilities.values()) for reading in readings],
         "ranking": [item.id for item in ranking],
-        "way": readings[0].way if readings else "",
+        **placements.told(readings, len(state.orders)),
         "preference": "" if state.preference is None else state.preference.summary,
         "perceptions": [
             {"item": item.id, "index": item.index, "phrase": phrase}

@@ -13,7 +13,7 @@ from typing import Any
 from agents.wording import Wording
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import LanguageModel
-from whyrec.llm.naming.same import same_model
+from whyrec.llm.naming.same import same_answers
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ class Opened:
         """What a run's identity says of it (`Identity.voices`): nothing where one model plays all."""
 
         def who(model: LanguageModel) -> list[str]:
-            return [same_model(model.name), revision(model)]
+            told = revision(model)
+            return [same_answers(model.name, told), told]
 
         others = {role: who(model) for role, model in sorted(self.roles.items()) if who(model) != who(self.model)}
         return {**({"roles": others} if others else {}), **({"seed": seed} if seed else {})}

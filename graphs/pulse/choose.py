@@ -4,16 +4,16 @@
 
 The reason is one that a selector chose: in a pulse.refine run, or made on the fly by pulse.refine's own graph, so that
 the calls are the same and come from the cache. The candidates are the frozen 1 + 9 with the target unmarked among
-them; the probabilities of their letters rank them. The graph never knows the target.
+them; the probabilities of their letters rank them. No state knows which of them is the target.
 
-Unusual: position bias is measured without the target as well. With `placements=10` every rotation of the order is asked
-about, in which each candidate stands at each place once. And `whose=another` shows the reason of another user: a
-placebo, which must not win.
+Unusual: position bias is measured by `placements=10` in two ways (graphs/shared/placements.py): rotations of the order,
+and the target changing places with each of the others, for which `Choices` looks at the target before there is a state.
+And `whose=another` shows the reason of another user: a placebo, which must not win.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -27,18 +27,21 @@ from agents.ranker import letters
 from graphs.pulse import refine, tree, trees
 from graphs.pulse.tree import chosen_text
 from graphs.services import JUDGE, WRITER, Services
+from graphs.shared import placements
 from graphs.shared.earlier_run import open_earlier, payload_of
 from graphs.shared.gather import gather
+from graphs.shared.placements import Order, Placing
 from graphs.shared.users import Users, about_example
-from graphs.workflow import MissingInput, Source, Workflow
+from graphs.workflow import ADDED, MissingInput, Source, Workflow
 from whyrec.data.some import Drawn, in_turn
 from whyrec.errors import UsageError
-from whyrec.llm.labels import LabelReading
+from whyrec.llm.labels import LabelReading, Way
 from whyrec.records import Item
 
 NAME = "pulse.choose"
 RANKER = "ranker"
 NONE = "none"
+WAYS: tuple[Way, ...] = ("logprobs", "score", "answer")
 _MOST = 20
 
 
@@ -52,7 +55,9 @@ class Options(trees.Options):
         whose: the user's own reason, or as a placebo that of another (needs `reasons`).
         latest: latest events shown beside the reason.
         candidates, draw: how many candidates, and the seed of their draw.
-        placements: 1, or as many as there are candidates: every rotation of their order.
+        placements: 1, or as many as there are candidates: the orders position bias is measured by.
+        placing: these orders are rotations, or the target's change of places with each of the others, or both.
+        labels: how the letters are read: in the first way that the model can, or in this one.
     """
 
     selector: Literal["space", "embedding", "likelihood", "random", "longest", "base", "judged", "none"] = "space"
@@ -62,6 +67,8 @@ class Options(trees.Options):
     candidates: int = 10
     draw: int = 0
     placements: int = 1
+    placing: Placing = field(default="rotate", metadata=ADDED)
+    labels: Literal["any", "logprobs", "score", "answer"] = field(default="any", metadata=ADDED)
 
 
 @dataclass(frozen=True)
@@ -73,16 +80,20 @@ class State:
         selector: as in the options.
         latest: events shown.
         candidates: in the order drawn.
-        placements: rotations asked about.
+        orders: rotations asked about, as places in `candidates`, the order drawn first.
         reason: None until it is there; "" where none is wanted.
-        readings: one per placement.
+        swapped: orders in which one candidate changes places with each, asked about after the rotations.
+        ways: in which letters may be read.
+        readings: one per order, the rotations' first.
     """
 
     tree: trees.Task
     selector: str
     latest: int
     candidates: tuple[Item, ...]
-    placements: int
+    orders: tuple[Order, ...]
+    swapped: tuple[Order, ...] = ()
+    ways: tuple[Way, ...] = WAYS
     reason: str | None = None
     readings: tuple[LabelReading, ...] = ()
 
@@ -95,18 +106,17 @@ class Update(TypedDict, total=False):
 
 
 async def choose(state: State, runtime: Runtime[Services]) -> Update:
-    """Ask for the probabilities of the letters, once per rotation."""
+    """Ask for the probabilities of the letters, once per order."""
     example, llm = state.tree.example, runtime.context.llm(RANKER)
     about, labels = about_example(example, NAME, "choose"), letters(len(state.candidates))
-    ask = agents.choose_with_reason if state.reason else agents.choose
+    ask = replace(agents.choose_with_reason if state.reason else agents.choose, ways=state.ways)
     told: dict[str, Any] = {"history": example.history[-state.latest :]}
     if state.reason:
         told["reason"] = state.reason
-    asks = [
-        ask(llm, labels, about=about, options=(*state.candidates[r:], *state.candidates[:r]), **told)
-        for r in range(state.placements)
-    ]
-    return {"readings": tuple(await gather(asks))}
+    wanted = list(dict.fromkeys((*state.orders, *state.swapped)))
+    asks = [ask(llm, labels, about=about, options=[state.candidates[i] for i in order], **told) for order in wanted]
+    found = dict(zip(wanted, await gather(asks), strict=True))
+    return {"readings": tuple(found[order] for order in (*state.orders, *state.swapped))}
 
 
 def begin(state: State) -> str:
@@ -146,11 +156,7 @@ class Choices(Users):
     def __init__(self, source: Source, options: Options) -> None:
         if not 2 <= options.candidates <= _MOST:
             raise UsageError(f"Option candidates is between 2 and {_MOST}, not {options.candidates}.")
-        if options.placements not in (1, options.candidates):
-            raise UsageError(
-                f"Option placements is 1 or all {options.candidates} rotations of the candidates, not "
-                f"{options.placements}."
-            )
+        placements.check(options.placements, options.candidates, options.placing)
         if options.latest < 1:
             raise UsageError(f"Option latest is at least 1, not {options.latest}.")
         if options.whose == "another" and not (options.reasons and options.selector != NONE):
@@ -173,7 +179,9 @@ class Choices(Users):
         options = self.options
         task = self._trees.task(index)
         items = self.candidates(index, options.candidates, options.draw)
-        start = State(task, options.selector, options.latest, items, options.placements)
+        ways = WAYS if options.labels == "any" else (options.labels,)
+        orders = placements.rotations(range(len(items)), options.placements, options.placing)
+        start = State(task, options.selector, options.latest, items, orders, self._swaps(index, items), ways)
         if options.selector == NONE:
             return replace(start, reason="")
         if self._reasons is None:
@@ -188,8 +196,17 @@ class Choices(Users):
 
     def calls(self) -> int:
         """One per placement, and the tree where it is made on the fly."""
-        made = self.options.selector == NONE or self._reasons is not None
-        return len(self.indices) * (self.options.placements + (0 if made else self._trees.calls_each()))
+        o = self.options
+        made = o.selector == NONE or self._reasons is not None
+        asked = placements.calls(o.placements, o.candidates, o.placing)
+        return len(self.indices) * (asked + (0 if made else self._trees.calls_each()))
+
+    def _swaps(self, index: int, items: tuple[Item, ...]) -> tuple[Order, ...]:
+        """Orders in which the target changes places: only those look at it, and none enters a state by its name."""
+        if self.options.placing == "rotate":
+            return ()
+        places = [item.index for item in items]
+        return placements.swaps(range(len(items)), places.index(self.view.target(index)), self.options.placing)
 
     def _another(self, index: int) -> int:
         """Who is drawn before this user, or stands before them in the file where the run of reasons lacks the former.
@@ -229,9 +246,9 @@ def prompt_names(options: Options) -> tuple[str, ...]:
 
 
 def result(state: State) -> dict[str, Any]:
-    """What is kept: the reason, the candidates shown (item indices) and the probability of each letter per placement.
+    """What is kept: the reason, the candidates shown (item indices) and the probability of each letter per order.
 
-    Placement r shows the same order rotated by r: its letter at place p is the item `shown[(p + r) % len(shown)]`.
+    Rotation r shows the same order rotated by r: its letter at place p is the item `shown[(p + r) % len(shown)]`.
     """
     task, first = state.tree, state.readings[0]
     return {
@@ -241,8 +258,7 @@ def result(state: State) -> dict[str, Any]:
         "selector": state.selector,
         "reason": state.reason,
         "shown": [item.index for item in state.candidates],
-        "probabilities": [list(reading.probabilities.values()) for reading in state.readings],
-        "way": first.way,
+        **placements.told(state.readings, len(state.orders)),
         "mass": None if np.isnan(first.mass) else round(first.mass, 6),
         "leaks": list(task.leaks),
     }

@@ -28,6 +28,7 @@ from graphs.rallrec.merge import Opinion
 from graphs.rallrec.options import Mode, Options
 from graphs.rallrec.retrieve import Retriever
 from whyrec.data.ctr import CtrView
+from whyrec.embed import embedder_identity
 from whyrec.errors import UsageError
 
 VERSION: Final = 2
@@ -145,5 +146,6 @@ def _fit(table_NF: Floats, clicked: npt.NDArray[np.bool_]) -> Weights:
 def _digest(rows: str, options: Options, train_rows: int, folds: int) -> str:
     """Of everything the fit depends on."""
     o = options
-    used = (o.seed, o.retrieval, o.vectors, o.k, o.gamma, o.beta, o.twice, o.embedder, o.width, o.descriptions)
+    by = embedder_identity(o.embedder)
+    used = (o.seed, o.retrieval, o.vectors, o.k, o.gamma, o.beta, o.twice, by, o.width, o.descriptions)
     return hashlib.sha256(json.dumps([rows, *used, train_rows, folds]).encode()).hexdigest()[:16]

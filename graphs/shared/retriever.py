@@ -25,7 +25,7 @@ from filelock import FileLock
 from graphs.workflow import Source
 from whyrec.data.candidates import frozen
 from whyrec.data.split import SplitView
-from whyrec.embed import open_embedder
+from whyrec.embed import embedder_identity, open_embedder
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,7 +165,8 @@ def sasrec_texts(source: Source, view: SplitView, seed: int, texts: TableTexts) 
     plain, how = presets.settings("SASRec", view.corpus)
     assert isinstance(plain, SASRecSettings)
     network = replace(plain, user_token="given")
-    identity = digest(_GENERATION, view.corpus.digest, asdict(network), how.recipe, seed, texts.name, texts.embedder)
+    by = embedder_identity(texts.embedder)
+    identity = digest(_GENERATION, view.corpus.digest, asdict(network), how.recipe, seed, texts.name, by)
 
     def made() -> tuple[SASRec, str]:
         items, users = texts.read()

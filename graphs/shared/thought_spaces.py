@@ -25,10 +25,12 @@ from graphs.shared.behaviour import LEAK, Told, behaviour_text
 from graphs.shared.earlier_run import open_earlier
 from graphs.workflow import Source
 from whyrec.data.corpus import Corpus
+from whyrec.data.some import Drawn, some
 from whyrec.data.split import SplitView
 from whyrec.embed import Embedder
 from whyrec.errors import LeakageError, UsageError
-from whyrec.runs import RunReader, list_runs, open_run
+from whyrec.llm.weights.digest import revision_of
+from whyrec.runs import Result, RunReader, list_runs, open_run
 
 if TYPE_CHECKING:
     from rec_models.thought_space.fit import Pairs
@@ -38,7 +40,8 @@ RATIONALES = "pulse.rationale"
 NONE = "none"
 HEAD = "head"
 _FOLDER = "thought_spaces"
-_GENERATION = 1  # raised when spaces change although what they are digested by does not
+# raised when spaces change although what they are digested by does not; since 2, those who teach one are drawn
+_GENERATION = 2
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Learning:
             it scores the plain cosine of the embedder's vectors.
         told: whether behaviour texts also name the train target in half of the epochs (target dropout).
         encoder: "head" over the embedder, or the folder or hub name of a text encoder to fine-tune.
-        learners: at most this many rationales, the first by key.
+        learners: at most this many users' rationales, drawn at random and always the same (whyrec/data/some.py).
         seed: of order, negatives and the users held out.
     """
 
@@ -143,8 +146,11 @@ def space_folder(source: Source, how: Learning, embedder: Embedder) -> Path:
     """Where the space of this learning is kept."""
     from rec_models.checkpoint import digest
 
-    over = embedder.name if how.encoder == HEAD else how.encoder
-    name = digest(_GENERATION, source.corpus.digest, sorted(asdict(how).items()), over)
+    told = asdict(how)
+    if how.encoder != HEAD:  # what is in it, wherever it lies
+        told["encoder"] = revision_of(how.encoder) or how.encoder
+    over = embedder.name if how.encoder == HEAD else told["encoder"]
+    name = digest(_GENERATION, source.corpus.digest, sorted(told.items()), over)
     return source.home / _FOLDER / f"{Path(source.corpus.name.partition('?')[0]).name.replace(':', '-')}-{name}"
 
 
@@ -157,10 +163,16 @@ def pairs_of(source: Source, how: Learning) -> Pairs:
     run = open_run(source.home, how.rationales.partition("@")[0])
     try:
         view = SplitView(source.corpus, "train" if _is_train(run) else "test")
-        some = zip(range(how.learners), run.results("done"), strict=False)
-        return pairs_from(view, (result.payload for _, result in some), told=how.told)
+        return pairs_from(view, _drawn(source.corpus, run.results("done"), how.learners), told=how.told)
     finally:
         run.close()
+
+
+def _drawn(corpus: Corpus, results: Iterable[Result], most: int) -> list[Any]:
+    """Payloads of at most so many users, drawn: more hold fewer, and who stands first in the file plays no part."""
+    told = [(int(corpus.user_index[result.user]), result.payload) for result in results]
+    drawn = set(some(np.array(sorted({user for user, _ in told}), dtype=np.int64), Drawn(most)).tolist())
+    return [payload for user, payload in told if user in drawn]
 
 
 def pairs_from(view: SplitView, payloads: Iterable[Any], *, told: Told = "never") -> Pairs:

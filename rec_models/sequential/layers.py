@@ -30,7 +30,11 @@ class Attention(nn.Module):
         """[B, L, D]; `real_BL` (bool) hides padding as keys, and is only needed where attention is not causal."""
         q, k, v = (self._heads(part) for part in self.qkv(x_BLD).chunk(3, dim=-1))
         mask = None if self.causal or real_BL is None else real_BL[:, None, None, :]
-        return self._joined(F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=self.causal))
+        with _whole(x_BLD):
+            mixed = F.scaled_dot_product_attention(
+                q.float(), k.float(), v.float(), attn_mask=mask, is_causal=self.causal
+            )
+        return self._joined(mixed)
 
     def at(self, x_BLD: Tensor, place_B: Tensor) -> Tensor:
         """Causal attention of one place of each row, [B, 1, D]: what `forward` gives there, for less."""
@@ -49,6 +53,10 @@ class Attention(nn.Module):
     def _joined(self, mixed_BHLK: Tensor) -> Tensor:
         out: Tensor = self.out(mixed_BHLK.transpose(1, 2).flatten(2))
         return out
+
+
+def _whole(x: Tensor) -> torch.autocast:
+    return torch.autocast(x.device.type, enabled=False)
 
 
 def pick(x_BLD: Tensor, place_B: Tensor) -> Tensor:

@@ -3,24 +3,22 @@
 Every loss takes states h [T, D], the item table E [I, D] and the true items [T], and gives the mean over T. A table
 of results must name its loss: the same SASRec differs by half in R@10 between them (spec 7.4).
 
-Unusual: `cross_entropy` never holds the [T, I] logits. It walks over the places in chunks, in one buffer that is used
-again and again, and computes the gradients of states and items in the forward pass while the chunk is in the cache
-(fresh 100 MB tensors run at a fifth of the rate).
+Unusual: the full softmax never holds the [T, I] logits (rec_models/sequential/softmax.py).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from rec_models.base import NegativesWanted
+from rec_models.sequential.softmax import cross_entropy
 
 LossName = Literal["cross_entropy", "bce", "gbce", "sampled_softmax"]
-CHUNK = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,12 @@ def next_item_loss(
         settings: which loss.
         negatives: ids [T, N], or [N] if shared.
     """
-    h_TD, items_ID = scaled(h_TD, items_ID, settings.temperature)
     if settings.name == "cross_entropy":
-        return cross_entropy(h_TD, items_ID, true_T - 1, smoothing=settings.smoothing)
+        cosine = settings.temperature is not None
+        if settings.temperature is not None:
+            h_TD = F.normalize(h_TD, dim=-1) / settings.temperature
+        return cross_entropy(h_TD, items_ID, true_T - 1, smoothing=settings.smoothing, directions=cosine)
+    h_TD, items_ID = scaled(h_TD, items_ID, settings.temperature)
     assert negatives is not None, "this loss needs negatives drawn with the batch"
     positive_T = (h_TD * F.embedding(true_T - 1, items_ID)).sum(-1).float()
     if settings.shared:
@@ -91,50 +92,3 @@ def _gbce_power(settings: LossSettings, n_items: int) -> float:
     alpha = settings.negatives / (n_items - 1)
     t = settings.calibration
     return alpha * (t * (1 - 1 / alpha) + 1 / alpha)
-
-
-def cross_entropy(h_TD: Tensor, items_ID: Tensor, true_T: Tensor, *, smoothing: float = 0.0) -> Tensor:
-    """Mean softmax cross-entropy over all items, `true_T` counted from 0. First derivatives only."""
-    loss: Tensor = _LinearCrossEntropy.apply(h_TD, items_ID, true_T, smoothing)  # type: ignore[no-untyped-call]
-    return loss
-
-
-class _LinearCrossEntropy(torch.autograd.Function):
-    """logits = h @ E.T, softmax cross-entropy and both gradients, chunk by chunk."""
-
-    @staticmethod
-    def forward(ctx: Any, h_TD: Tensor, items_ID: Tensor, true_T: Tensor, smoothing: float) -> Tensor:
-        """The mean loss; its gradients wait in `ctx`."""
-        place = h_TD.device.type
-        kind = torch.get_autocast_dtype(place) if torch.is_autocast_enabled(place) else h_TD.dtype
-        h, items = h_TD.to(kind), items_ID.to(kind)
-        n, n_items = len(h), len(items)
-        grad_h, grad_items = torch.empty_like(h_TD), torch.zeros_like(items_ID)
-        buffer = torch.empty(min(CHUNK, n), n_items, dtype=kind, device=h.device)
-        total = torch.zeros((), dtype=items_ID.dtype, device=h.device)
-        mean_item = items_ID.mean(0) if smoothing else None
-        for start in range(0, n, CHUNK):
-            part, true = h[start : start + CHUNK], true_T[start : start + CHUNK, None]
-            p = torch.mm(part, items.T, out=buffer[: len(part)])
-            wanted, top = p.gather(1, true).to(total.dtype), p.amax(1, keepdim=True).to(total.dtype)
-            torch.softmax(p, 1, out=p)
-            log_sum = top - p.amax(1, keepdim=True).to(total.dtype).log()
-            total += (log_sum - (1 - smoothing) * wanted).sum()
-            p.scatter_add_(1, true, torch.full_like(true, smoothing - 1, dtype=kind))
-            grad_h[start : start + CHUNK] = p @ items
-            if kind == grad_items.dtype:
-                grad_items.addmm_(p.T, part)
-            else:
-                grad_items += p.T @ part
-        if mean_item is not None:
-            total -= smoothing * (h_TD.to(total.dtype) @ mean_item).sum()
-            grad_h -= smoothing * mean_item
-            grad_items -= smoothing / n_items * h_TD.sum(0)
-        ctx.save_for_backward(grad_h.div_(n), grad_items.div_(n))
-        return total / n
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The stored gradients, times what comes from above."""
-        grad_h, grad_items = ctx.saved_tensors
-        return grads[0] * grad_h, grads[0] * grad_items, None, None

@@ -2,7 +2,7 @@
 
     python tests/checks/compare_alarms.py [--runs 40] [--users 150] [--resamplings 1000]
 
-Finds: simulated:0.3 against simulated:0.8, and two versions of scoter/follow that ask for other steps, each with its p.
+Finds: simulated:0.3 against simulated:0.8, and two versions of scoter/follow, one without the history, each with p.
 False alarms: `--runs` runs of simulated:0.5 with seeds of their own (separate samples); every resampling takes two of
 them and a random half of the users, and tests as `whyrec compare` does. Exit 0 if both differences have p < .05 and the
 share of false alarms at .05 lies in 3-7 %.
@@ -11,6 +11,7 @@ share of false alarms at .05 lies in 3-7 %.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import time
@@ -29,8 +30,6 @@ from whyrec.data import open_data  # noqa: E402
 from whyrec.settings import read_settings  # noqa: E402
 from whyrec.workbench.compare import Arm, Comparison, Subject, arms, held_against, run_arm  # noqa: E402
 
-SHALLOW = ("User profile summary", "Behaviour summary", "Item recommendation")
-DEEP = ("User profile summary", "Recent interest shift detection", "Key feature extraction", "Item recommendation")
 DRAWS = 1_000  # sign flips of a test; `whyrec compare` makes 10,000
 
 
@@ -55,8 +54,10 @@ def main() -> int:
         "simulated:0.3 against simulated:0.8", _ran(what, how, arms(["simulated:0.3", "simulated:0.8"], [], []))
     )
     generating = subject("scoter.generate", template="two_step", split="test")
-    files = [_asking(steps, folder / f"{name}.md") for name, steps in (("shallow", SHALLOW), ("deep", DEEP))]
-    words = _told("steps asked for: shallow against deep", _ran(*generating, arms(["simulated:0.8"], files, [])))
+    files = [_copy(folder / f"{name}.md", blind=name == "blind") for name in ("blind", "seeing")]
+    words = _told(
+        "a prompt without the history against one with it", _ran(*generating, arms(["simulated:0.8"], files, []))
+    )
     share = _false_alarms(what, how, asked.runs, asked.resamplings)
     print(f"{time.process_time() - began:.0f} CPU s")
     return int(not (models < 0.05 and words < 0.05 and 0.03 <= share <= 0.07))
@@ -95,9 +96,13 @@ def _false_alarms(what: Subject, how: How, runs: int, resamplings: int) -> float
     return alarms / resamplings
 
 
-def _asking(steps: tuple[str, ...], path: Path) -> str:
-    text = prompts.load("scoter/follow").text.replace("  steps: the template's steps (text), in order\n", "")
-    path.write_text(text.replace("{{ steps | numbered }}", "\n".join(f"[{i}] {s}" for i, s in enumerate(steps, 1))))
+def _copy(path: Path, *, blind: bool) -> str:
+    """An edited copy of scoter/follow, with the history left out of it or only a word changed."""
+    text = prompts.load("scoter/follow").text
+    if blind:
+        text = re.sub(r"^  history: .*\n", "", text, flags=re.MULTILINE)
+        text = re.sub(r"{{ history.*?}}", "1. (not shown)", text)
+    path.write_text(text.replace("# system\n", "# system\nRead well. ", 1))
     return str(path)
 
 

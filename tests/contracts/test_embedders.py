@@ -1,6 +1,7 @@
 """What every embedder promises, run through every implementation."""
 
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from whyrec.embed import Embedder, open_embedder
+from whyrec.embed import Embedder, embedder_identity, open_embedder, reopen_embedder
 from whyrec.embed.hashed import Hashed
 from whyrec.embed.openai import OpenAIEmbedder
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.settings import read_settings
 
 CATALOGUE = [
     "warm wool hiking socks",
@@ -100,6 +102,44 @@ def test_a_fitted_model_is_kept_and_named_after_its_catalogue(tmp_path: Path) ->
     np.testing.assert_allclose(first.embed(CATALOGUE), second.embed(CATALOGUE), atol=1e-6)
 
 
+@pytest.fixture
+def tiny_vectors(tmp_path: Path) -> Path:
+    """A sentence-transformers folder of random weights, where `local:tiny` looks."""
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = ["[UNK]", "[PAD]", *sorted({word for text in CATALOGUE for word in text.split()})]
+    bare = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    bare.pre_tokenizer = pre_tokenizers.Whitespace()
+    folder = read_settings().home / "models" / "tiny"
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=bare, unk_token="[UNK]", pad_token="[PAD]")
+    tokenizer.save_pretrained(folder)
+    kinds = {"": "sentence_transformers.models.Transformer", "1_Pooling": "sentence_transformers.models.Pooling"}
+    modules = [{"idx": i, "name": str(i), "path": path, "type": kind} for i, (path, kind) in enumerate(kinds.items())]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    pooling = {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    return folder
+
+
+def test_weights_are_named_after_what_is_in_them_and_found_again(tiny_vectors: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sentence_transformers")
+    here = open_embedder("local:tiny", cache=tmp_path / "kept")
+    vectors = here.embed(CATALOGUE)
+    assert here.width == 16 and vectors.shape == (6, 16) and len({tuple(row) for row in vectors.tolist()}) == 6
+    copy = Path(shutil.copytree(tiny_vectors, tmp_path / "elsewhere"))
+    assert embedder_identity(f"hf:{copy}") == embedder_identity("local:tiny") == "-".join(here.name.split("-")[:2])
+    again = open_embedder(f"hf:{copy}")
+    assert again.name == here.name and here.name.startswith("hf-") and str(tmp_path) not in here.name
+    np.testing.assert_allclose(reopen_embedder(here.name, cache=tmp_path / "kept").embed(CATALOGUE), vectors)
+    (copy / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 16}))
+    assert embedder_identity(f"hf:{copy}") != embedder_identity("local:tiny")
+    assert embedder_identity("lsa:4") == "lsa:4" and embedder_identity("hashed") == "hashed"
+
+
 @pytest.mark.parametrize("name", ["lsa:0", "lsa:x", "openai:", "openai:text-embedding-3-small", "hf:"])
 def test_unusable_names_are_one_sentence(name: str) -> None:
     with pytest.raises(UsageError):
@@ -107,7 +147,7 @@ def test_unusable_names_are_one_sentence(name: str) -> None:
 
 
 def test_unknown_kind_lists_the_known() -> None:
-    with pytest.raises(UnknownNameError, match="hashed, hf, lsa, openai"):
+    with pytest.raises(UnknownNameError, match="hashed, hf, local, lsa, openai"):
         open_embedder("lsi", fit_on=CATALOGUE)
 
 

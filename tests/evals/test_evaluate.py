@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from evals import results as tables
-from evals.evaluate import evaluate, load, machine, note, only_run_here, plan, revision
+from evals.evaluate import Notes, evaluate, load, machine, note, only_run_here, plan, revision
 from evals.experiment import Context, Told
-from evals.results import Results
+from evals.results import ModelNote, Results
 from whyrec.errors import UnknownNameError
 
 Build = Callable[..., Any]  # the fixture `bench` of conftest.py
@@ -142,8 +142,12 @@ def test_only_chosen_cells_ask_for_their_texts(bench: Build) -> None:
 def test_notes_are_kept(bench: Build) -> None:
     b = bench()
     run(b, seeds=(1,))
-    note(b.experiment, b.context.corpus, b.place, {"texts": "12 users have no preference"})
-    assert run(b, seeds=(1,)).notes == {"texts": "12 users have no preference"}
+    said = Notes({"texts": "12 users have no preference"}, models={"m": ModelNote(real=True)}, command="whyrec eval")
+    note(b.experiment, b.context.corpus, b.place, said)
+    note(b.experiment, b.context.corpus, b.place, said)
+    table = run(b, seeds=(1,))
+    assert table.notes == {"texts": "12 users have no preference"} and table.models["m"].real
+    assert table.commands == ("whyrec eval",)
 
 
 def test_two_tables_do_not_share_a_file() -> None:
@@ -193,6 +197,24 @@ def test_a_quick_look_is_no_result_whatever_its_p_says(bench: Build) -> None:
     assert table.rows["strong"].quick == "training was cut" and not table.rows["plain"].quick
     again = evaluate(experiment, b.context, b.place, jobs=jobs)
     assert again.verdicts == table.verdicts
+
+
+def test_what_other_code_made_is_marked_and_made_again_where_one_revision_is_wanted(
+    bench: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = bench()
+    monkeypatch.setattr("evals.evaluate.revision", lambda: "old")
+    run(b, cells="plain; popularity")
+    monkeypatch.setattr("evals.evaluate.revision", lambda: "new")
+    table = run(b, cells="strong")
+    said = next(v for v in table.verdicts if v.claim == "strong wins")
+    assert said.revisions == ("new", "old") and "different revisions: new, old" in said.sentence
+    ran = len(b.ran)
+    jobs = plan(b.experiment, b.context, b.place, seeds=(1, 2, 3), one_revision=True)
+    again = evaluate(b.experiment, b.context, b.place, jobs=jobs)
+    assert [name for name, _ in b.ran[ran:]].count("plain") == 3 and "strong" not in [n for n, _ in b.ran[ran:]]
+    assert {run.revision for row in again.rows.values() for run in row.runs} == {"new"}
+    assert not any(v.revisions for v in again.verdicts)
 
 
 def test_where_and_by_which_code_it_was_computed() -> None:

@@ -2,8 +2,8 @@
 
 Every workflow runs over a generated world, once in the house's words and then in edited copies: all instructions in
 words that do not exist, paraphrased sentences in another order, and other names of steps. Outcomes are paired by
-example; a mean difference counts as noise below four standard errors of it. How far other samples of the *same* words
-move the outcomes was measured over six worlds: at most 2.9 standard errors (docs/decisions/0010).
+example; a mean difference counts as noise below four standard errors of it. Other samples of the *same* words stay
+below three (docs/decisions/0010), and with sixteen examples four is once in nine hundred by chance.
 """
 
 from __future__ import annotations

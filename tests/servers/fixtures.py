@@ -2,7 +2,8 @@
 
 `openai_like` is the module tests/servers/openai_like.py, `openai_server` a running server on the test's event loop,
 `openai_thread` the same in a thread of its own (for commands that run their own loop), `tiny_model` a folder with a
-real model of random weights.
+real model of random weights, `tiny_gguf` a module that writes it as a GGUF file,
+`model_hub` one that serves files as a hub of models.
 """
 
 from __future__ import annotations
@@ -69,6 +70,19 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     corpus = ["The user likes warm hiking socks and quiet trails.", "Answer with one letter: A, B or C. Yes or No."]
     folder: Path = _module("tiny_qwen2").build(tmp_path_factory.mktemp("tiny-qwen2"), corpus * 4)
     return folder
+
+
+@pytest.fixture(scope="session")
+def model_hub() -> ModuleType:
+    """The module with `ModelHub`, a hub of models on loopback."""
+    return _module("model_hub")
+
+
+@pytest.fixture(scope="session")
+def tiny_gguf() -> ModuleType:
+    """The module with `write`, which makes a GGUF file of the folder of `tiny_model`."""
+    pytest.importorskip("gguf")
+    return _module("tiny_gguf")
 
 
 def _module(stem: str) -> ModuleType:

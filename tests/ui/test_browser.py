@@ -104,7 +104,7 @@ def addresses(stage, numbers) -> list[str]:
         "/prompts",
         "/prompts/cot_rec/merge_preference",
         "/results",
-        "/results/project/cot_rec.table_1.world",
+        "/results/project/cot_rec.table_1.amazon14_beauty",
         "/vectors",
     ]
 

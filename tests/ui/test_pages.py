@@ -165,10 +165,17 @@ def test_prompts_have_versions_and_are_filled_for_a_user(client, stage):
 def test_the_projects_results_stand_beside_what_was_published_and_say_whose_they_are(client):
     said = page(client, "/results")
     assert "No table has been computed in this home yet." in said
-    assert "/results/project/cot_rec.table_1.world" in said and "none of it computed in this home" in said
-    table = page(client, "/results/project/cot_rec.table_1.world")
+    assert (
+        "/results/project/plumbing.pulse.table_4.amazon14_beauty" in said and "none of it computed in this home" in said
+    )
+    plumbing = page(client, "/results/project/plumbing.pulse.table_4.amazon14_beauty")
+    assert "@extractive" in plumbing and "What the data says" not in plumbing and "permutation" not in plumbing
+    table = page(client, "/results/project/cot_rec.table_1.amazon14_beauty")
     assert "CoT-Rec MIND" in table and "What the data says" in table and "Protocol:" in table
-    assert "none of it was computed in this home" in table and page(client, "/results/cot_rec.table_1.world", 404)
+    assert "no descriptions, ratings or reviews" in table
+    assert "none of it was computed in this home" in table and page(
+        client, "/results/pulse.table_4.amazon14_beauty", 404
+    )
     figure = re.findall(r'src="(/figures/[^"]+)"', said)[0]
     assert client.get(figure).headers["content-type"] == "image/png"
     for away in ("/figures/project/..%2f..%2fREADME", "/results/..%2f..%2fpyproject", "/figures/..%2f..%2fx/y"):
@@ -177,7 +184,7 @@ def test_the_projects_results_stand_beside_what_was_published_and_say_whose_they
 
 def test_results_of_this_home_come_first_and_one_that_is_damaged_blocks_no_list(stage):
     folder = stage.settings.home / "results"
-    made = ROOT / "docs" / "results" / "cot_rec.table_1.world.json"
+    made = ROOT / "docs" / "results" / "plumbing" / "pulse.table_4.amazon14_beauty.json"
     mine = folder / made.stem
     mine.mkdir(parents=True)
     (mine / made.name).write_bytes(made.read_bytes())
@@ -187,12 +194,17 @@ def test_results_of_this_home_come_first_and_one_that_is_damaged_blocks_no_list(
     try:
         with TestClient(build(stage.settings, Door()), base_url="http://127.0.0.1:8700") as client:
             said = page(client, "/results")
-            own, project = said.index("/results/cot_rec.table_1.world"), said.index("/results/project/")
+            own, project = said.index("/results/pulse.table_4.amazon14_beauty"), said.index("/results/project/")
             assert own < said.index("own tables") < project
             assert "cannot be read" in said and "pulse.leaks.torn" in said
-            table = page(client, "/results/cot_rec.table_1.world")
-            assert "Computed in this home" in table and "/figures/cot_rec.table_1.world/cot_rec.table_1.world" in table
-            assert client.get("/figures/cot_rec.table_1.world/cot_rec.table_1.world").content == b"\x89PNG"
+            table = page(client, "/results/pulse.table_4.amazon14_beauty")
+            assert (
+                "Computed in this home" in table
+                and "/figures/pulse.table_4.amazon14_beauty/pulse.table_4.amazon14_beauty" in table
+            )
+            assert (
+                client.get("/figures/pulse.table_4.amazon14_beauty/pulse.table_4.amazon14_beauty").content == b"\x89PNG"
+            )
     finally:
         shutil.rmtree(folder)
 

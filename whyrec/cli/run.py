@@ -62,7 +62,7 @@ def command(
     from whyrec.llm import Budget, Limits
 
     options = options_of(flow := workflow(graph), option, split)
-    settings, models = asked_by(llm, prompt, seed, concurrency)
+    settings, models = asked_by(llm, prompt, seed, concurrency, quiet=quiet)
     how = How(
         settings=settings,
         new=new,
@@ -86,13 +86,15 @@ class Asked:
     models: Models
 
 
-def asked_by(llm: list[str], prompt: list[Path], seed: int, concurrency: int | None = None) -> tuple[Settings, Models]:
-    """Settings and models from `--llm`, `--prompt`, `--seed` and `--concurrency`; errors as `models_of`."""
+def asked_by(
+    llm: list[str], prompt: list[Path], seed: int, concurrency: int | None = None, *, quiet: bool = False
+) -> tuple[Settings, Models]:
+    """Settings and models from `--llm`, `--prompt`, `--seed`, `--concurrency` and `--quiet`; errors as `models_of`."""
     from graphs.engine.models import read_models
     from whyrec.settings import read_settings
 
     plain, roles = read_models(llm, "")
-    settings = read_settings(llm=plain or None, concurrency=concurrency)
+    settings = read_settings(llm=plain or None, concurrency=concurrency, quiet=quiet or None)
     return settings, models_of(settings.llm, roles, prompt, seed)
 
 

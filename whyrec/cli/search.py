@@ -22,7 +22,7 @@ CORPUS_KINDS = ("items", "users", "both")
 def command(
     text: str = typer.Argument("", help="What to look for, in words."),
     data: str = typer.Option("", "--data", help="The data set."),
-    embedder: str = typer.Option("lsa", help="lsa[:WIDTH], hf:FOLDER, openai:MODEL[@URL] or hashed."),
+    embedder: str = typer.Option("lsa", help="lsa[:WIDTH], local:NAME, hf:FOLDER, openai:MODEL[@URL] or hashed."),
     k: int = typer.Option(10, "-k", min=1, max=1000, help="How many of each."),
     kind: str = typer.Option(
         "", "--in", "--kind", help="items, users, both (default), or reasons, rationales, preferences, chains, steps, …"

@@ -2,8 +2,9 @@
 
 A name is looked up in the data folders first (`Settings.data_folders`, first hit wins), then taken as a path. What
 follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, `users=500` (the first 500), `ids=zeros` (spellings of ids
-that do not count, whyrec/data/joining.py), `longest_line=64` (in MiB), and those of the format (`year=2019` for Yelp,
-column names for a table, `clock=yyyymmdd` where times could be meant in two ways). `world` and `world:...` are
+that do not count, whyrec/data/joining.py), `titles=anonymous` (items without their names,
+whyrec/data/readers/anonymous.py), `longest_line=64` (in MiB), and those of the format (`year=2019` for Yelp, column
+names for a table, `clock=yyyymmdd` where times could be meant in two ways). `world` and `world:...` are
 generated (whyrec/data/generated/world.py), and so are `facts` and `facts:...` (whyrec/data/generated/facts.py).
 
 Most data sets are interactions, some are questions. `open_data` opens either, with what generated it where that is
@@ -23,6 +24,7 @@ from whyrec.data.joining import rules_of
 from whyrec.data.prepare import prepare
 from whyrec.data.questions import Questions, need_corpus
 from whyrec.data.readers import Reader, table
+from whyrec.data.readers.anonymous import anonymised, titles_of
 from whyrec.data.readers.files import longest_line
 from whyrec.data.readers.foreign import sentences
 from whyrec.errors import UnknownNameError, UsageError
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from whyrec.data.generated.world import World
 
 _TABLE = Reader(table.NAME, table.recognise, table.read, table.OPTIONS)
-_PIPELINE = ("dedup", "kcore", "users", "ids")
+_PIPELINE = ("dedup", "kcore", "users", "ids", "titles")
 _ANY = ("longest_line",)
 
 
@@ -119,6 +121,8 @@ def _open(name: str, base: str, options: dict[str, str], settings: Settings | No
             users=_count("users", options.get("users", "0")),
             ids=rules_of(options.get("ids", "")),
         )
+        if "titles" in options:
+            corpus = anonymised(corpus, titles_of(options["titles"]))
     return Opened(replace(corpus, source=found))
 
 

@@ -9,11 +9,15 @@ import numpy as np
 
 from whyrec.embed.embedder import Vectors, unit_rows
 from whyrec.errors import UsageError
+from whyrec.llm.weights.digest import revision_of
 from whyrec.precision import casting, choose, products
 
 
 class HuggingFace:
     """Any sentence-transformers model; its own pooling and prompts, rows scaled to length 1.
+
+    Its name is the digest of its files (`whyrec.llm.weights.digest`), so a folder that was moved gives vectors of the
+    same name, and the precision its products are computed in where that is not float32.
 
     Args:
         model: a local folder or a hub name.
@@ -40,15 +44,16 @@ class HuggingFace:
                 f"The embedding model {model!r} is neither a folder of sentence-transformers nor reachable on the hub "
                 f"({str(error).splitlines()[0]}). Give the path of a downloaded model."
             ) from None
-        self.name = f"hf-{model}"
-        self.width = int(self._model.get_sentence_embedding_dimension())
+        self._kind = choose("auto", self._model.device.type).kind
+        coarse = "" if self._kind in ("float32", "tf32") else f"-{self._kind}"
+        self.name = f"hf-{revision_of(model) or model}{coarse}"
+        width = getattr(self._model, "get_embedding_dimension", None) or self._model.get_sentence_embedding_dimension
+        self.width = int(width())
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32[len(texts), width], unit rows."""
         if not texts:
             return np.zeros((0, self.width), dtype=np.float32)
-        device = self._model.device.type
-        kind = choose("auto", device).kind
-        with products(kind), casting(kind, device):
+        with products(self._kind), casting(self._kind, self._model.device.type):
             found = self._model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
         return unit_rows(found)

@@ -15,7 +15,8 @@ from whyrec.llm.naming.same import same_model, split_flaky
 
 # models that run on this machine or on a server of one's own
 _FREE = frozenset(
-    {"extractive", "simulated", "scripted", "replay", "echo", "transformers", "vllm", "llamacpp", "ollama", "lmstudio"}
+    {"extractive", "simulated", "scripted", "replay", "echo", "transformers", "local", "vllm", "llamacpp", "ollama"}
+    | {"lmstudio"}
 )
 
 

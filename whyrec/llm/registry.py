@@ -31,6 +31,7 @@ class Scheme:
         help: one line.
         example: a name as a person would write it.
         needs: packages that must be installed, and the extra that brings them ("" if every install has them).
+        real: a trained language model answers; False for built-in doubles, of which no table tells a verdict.
     """
 
     module: str
@@ -39,6 +40,7 @@ class Scheme:
     example: str
     needs: tuple[str, ...] = ()
     extra: str = ""
+    real: bool = True
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -94,28 +96,47 @@ _SCHEMES: dict[str, Scheme] = {
         ("torch", "transformers"),
         "hf",
     ),
+    "local": Scheme(
+        "whyrec.llm.providers.local",
+        "open_local",
+        "a model that `whyrec llm get NAME` brought here",
+        "local:smollm2-135m",
+        ("torch", "transformers"),
+        "hf",
+    ),
     "extractive": Scheme(
         "whyrec.llm.built_in.extractive",
         "open_",
         "no weights, no network: picks its answer out of the prompt",
         "extractive",
+        real=False,
     ),
     "simulated": Scheme(
         "whyrec.llm.built_in.simulated.facts",
         "open_either",
         "answers on `world` and `facts` from the truth, with a quality from 0 to 1",
         "simulated:0.8",
+        real=False,
     ),
     "scripted": Scheme(
-        "whyrec.llm.built_in.scripted", "open_scripted", "answers from a JSON file", "scripted:answers.json"
+        "whyrec.llm.built_in.scripted",
+        "open_scripted",
+        "answers from a JSON file",
+        "scripted:answers.json",
+        real=False,
     ),
-    "replay": Scheme("whyrec.llm.built_in.replay", "open_replay", "answers from a recorded run", "replay:RUN"),
-    "echo": Scheme("whyrec.llm.built_in.echo", "open_echo", "repeats every title it saw: for leak tests", "echo"),
+    "replay": Scheme(
+        "whyrec.llm.built_in.replay", "open_replay", "answers from a recorded run", "replay:RUN", real=False
+    ),
+    "echo": Scheme(
+        "whyrec.llm.built_in.echo", "open_echo", "repeats every title it saw: for leak tests", "echo", real=False
+    ),
     "flaky": Scheme(
         "whyrec.llm.built_in.flaky",
         "open_flaky",
         "another model with faults on demand",
         "flaky:json=0.2,timeout=0.05:extractive",
+        real=False,
     ),
 }
 
@@ -123,6 +144,12 @@ _SCHEMES: dict[str, Scheme] = {
 def openers() -> Mapping[str, Scheme]:
     """Every scheme by name."""
     return dict(_SCHEMES)
+
+
+def is_real(name: str) -> bool:
+    """Whether a trained language model answers under this name; built-in doubles and unknown kinds are none."""
+    scheme = _SCHEMES.get(name.partition(":")[0])
+    return scheme is not None and scheme.real
 
 
 def open_provider(

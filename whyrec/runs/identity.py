@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
-from whyrec.llm.naming.same import same_model
+from whyrec.llm.naming.same import same_answers
 
 
 def canonical(value: Any) -> str:
@@ -38,6 +38,8 @@ class Identity:
         model, model_revision: what answers, as `LanguageModel` names it; how it is reached is no part of the digest.
         prompts: prompt name -> digest.
         options: the options that change answers (JSON-able); never concurrency, limits, budgets.
+        contents: of options that name files by where they lie, what is in them (option -> digest); it takes their place
+            in the digest, so that a folder that was moved is the same run.
         voices: what of who is asked, and how, is not as in every ordinary run (JSON-able): models of single roles, a
             seed. Where it is empty it is no part of the digest.
         data_path: absolute path of the data's files with the reading options, only to find them again from another
@@ -51,28 +53,32 @@ class Identity:
     model_revision: str = ""
     prompts: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    contents: Mapping[str, str] = field(default_factory=dict)
     voices: Mapping[str, Any] = field(default_factory=dict)
     data_path: str = ""
 
     @property
     def settings(self) -> str:
-        """The part that the digest is made of, as canonical JSON."""
-        return canonical(
-            {
-                "graph": self.graph,
-                "data_digest": self.data_digest,
-                "model": same_model(self.model),
-                "model_revision": self.model_revision,
-                "prompts": dict(self.prompts),
-                "options": dict(self.options),
-                **({"voices": dict(self.voices)} if self.voices else {}),
-            }
-        )
+        """The part that the digest is made of, as canonical JSON, with options as they were given."""
+        told = {**self._told(), "options": dict(self.options)}
+        return canonical({**told, "contents": dict(self.contents)} if self.contents else told)
+
+    def _told(self) -> dict[str, Any]:
+        return {
+            "graph": self.graph,
+            "data_digest": self.data_digest,
+            "model": same_answers(self.model, self.model_revision),
+            "model_revision": self.model_revision,
+            "prompts": dict(self.prompts),
+            "options": {**self.options, **self.contents},
+            **({"voices": dict(self.voices)} if self.voices else {}),
+        }
 
     @cached_property
     def digest(self) -> str:
         """16 hex digits."""
-        return hashlib.blake2b(self.settings.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        text = canonical(self._told())
+        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     @property
     def stem(self) -> str:

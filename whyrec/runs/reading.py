@@ -194,10 +194,20 @@ class RunReader:
         ).fetchall()
         return [number for number, of in rows if of == example] or [number for number, _ in rows]
 
+    def versions(self) -> list[tuple[str, str, str]]:
+        """(name, digest, source text) of every version of a prompt that was used, in the order of first use."""
+        found = self._read.execute("SELECT name,digest,text FROM prompt ORDER BY rowid").fetchall()
+        for row in found:
+            self.check("prompt", dict(zip(("name", "digest", "text"), row, strict=True)))
+        return found
+
     def prompt(self, digest: str) -> tuple[str, str] | None:
         """(name, source text) of a version of a prompt that was used; None where it was not."""
         row = self._read.execute("SELECT name,text FROM prompt WHERE digest=?", (digest,)).fetchone()
-        return None if row is None else (row[0], row[1])
+        if row is None:
+            return None
+        self.check("prompt", dict(zip(("name", "text"), row, strict=True)))
+        return row[0], row[1]
 
     def reply_for(self, request_digest: bytes, *, example: str = "") -> Reply | None:
         """The first answer recorded for a request and sample (`whyrec.llm.wrappers.cached.request_digest`), or None.

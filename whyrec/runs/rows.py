@@ -55,7 +55,7 @@ def unpack(size: int, body: bytes) -> str:
     """
     try:
         return _raw(size, body).decode("utf-8", "surrogatepass")
-    except (zlib.error, UnicodeDecodeError, TypeError, OverflowError) as error:
+    except (zlib.error, ValueError, TypeError, OverflowError) as error:  # a size may be less than nothing
         raise Damaged(str(error)) from None
 
 

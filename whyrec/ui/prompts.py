@@ -11,7 +11,6 @@ from starlette.responses import Response
 import prompts as ours
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message
-from whyrec.sqlite import connect
 from whyrec.trace.words import compare
 from whyrec.ui.site import Site, site_of
 
@@ -63,11 +62,7 @@ def _used(site: Site) -> dict[str, dict[str, Version]]:
     for run_id in site.run_ids():
         try:
             with site.run(run_id) as run:
-                connection = connect(run.path, read_only=True)
-                try:
-                    rows = connection.execute("SELECT name, digest, text FROM prompt").fetchall()
-                finally:
-                    connection.close()
+                rows = run.versions()
         except UsageError:
             continue  # the list of runs says what is wrong with it
         for name, digest, text in rows:

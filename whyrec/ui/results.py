@@ -98,21 +98,21 @@ def _table(request: Request, whose: Whose) -> Response:
     found = _tables(site, whose)
     if name not in found:
         raise UnknownNameError("table", name, found)
-    one = tables.read(found[name])
+    one, tested = tables.read(found[name]), found[name].parent.name != tables.PLUMBING
     judged = {claim: [v for v in one.verdicts if v.claim == claim] for claim in one.claims}
     claims = [
         (claim, says, summary_of_claim(judged[claim]), judged[claim])
         for claim, says in one.claims.items()
         if judged[claim]
     ]
-    beside = f"/{name}/" if whose == "own" else f"/{name}."
+    beside = f"/{name}/" if whose == "own" else f"/{found[name].stem}."
     figures = [figure for figure in _figures(site, whose) if beside in str(figure.path)]
     return site.page(
         request,
         "table.html",
         table=one,
-        grid=grid(one),
-        footing=footing(one),
+        grid=grid(one, tested=tested),
+        footing=footing(one, tested=tested),
         claims=claims,
         figures=figures,
         own=whose == "own",
@@ -130,11 +130,18 @@ def _figure(request: Request, whose: Whose) -> Response:
 
 
 def _tables(site: Site, whose: Whose) -> dict[str, Path]:
-    """Files of tables by the last part of their address: the folder's name in a home, else the file's."""
-    from evals.results import own_tables
+    """Files of tables by the last part of their address: the folder's name in a home, else the file's.
+
+    Of the project's tables, those of evidence come first and the plumbing last, both named so.
+    """
+    from evals.results import EVIDENCE, PLUMBING, own_tables
 
     if whose == "project":
-        return {path.stem: path for path in sorted(site.projects.glob("*.json"))}
+        found: dict[str, Path] = {}
+        for inside in (EVIDENCE, "", PLUMBING):
+            mark = f"{inside}." if inside else ""
+            found |= {f"{mark}{path.stem}": path for path in sorted((site.projects / inside).glob("*.json"))}
+        return found
     newest = sorted(own_tables(site.settings.home), key=lambda path: path.stat().st_mtime, reverse=True)
     return {path.parent.name: path for path in newest}
 

@@ -218,13 +218,12 @@ def _by_digest(home: Path, beginning: str) -> dict[str, Version]:
     }
     for run_id in run_ids(home):
         try:
-            with closing(open_run(home, run_id)) as run, closing(connect(run.path, read_only=True)) as reading:
-                sql = "SELECT digest,text FROM prompt WHERE digest GLOB ?"
-                rows = reading.execute(sql, (f"{beginning}*",)).fetchall()
+            with closing(open_run(home, run_id)) as run:
+                rows = run.versions()
         except UsageError:
             continue  # the list of runs says what is wrong with it
-        for digest, text in rows:
-            if digest not in found:
+        for _, digest, text in rows:
+            if digest.startswith(beginning) and digest not in found:
                 found[digest] = Version(prompts.parse(text, where=run_id), run_id)
     return found
 
@@ -246,12 +245,7 @@ def _of_run(home: Path, given: str, name: str) -> Version:
 
 def _names(run: RunReader) -> dict[str, str]:
     """Name -> digest of the prompts of a run; of several versions the one used last."""
-    reading = connect(run.path, read_only=True)
-    try:
-        rows = reading.execute("SELECT name,digest FROM prompt ORDER BY rowid").fetchall()
-    finally:
-        reading.close()
-    return dict(rows)
+    return {name: digest for name, digest, _ in run.versions()}
 
 
 def _sections(prompt: Prompt) -> dict[str, str]:

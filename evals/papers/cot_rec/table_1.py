@@ -42,6 +42,7 @@ BACKBONES: tuple[Backbone, ...] = ("SASRec", "BERT4Rec")
 TEXT, DESCRIPTION, PREFERENCE = "text beats random", "description beats caption", "preference helps"
 LENGTH, ITEM_CF = "not just the norm", "the backbone is no straw man"
 REASONS, FOLD = "better reasons help", "smaller batches help"
+UPSTREAM, EMBEDDER = "a model's description beats the shop's", "another embedder reads better"
 
 SAYS = {
     TEXT: "paper 5.2.1: items started from text rank better than items started at random",
@@ -51,6 +52,8 @@ SAYS = {
     ITEM_CF: "control: the backbone beats item-CF",
     REASONS: "ours: preferences and descriptions of a better model rank better",
     FOLD: "ours: a fold of smaller batches makes better preferences",
+    UPSTREAM: "ours: what a model wrote of an item tells more than the data set's own description",
+    EMBEDDER: "ours: the same texts read by a further embedder rank better than by the first",
 }
 
 _ANOTHERS = "Another user's "
@@ -65,7 +68,7 @@ _SAME_DATA = {
 
 def table_1(corpus: Corpus, options: Options = Options()) -> Experiment:
     """CoT-Rec Table 1 on this data."""
-    claims = tuple(claim for backbone in BACKBONES for claim in _claims(backbone, options))
+    claims = tuple(claim for backbone in BACKBONES for claim in _all_claims(corpus, backbone, options))
     return Experiment(
         name=NAME,
         title="CoT-Rec Table 1, CRM-as-Retriever",
@@ -80,11 +83,23 @@ def table_1(corpus: Corpus, options: Options = Options()) -> Experiment:
     )
 
 
-def name_of(backbone: Backbone, user: Start, item: Start, *, loss: str = "", anothers: bool = False) -> str:
-    """Name of a cell: "SASRec user=Preference,item=Description @extractive"."""
+def name_of(
+    backbone: Backbone, user: Start, item: Start, *, loss: str = "", by: str = "", anothers: bool = False
+) -> str:
+    """Name of a cell: "SASRec user=Preference,item=Description @extractive"; `by` names an embedder but the first."""
     models = sorted({s.llm for s in (user, item) if isinstance(s, Source) and s.llm})
     name = f"{backbone} user={_ANOTHERS + label(user).lower() if anothers else label(user)},item={label(item)}"
-    return " ".join([name, *([f"loss={loss}"] if loss else []), *(f"@{llm}" for llm in models)])
+    reader = [f"by {by}"] if by and _reads_texts(user, item) else []
+    return " ".join([name, *([f"loss={loss}"] if loss else []), *(f"@{llm}" for llm in models), *reader])
+
+
+def _reads_texts(user: Start, item: Start) -> bool:
+    return isinstance(user, Source) or isinstance(item, Source)
+
+
+def _embedder_name(embedder: str) -> str:
+    """An embedder in a cell's name: of a folder only its last part."""
+    return embedder.rstrip("/").rpartition("/")[2]
 
 
 def label(start: Start) -> str:
@@ -104,6 +119,25 @@ def _anchors(options: Options) -> Iterator[Cell]:
 
 
 def _grid(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell]:
+    """The whole grid by the first embedder, and those cells that read texts by each further one."""
+    yield from _cells(corpus, backbone, options)
+    for embedder in options.embedders:
+        other = replace(options, how=replace(options.how, embedder=embedder))
+        for user, item in _texts_read(corpus, options):
+            yield _cell(corpus, backbone, other, user, item)
+
+
+def _texts_read(corpus: Corpus, options: Options) -> Iterator[tuple[Start, Start]]:
+    """(user, item) of the cells that tell embedders apart: items' texts alone, and with users' preferences."""
+    own: list[Start] = [Source("caption"), *([Source("upstream")] if has_descriptions(corpus) else [])]
+    yield from (("none", item) for item in own)
+    for llm in options.llms:
+        yield "none", Source("description", llm)
+        for item in (*own, Source("description", llm)):
+            yield _preferences(llm, options)[0], item
+
+
+def _cells(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell]:
     """Cells without a language model, those of each model, and the controls."""
     cell, caption = partial(_cell, corpus, backbone, options), Source("caption")
     given: list[Start] = ["random", caption, *([Source("upstream")] if has_descriptions(corpus) else [])]
@@ -136,8 +170,12 @@ def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, ite
     training = Training(backbone, network, fitting, item, user, options.how, options.mask_seen, anothers)
     models = {s.llm for s in (user, item) if isinstance(s, Source) and s.llm}
     axes = {"backbone": backbone, "user": label(user), "item": label(item), "llm": " ".join(models), "loss": loss}
+    reader = options.how.embedder
+    by = _embedder_name(reader) if reader in options.embedders else ""
+    if _reads_texts(user, item) and options.embedders:
+        axes["embedder"] = _embedder_name(reader)
     return Cell(
-        name_of(backbone, user, item, loss=loss, anothers=anothers),
+        name_of(backbone, user, item, loss=loss, by=by, anothers=anothers),
         over_some(trained(training, cache=options.cache), options.users),
         axes={axis: value for axis, value in axes.items() if value},
         settings={**training.settings, **_users(options)},
@@ -146,12 +184,37 @@ def _cell(corpus: Corpus, backbone: Backbone, options: Options, user: Start, ite
         anchor=anothers,
         published={} if anothers else _printed(corpus, backbone, f"user={label(user)},item={label(item)}", loss=loss),
         quick=_cut(backbone, corpus, options, loss=loss),
+        models=tuple(sorted(models)),
     )
 
 
 def _users(options: Options) -> dict[str, Any]:
     """What of the settings says whom is measured; nothing where all are, which is how most tables were made."""
     return {} if options.users is None else {"users": named(options.users)}
+
+
+def _all_claims(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Claim]:
+    """The claims by the first embedder; by each further one those about texts, and whether it reads better."""
+    name = partial(name_of, backbone)
+    yield from _claims(backbone, options)
+    described = has_descriptions(corpus)
+    for by in ("", *map(_embedder_name, options.embedders)):
+        for llm in options.llms if described else ():
+            yield Claim(
+                UPSTREAM, *(name("none", item, by=by) for item in (Source("description", llm), Source("upstream")))
+            )
+    for embedder in options.embedders:
+        by, caption = _embedder_name(embedder), Source("caption")
+        yield Claim(TEXT, name("none", caption, by=by), name("none", "random"))
+        for llm in options.llms:
+            written, prefers = Source("description", llm), _preferences(llm, options)[0]
+            yield Claim(TEXT, name("none", written, by=by), name("none", "random"))
+            for user in ("none", prefers):
+                yield Claim(DESCRIPTION, name(user, written, by=by), name(user, caption, by=by))
+            for item in (caption, written):
+                yield Claim(PREFERENCE, name(prefers, item, by=by), name("none", item, by=by))
+        for pair in _texts_read(corpus, options):
+            yield Claim(EMBEDDER, name(*pair, by=by), name(*pair))
 
 
 def _claims(backbone: Backbone, options: Options) -> Iterator[Claim]:

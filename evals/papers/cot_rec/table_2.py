@@ -8,8 +8,8 @@ table means nothing without three anchors (spec 9.1), which stand in it: the ret
 random order of the ten (in expectation) and all hits first, which is the retriever's recall@10.
 
 MAPB, the mean absolute position bias, is over the users whose target was retrieved, each asked about ten times with the
-ten candidates rotated; a ranker that ignores places has 0, a random one 2.33, one that only reads letters 2.5. The
-paper moves the target alone through a fixed order of the others; rotations need not know it.
+target in the place of each candidate, as the paper's code swaps them; a ranker that ignores places has 0, a random one
+2.33, one that only reads letters 2.5. A second column has it by rotations of the one order.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Asked
+from evals.doubts import READ_BY, of_letters, of_ways
 from evals.experiment import Cell, CellFunction, Claim, Context, Experiment, Told
+from evals.inputs.bias import BIAS, ROTATED, bias_in_words, bias_orders, labels_in_words
 from evals.inputs.training import popularity as most_popular
 from evals.metrics import Floats, metric, sample_bias
 from evals.output.published import Published, published
 from evals.registry import Options
 from evals.statistics.aggregate import compare, summarise
 from evals.summary import Summary
+from graphs.shared.placements import places_rotated, places_swapped
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import in_words, named, only
 from whyrec.data.split import SplitView
@@ -37,7 +40,7 @@ from whyrec.runs import Result
 NAME = "cot_rec.table_2"
 GRAPH = "cot_rec.recommend"
 SHOWN = 10
-AMONG_HITS, BIAS, LESS_BIAS = "N@10 of hits", "MAPB", "Δ MAPB to LLM"
+AMONG_HITS, LESS_BIAS = "N@10 of hits", "Δ MAPB to LLM"
 
 RETRIEVERS = {"item-CF": "item_cf", "SASRec": "sasrec", "SASRec++": "sasrec_texts"}
 WITH_TEXTS = "SASRec++"
@@ -71,7 +74,8 @@ def table_2(corpus: Corpus, options: Options = Options()) -> Experiment:
         claims=claims,
         says={name: says for name, says in SAYS.items() if name in names},
         columns=_columns(),
-        measures=(AMONG_HITS, BIAS, LESS_BIAS),
+        measures=(AMONG_HITS, BIAS, LESS_BIAS, *((ROTATED,) if options.rotations else ())),
+        labels=options.labels,
         measured=(
             f"{in_words(options.users, 'users')} of the test split, of whom a ranker is asked about those whose target "
             "was retrieved; SASRec and the texts of SASRec++ are of all users"
@@ -91,10 +95,11 @@ def retrieved(retriever: str, options: Options, writer: str = "") -> Asked:
 
 
 def ranked(retriever: str, ranker: str, llm: str, options: Options) -> Asked:
-    """The run that ranks the hits, once in each of the ten rotations."""
-    chosen = {"mode": RANKERS[ranker], "retriever": RETRIEVERS[retriever], "only": "hits", "placements": str(SHOWN)}
+    """The run that ranks the hits, in all orders that position bias is measured by."""
+    chosen = {"mode": RANKERS[ranker], "retriever": RETRIEVERS[retriever], "only": "hits"}
+    read = () if options.labels == "any" else (("labels", options.labels),)
     texts = _texts(llm if retriever == WITH_TEXTS else "", options)
-    return Asked(GRAPH, llm, (*chosen.items(), *texts), options.users)
+    return Asked(GRAPH, llm, (*chosen.items(), *bias_orders(options, SHOWN), *read, *texts), options.users)
 
 
 def _texts(writer: str, options: Options) -> tuple[tuple[str, str | Asked], ...]:
@@ -139,6 +144,7 @@ def _rows(retriever: str, writer: str, options: Options) -> Iterator[Cell]:
             anchor=ranker != "None",
             seeded=False,
             published=_printed(retriever, ranker),
+            models=(writer,) if writer else (),
         )
     for llm in (writer,) if writer else options.llms:
         for ranker in RANKERS:
@@ -152,6 +158,7 @@ def _rows(retriever: str, writer: str, options: Options) -> Iterator[Cell]:
                 base=base,
                 seeded=False,
                 published=_printed(retriever, ranker),
+                models=(llm,),
             )
 
 
@@ -196,14 +203,18 @@ def _cell(lists: Asked, asked: Asked, plain: Asked) -> CellFunction:
         users = Retrieved(context, lists)
         found = {users.index(r): r for r in context.artefacts.results(asked)}
         rows = [users.outcome(user, found) for user in users.items]
+        done = {u: r.payload for u, r in found.items() if r.payload is not None}
         measures = _among_hits(rows)
-        bias = {u: _bias(users, u, r.payload) for u, r in found.items() if r.payload is not None}
-        if bias:
-            measures[BIAS] = summarise(np.array(list(bias.values())), unscored=len(found) - len(bias))
-        if bias and asked != plain:
-            measures[LESS_BIAS] = _difference(users, bias, context.artefacts.results(plain))
-        ways = sorted({str(r.payload["way"]) for r in found.values() if r.payload is not None})
-        return Told(rows, about={"hits": len(found), "letters read by": ", ".join(ways)}, measures=measures)
+        for name, read in ((BIAS, _bias), (ROTATED, _rotated)):
+            told = {u: bias for u, payload in done.items() if (bias := read(users, u, payload)) is not None}
+            if told:
+                measures[name] = summarise(np.array(list(told.values())), unscored=len(found) - len(told))
+            if told and name == BIAS and asked != plain:
+                measures[LESS_BIAS] = _difference(users, told, context.artefacts.results(plain))
+        ways = [str(payload["way"]) for payload in done.values()]
+        doubts = (*of_ways(ways), *of_letters([payload["probabilities"][0] for payload in done.values()]))
+        about = {"hits": len(found), READ_BY: ", ".join(sorted(set(ways)))}
+        return Told(rows, about=about, measures=measures, doubts=doubts)
 
     return cell
 
@@ -257,11 +268,16 @@ def outcome(view: SplitView, result: Result) -> Outcome:
     return Ranking(user, better, ties, view.corpus.n_items)
 
 
-def _bias(users: Retrieved, user: int, payload: Any) -> float:
-    """Sample bias over the rotations: where the target was ranked when it stood at each place (spec 1.5)."""
+def _bias(users: Retrieved, user: int, payload: Any) -> float | None:
+    """Sample bias of the target put at each place (spec 1.5); None where it was not asked for."""
+    told = payload.get("swapped")
+    return float(sample_bias([places_swapped(told)])[0]) if told else None
+
+
+def _rotated(users: Retrieved, user: int, payload: Any) -> float | None:
+    """Sample bias over the rotations: where the target was ranked when it stood at each place."""
     first, told = users.shown_at(user, payload), payload["probabilities"]
-    found = [_above(row, (first - r) % len(row)) for r, row in enumerate(told)]
-    return float(sample_bias([[better + ties / 2 + 1 for better, ties in found]])[0])
+    return float(sample_bias([places_rotated(told, first)])[0]) if len(told) == len(payload["shown"]) else None
 
 
 def _above(probabilities: Sequence[float], at: int) -> tuple[int, int]:
@@ -281,7 +297,8 @@ def _among_hits(rows: Sequence[Outcome]) -> dict[str, Summary]:
 
 def _difference(users: Retrieved, bias: dict[int, float], plain: Sequence[Result]) -> Summary:
     """Mean difference of the biases over the users that both rankers answered, with its paired interval."""
-    theirs = {users.index(r): _bias(users, users.index(r), r.payload) for r in plain if r.payload is not None}
+    told = {users.index(r): _bias(users, users.index(r), r.payload) for r in plain if r.payload is not None}
+    theirs = {user: found for user, found in told.items() if found is not None}
     common = sorted(set(bias) & set(theirs))
     found = compare(np.array([bias[u] for u in common]), np.array([theirs[u] for u in common]))
     return Summary(found.difference, found.low, found.high, found.n, interval="paired bootstrap over users")
@@ -315,7 +332,7 @@ def _protocol(options: Options) -> str:
         "leave-two-out, test targets; ten items of the full catalogue are retrieved (seen ones left out) and ranked by "
         "the probabilities of their letters in one seeded shuffle, equals in expected order; NDCG over all users, 0 "
         "where the target was not retrieved; the rankers are not tuned, preferences are made from s[:-1]; "
-        f"{BIAS} over users whose target was retrieved, ten rotations each (0: places are ignored, 2.33: random, 2.5: "
-        "only letters are read); published rows are those of CRM beside SASRec and of CRM++ beside SASRec++, whose "
-        f"users start from preferences of s[:-2]; {in_words(options.users, 'users')} of the split"
+        f"{bias_in_words(options)}, over users whose target was retrieved; published rows are those of CRM beside "
+        "SASRec and of CRM++ beside SASRec++, whose users start from preferences of s[:-2]; "
+        f"{in_words(options.users, 'users')} of the split; {labels_in_words(options)}"
     )

@@ -31,7 +31,7 @@ from whyrec.data.corpus import Corpus
 from whyrec.data.some import in_words, named, some
 from whyrec.data.split import SplitView
 from whyrec.data.text import captions
-from whyrec.embed import open_embedder
+from whyrec.embed import embedder_identity, open_embedder
 
 NAME = "pulse.figure_3"
 MOST = 1000  # rationales that a behaviour looks among
@@ -46,9 +46,9 @@ def figure_3(corpus: Corpus, options: Options = Options()) -> Experiment:
         name=NAME,
         title="PULSE Figure 3, behaviours and rationales before and after contrastive training",
         protocol=(
-            "rationales and behaviours of the train split, s[:-3] -> s[-3]; numbers over a tenth of the users, of whom "
-            "training sees nothing (it stops by a tenth of the others) and whose behaviour texts look for their own "
-            f"rationale among theirs, at most {MOST:,}; alignment "
+            "rationales and behaviours of drawn users of the train split, s[:-3] -> s[-3]; numbers over a tenth of "
+            "them, of whom training sees nothing (it stops by a tenth of the others) and whose behaviour texts look "
+            f"for their own rationale among theirs, at most {MOST:,}; alignment "
             "is the mean squared distance of a behaviour to its own rationale, uniformity the log of the mean of "
             "exp(-2 d^2) over pairs of behaviours (lower spreads wider); heads over the embedder's frozen vectors."
         ),
@@ -85,11 +85,12 @@ def _cells(llm: str, options: Options) -> Iterator[Cell]:
             settings={
                 "graph": str(asked),
                 "when": when,
-                "embedder": options.how.embedder,
+                "embedder": embedder_identity(options.how.embedder),
                 "measured": "apart" if options.users is None else f"apart, {named(options.users)}",
             },
             needs=(asked,),
             base="" if when == "before" else f"before @{llm}",
+            models=(llm,),
         )
 
 

@@ -15,25 +15,28 @@ from typing import Any
 import numpy as np
 
 from evals.artefacts import Asked
+from evals.doubts import READ_BY, of_letters, of_ways
 from evals.experiment import Cell, CellFunction, Claim, Context, Experiment, Told
+from evals.inputs.bias import BIAS, ROTATED, bias_in_words, bias_orders, labels_in_words
 from evals.metrics import sample_bias
 from evals.output.published import Published, published
 from evals.registry import Options
 from evals.statistics.aggregate import summarise
+from evals.summary import Summary
+from graphs.shared.placements import places_rotated, places_swapped
 from rec_models.base import Recommender
 from rec_models.collaborative.itemcf import ItemCF
 from rec_models.collaborative.popularity import Popularity
 from rec_models.rank import rank
 from whyrec.data.candidates import sample
 from whyrec.data.corpus import Corpus
-from whyrec.data.some import HowMany, in_words, named, only, some
+from whyrec.data.some import Drawn, HowMany, in_words, named, only, some
 from whyrec.data.split import SplitView
 from whyrec.records import Failure, Outcome, Ranking
 from whyrec.runs import Result
 
 TABLE, LEAKS = "pulse.table_4", "pulse.leaks"
 METRICS = ("hr@1", "mrr@10")
-BIAS = "MAPB"
 CANDIDATES = 10
 LEARNERS = 5000  # users whose rationales a thought space is learnt from
 
@@ -46,7 +49,7 @@ SELECTORS = {
     "embedding cosine": "embedding",
     "thought space": "space",
 }
-_ROTATED = (NO_REASON, "base reason", "thought space")  # rows asked about in all ten rotations
+_ROTATED = (NO_REASON, "base reason", "thought space")  # rows whose position bias is measured
 _PRINTED = {"SBERT cosine": "embedding cosine", "Thought Space": "thought space"}
 _ABLATION_B = {"1 no reasons": NO_REASON, "2 base reason": "base reason", "3 ToT+LL": "likelihood"}
 
@@ -83,7 +86,8 @@ def table_4(corpus: Corpus, options: Options = Options()) -> Experiment:
             _column(row): f"{row.where}; rows without a scoring space: Table 5"
             for row in published(experiment="PULSE.T4")
         },
-        measures=(BIAS,),
+        measures=(BIAS, ROTATED),
+        labels=options.labels,
         measured=_asked_about(options),
     )
 
@@ -101,6 +105,7 @@ def leaks(corpus: Corpus, options: Options = Options()) -> Experiment:
         cells=(*_anchors(options), *cells),
         metrics=METRICS,
         measured=_asked_about(options),
+        labels=options.labels,
     )
 
 
@@ -112,7 +117,7 @@ def name_of(row: str, llm: str) -> str:
 def rationales(llm: str, target: str = "train") -> Asked:
     """The run that a thought space is learnt from; honest ones first by name, since the default is not written."""
     chosen = () if target == "train" else (("target", target),)
-    return Asked("pulse.rationale", llm, chosen, LEARNERS)
+    return Asked("pulse.rationale", llm, chosen, Drawn(LEARNERS))
 
 
 def reasons(llm: str, options: Options) -> Asked:
@@ -123,13 +128,18 @@ def reasons(llm: str, options: Options) -> Asked:
 
 def chosen(row: str, llm: str, options: Options) -> Asked:
     """The run that chooses among the candidates."""
-    placements = (("placements", str(CANDIDATES)),) if row in _ROTATED else ()
+    placements = (*_read(options), *(bias_orders(options, CANDIDATES) if row in _ROTATED else ()))
     if row == NO_REASON:
         return Asked("pulse.choose", llm, (("selector", "none"), *placements), options.users)
     selector = "space" if row == PLACEBO else SELECTORS[row]
     whose = (("whose", "another"),) if row == PLACEBO else ()
     asked = (("reasons", reasons(llm, options)), ("selector", selector), *whose, *placements)
     return Asked("pulse.choose", llm, asked, options.users)
+
+
+def _read(options: Options) -> tuple[tuple[str, str], ...]:
+    """How letters are read, alike in all rows; unsaid where the workflow's own choice of a way is wanted."""
+    return () if options.labels == "any" else (("labels", options.labels),)
 
 
 def _rows(llm: str, options: Options) -> Iterator[Cell]:
@@ -145,6 +155,7 @@ def _rows(llm: str, options: Options) -> Iterator[Cell]:
             anchor=row == PLACEBO,
             seeded=False,
             published=_printed(row),
+            models=(llm,),
         )
 
 
@@ -185,7 +196,8 @@ def _grid(llm: str, options: Options) -> Iterator[Cell]:
                 )
                 tree = Asked("pulse.refine", llm, told, options.users)
                 for selector in ("space", "embedding"):
-                    asked = Asked("pulse.choose", llm, (("reasons", tree), ("selector", selector)), options.users)
+                    told_to = (("reasons", tree), ("selector", selector), *_read(options))
+                    asked = Asked("pulse.choose", llm, told_to, options.users)
                     axes = {"behaviour": behaviour, "rationales": phase_1, "similar": similar, "selector": selector}
                     yield _leak_cell(axes, llm, asked)
 
@@ -205,28 +217,42 @@ def _leak_cell(axes: dict[str, str], llm: str, asked: Asked) -> Cell:
         needs=(asked,),
         base="" if axes == honest else name(honest),
         seeded=False,
+        models=(llm,),
     )
 
 
 def choosing(asked: Asked) -> CellFunction:
-    """The cell of a pulse.choose run: one ranking of ten per user, and position bias where all rotations were asked."""
+    """The cell of a pulse.choose run: one ranking of ten per user, and position bias where more orders were asked."""
 
     def cell(context: Context, _seed: int) -> Told:
         view = SplitView(context.corpus, "test")
         found = context.artefacts.results(asked)
         rows = [outcome(view, result) for result in found]
         done = [result.payload for result in found if result.payload is not None]
-        about: dict[str, Any] = {"letters read by": ", ".join(sorted({str(p["way"]) for p in done}))}
+        ways = [str(p["way"]) for p in done]
+        about: dict[str, Any] = {READ_BY: ", ".join(sorted(set(ways)))}
         if told := sorted({leak for payload in done for leak in payload["leaks"]}):
             about["LEAKS"] = "; ".join(told)
-        rotated = [p for p in done if len(p["probabilities"]) == len(p["shown"])]
-        measures = {}
-        if rotated:
-            places = [_places(view, context.corpus, payload) for payload in rotated]
-            measures[BIAS] = summarise(sample_bias(places), unscored=len(found) - len(rotated))
-        return Told(rows, about=about, measures=measures)
+        doubts = (*of_ways(ways), *of_letters([p["probabilities"][0] for p in done]))
+        return Told(rows, about=about, measures=_biases(view, context.corpus, found), doubts=doubts)
 
     return cell
+
+
+def _biases(view: SplitView, corpus: Corpus, found: Sequence[Result]) -> dict[str, Summary]:
+    """Position bias over the users asked in all orders: the target swapped to every place, and the order rotated."""
+    done = [result.payload for result in found if result.payload is not None]
+    swapped = [places_swapped(p["swapped"]) for p in done if p.get("swapped")]
+    turned = [
+        places_rotated(p["probabilities"], p["shown"].index(view.target(int(corpus.user_index[p["user"]]))))
+        for p in done
+        if len(p["probabilities"]) == len(p["shown"])
+    ]
+    return {
+        name: summarise(sample_bias(places), unscored=len(found) - len(places))
+        for name, places in ((BIAS, swapped), (ROTATED, turned))
+        if places
+    }
 
 
 def outcome(view: SplitView, result: Result) -> Outcome:
@@ -237,18 +263,6 @@ def outcome(view: SplitView, result: Result) -> Outcome:
     shown, told = result.payload["shown"], result.payload["probabilities"][0]
     better, ties = _above(told, shown.index(view.target(user)))
     return Ranking(user, better, ties, len(shown))
-
-
-def _places(view: SplitView, corpus: Corpus, payload: Any) -> list[float]:
-    """The target's rank when it stood at each place: rotation r shows it r places earlier (spec 1.5)."""
-    shown = payload["shown"]
-    first = shown.index(view.target(int(corpus.user_index[payload["user"]])))
-    found = {}
-    for turn, told in enumerate(payload["probabilities"]):
-        at = (first - turn) % len(shown)
-        better, ties = _above(told, at)
-        found[at] = better + ties / 2 + 1
-    return [found[at] for at in range(len(shown))]
 
 
 def _above(probabilities: Sequence[float], at: int) -> tuple[int, int]:
@@ -301,7 +315,7 @@ def _column(row: Published) -> str:
 def _asked_about(options: Options) -> str:
     return (
         f"{in_words(options.users, 'users')} of the test split, and only they are asked about; the thought space "
-        f"learns from rationales of the first {LEARNERS:,} users of the train split, whatever --users says"
+        f"learns from rationales of {in_words(Drawn(LEARNERS), 'users')} of the train split, whatever --users says"
     )
 
 
@@ -310,6 +324,6 @@ def _protocol(options: Options) -> str:
         "leave-two-out, test targets; the target among 9 items the user never met, drawn uniformly and frozen, ranked "
         "by the probabilities of their letters, equals in expected order; chance is .1; the model is not tuned (the "
         "paper's is, on its own data sets); rationales are made from s[:-3] -> s[-3], reasons from s[:-1]; one pool of "
-        f"leaves serves every selector; {BIAS} over ten rotations (0: places are ignored, 2.33: random, 2.5: only "
-        f"letters are read); {in_words(options.users, 'users')} of the split"
+        f"leaves serves every selector; {bias_in_words(options)}; {in_words(options.users, 'users')} of the split; "
+        f"{labels_in_words(options)}"
     )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from evals.artefacts import Asked
+from evals.doubts import READ_BY, of_ways, unread
 from evals.experiment import Context, Told
 from evals.metrics import Floats, Ints, placements
 from evals.statistics.aggregate import LEVEL, auc_summary
@@ -27,6 +28,7 @@ from whyrec.records import Click, Failure, Outcome, Split
 from whyrec.runs import Result
 
 AUC, OVER_EXPERT = "AUC", "AUC over the expert"
+ONE_CLASS = "all its rows have one label, so AUC does not exist"
 Bools = npt.NDArray[np.bool_]
 
 
@@ -44,6 +46,7 @@ class Pool:
         failures: of the other rows.
         votes: samples whose probability is only their last word.
         missing: samples that said nothing that can be read.
+        ways: in which samples were read out ("logprobs", "score", "vote"), each once.
     """
 
     rows: Ints
@@ -54,6 +57,7 @@ class Pool:
     failures: tuple[Failure, ...]
     votes: int = 0
     missing: int = 0
+    ways: tuple[str, ...] = ()
 
     @property
     def own(self) -> Floats:
@@ -106,6 +110,7 @@ def pool_of(results: Sequence[Result], rows: CtrRows, split: Split) -> Pool:
         failures=failures,
         votes=sum(way not in ("logprobs", "score") for p in payloads for way in p["ways"]),
         missing=sum(int(p.get("missing", 0)) for p in payloads),
+        ways=tuple(sorted({str(way) for p in payloads for way in p["ways"]})),
     )
 
 
@@ -136,8 +141,13 @@ def rows_of(context: Context) -> CtrRows:
     return ctr_rows(context.corpus)
 
 
-def told(test: Pool, probability: Floats, *, valid: Sequence[Outcome] = (), about: Mapping[str, Any] = {}) -> Told:
-    """What a cell answers: the clicks, AUC with DeLong's interval, AUC over the expert, and the base rate."""
+def told(
+    test: Pool, probability: Floats, *, valid: Sequence[Outcome] = (), about: Mapping[str, Any] = {}, asks: bool = True
+) -> Told:
+    """What a cell answers: the clicks, AUC with DeLong's interval, AUC over the expert, and the base rate.
+
+    With `asks`, a model is said to have a part in the probabilities, so it is held against the expert's alone.
+    """
     outcomes = test.outcomes(probability)
     clicks = [o for o in outcomes if isinstance(o, Click)]
     measures: dict[str, Summary] = {}
@@ -145,8 +155,14 @@ def told(test: Pool, probability: Floats, *, valid: Sequence[Outcome] = (), abou
         measures[AUC] = auc_summary(clicks, unscored=len(test.failures))
         if test.experts is not None and not np.array_equal(probability, test.experts[:, 0]):
             measures[OVER_EXPERT] = auc_difference(probability, test.experts[:, 0], test.clicked)
-    note = {"base rate": round(float(test.clicked.mean()), 4), **about}
-    return Told(outcomes, valid=valid, measures=measures, about=note)
+    doubts: tuple[str, ...] = () if measures else (ONE_CLASS,)
+    note: dict[str, Any] = {"base rate": round(float(test.clicked.mean()), 4), **about}
+    if asks:
+        note[READ_BY] = ", ".join(test.ways)
+        doubts += of_ways(test.ways)
+        if test.experts is not None:
+            doubts += unread(probability, test.experts[:, 0], whose="the expert's own probability")
+    return Told(outcomes, valid=valid, measures=measures, about=note, doubts=doubts)
 
 
 def auc_difference(better: Floats, worse: Floats, clicked: Bools) -> Summary:
@@ -178,8 +194,11 @@ def expert_alone(test: Pool, rows: CtrRows) -> Floats:
     return test.experts[:, 0]
 
 
-def cell_of(asked: Asked, say: Say, *, valid: Asked | None = None) -> Callable[[Context, int], Told]:
-    """A cell that says a probability per row of a run's pool, and the same of a validation run where there is one."""
+def cell_of(asked: Asked, say: Say, *, valid: Asked | None = None, asks: bool = True) -> Callable[[Context, int], Told]:
+    """A cell that says a probability per row of a run's pool, and the same of a validation run where there is one.
+
+    `asks` as in `told`: False where no language model has a part in what is said.
+    """
 
     def cell(context: Context, _seed: int) -> Told:
         rows = rows_of(context)
@@ -190,6 +209,6 @@ def cell_of(asked: Asked, say: Say, *, valid: Asked | None = None) -> Callable[[
             checked = before.outcomes(say(before, rows))
         counts = {"samples read by vote": test.votes, "samples missing": test.missing}
         about = {name: n for name, n in counts.items() if n}
-        return told(test, say(test, rows), valid=checked, about=about)
+        return told(test, say(test, rows), valid=checked, about=about, asks=asks)
 
     return cell

@@ -37,6 +37,7 @@ def constants(llm: str, run: Asked, valid: Asked) -> Iterator[Cell]:
         needs=(run, valid),
         base="expert alone",
         seeded=False,
+        models=(llm,),
     )
     yield Cell(
         f"{MEAN} @{llm}",
@@ -46,6 +47,7 @@ def constants(llm: str, run: Asked, valid: Asked) -> Iterator[Cell]:
         needs=(run,),
         base="expert alone",
         seeded=False,
+        models=(llm,),
     )
 
 

@@ -1,13 +1,16 @@
 """RALLRec+'s figures over one pool of samples: length (2), consistency (3), alpha (6) and epsilon (7).
 
 Figures 2 and 3 say "shorter and more consistent responses are more often right". Both can come from the label alone
-(an easy "yes" is short and sure), so each group's base rate stands beside its accuracy. Curves over alpha and epsilon
-show validation and test; what is chosen is chosen on validation.
+(an easy "yes" is short and sure), so each group's base rate stands beside its accuracy. Figure 2 cuts the responses
+into five groups by length, of which several may be of one row: intervals draw rows. Figure 3 moves a window over the
+rows sorted by the variance of their responses, as the paper does. Curves over alpha and epsilon show validation and
+test; what is chosen is chosen on validation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,9 +19,10 @@ import numpy.typing as npt
 from scipy import stats
 
 from evals.artefacts import Asked
+from evals.doubts import of_ways
 from evals.experiment import Cell, CellFunction, Context, Experiment, Told
 from evals.metrics import Floats, Ints
-from evals.papers.rallrec.clicks import AUC, OVER_EXPERT, Pool, cell_of, pool_of, rows_of
+from evals.papers.rallrec.clicks import AUC, ONE_CLASS, OVER_EXPERT, Pool, cell_of, pool_of, rows_of
 from evals.papers.rallrec.tables import METRICS, asked, measured
 from evals.registry import Options
 from evals.statistics.aggregate import auc_summary
@@ -28,6 +32,7 @@ from whyrec.data.ctr import CtrRows
 from whyrec.records import Click
 
 GROUPS = 5
+WINDOWS = 9  # places of Figure 3's window, from the most consistent rows to the least
 Sorted = Callable[[Pool], tuple[Ints, Floats, Floats]]
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 EPSILONS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -35,12 +40,15 @@ EPSILONS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 def figure_2(corpus: Corpus, options: Options = Options()) -> Experiment:
     """Accuracy of single responses in five groups of ascending length."""
-    return _groups(options, "2", "length", by_length)
+    protocol = f"{GROUPS} groups of responses of ascending length, intervals over rows"
+    return _parts(options, "2", "length", Cut("group", GROUPS, by_length, options.window), protocol)
 
 
 def figure_3(corpus: Corpus, options: Options = Options()) -> Experiment:
-    """Accuracy of rows in five groups of ascending variance of their samples."""
-    return _groups(options, "3", "variance", by_variance)
+    """Accuracy of rows in a window that moves over them by ascending variance of their samples."""
+    wide = f"{options.window:,} rows" if options.window else "a fifth of the rows"
+    protocol = f"a window of {wide} at {WINDOWS} places over the rows by ascending variance"
+    return _parts(options, "3", "variance", Cut("window", WINDOWS, by_variance, options.window), protocol)
 
 
 def figure_6(corpus: Corpus, options: Options = Options()) -> Experiment:
@@ -70,55 +78,86 @@ def by_variance(pool: Pool) -> tuple[Ints, Floats, Floats]:
     return order, pool.own[order], variance[order]
 
 
-def _groups(options: Options, number: str, name: str, ordered: Sorted) -> Experiment:
+@dataclass(frozen=True)
+class Cut:
+    """How sorted things are cut into parts.
+
+    Attributes:
+        name: of a part: "group" (they share nothing) or "window" (neighbours overlap).
+        parts: how many.
+        ordered: sorts a pool.
+        size: of a window; 0 for a fifth of what there is.
+    """
+
+    name: str
+    parts: int
+    ordered: Sorted
+    size: int = 0
+
+    def part(self, number: int, n: int) -> Ints:
+        """Positions of one part among n sorted things."""
+        if self.name == "group":
+            return np.array_split(np.arange(n), self.parts)[number]
+        size = min(n, self.size or max(1, round(n / GROUPS)))
+        start = round(number * (n - size) / (self.parts - 1))
+        return np.arange(start, start + size)
+
+
+def _parts(options: Options, number: str, name: str, cut: Cut, protocol: str) -> Experiment:
     return Experiment(
         name=f"rallrec.figure_{number}",
         title=f"RALLRec+ Figure {number}, {name} of responses against accuracy",
         protocol=(
-            f"a model that thinks with retrieval and without a hint, each response read out as P(yes); {GROUPS} groups "
-            f"of ascending {name}. A group's base rate is in its note, because {name} may follow the label, and so is "
-            f"the rank correlation of {name} with being right over all groups, and over likes and dislikes apart."
+            f"a model that thinks with retrieval and without a hint, each response read out as P(yes); {protocol}. A "
+            f"{cut.name}'s base rate is in its note, because {name} may follow the label, and so is the rank "
+            f"correlation of {name} with being right over all of it, and over likes and dislikes apart."
         ),
-        cells=tuple(_group_cell(llm, options, name, g, ordered) for llm in options.llms for g in range(GROUPS)),
+        cells=tuple(_part_cell(llm, options, name, g, cut) for llm in options.llms for g in range(cut.parts)),
         metrics=("accuracy", "log_loss"),
         measures=(AUC,),
         measured=measured(options),
     )
 
 
-def _group_cell(llm: str, options: Options, name: str, group: int, ordered: Sorted) -> Cell:
+def _part_cell(llm: str, options: Options, name: str, part: int, cut: Cut) -> Cell:
     run = asked("unhinted", llm, options)
     return Cell(
-        f"{name} {group + 1} of {GROUPS} @{llm}",
-        _group(run, group, ordered),
-        axes={"llm": llm, "group": str(group + 1)},
-        settings={"group": group, "groups": GROUPS, "by": name},
+        f"{name}, {cut.name} {part + 1} of {cut.parts} @{llm}",
+        _part(run, part, cut),
+        axes={"llm": llm, cut.name: str(part + 1)},
+        settings={cut.name: part, "parts": cut.parts, "by": name, "units": "rows", "size": cut.size},
         needs=(run,),
         seeded=False,
+        models=(llm,),
     )
 
 
-def _group(run: Asked, group: int, ordered: Sorted) -> CellFunction:
-    """One group. A response's number stands for it where there are several of a row."""
+def _part(run: Asked, part: int, cut: Cut) -> CellFunction:
+    """One part. Responses go by the number of their row, so that what is drawn are rows."""
 
     def cell(context: Context, _seed: int) -> Told:
-        pool = pool_of(context.artefacts.results(run), rows_of(context), "test")
-        at, probability, key = ordered(pool)
-        clicked = pool.clicked[at]
-        right = (probability > 0.5) == clicked
-        mine = np.array_split(np.arange(len(at)), GROUPS)[group]
-        clicks = [Click(int(i), float(probability[i]), bool(clicked[i])) for i in mine]
-        about: dict[str, float | None] = {
-            "base rate": round(float(clicked[mine].mean()), 4),
-            "mean": round(float(key[mine].mean()), 6),
-        }
-        if not group:
-            about |= {"rank correlation": _rank(key, right)}
-            about |= {f"among {n}": _rank(key[m], right[m]) for n, m in {"likes": clicked, "rest": ~clicked}.items()}
-        both = bool(clicked[mine].any() and not clicked[mine].all())
-        return Told(clicks, about=about, measures={AUC: auc_summary(clicks)} if both else {})
+        return told_of(pool_of(context.artefacts.results(run), rows_of(context), "test"), part, cut)
 
     return cell
+
+
+def told_of(pool: Pool, part: int, cut: Cut) -> Told:
+    """What one part of a pool comes to."""
+    at, probability, key = cut.ordered(pool)
+    clicked = pool.clicked[at]
+    right = (probability > 0.5) == clicked
+    mine = cut.part(part, len(at))
+    clicks = [Click(int(pool.rows[at[i]]), float(probability[i]), bool(clicked[i])) for i in mine]
+    about: dict[str, float | None] = {
+        "base rate": round(float(clicked[mine].mean()), 4),
+        "mean": round(float(key[mine].mean()), 6),
+    }
+    if not part:
+        about |= {"rank correlation": _rank(key, right)}
+        about |= {f"among {n}": _rank(key[m], right[m]) for n, m in {"likes": clicked, "rest": ~clicked}.items()}
+    both = bool(clicked[mine].any() and not clicked[mine].all())
+    doubts = of_ways(pool.ways) if both else (*of_ways(pool.ways), ONE_CLASS)
+    return Told(clicks, about=about, measures={AUC: auc_summary(clicks)} if both else {}, doubts=doubts)
 
 
 def _rank(key: Floats, right: npt.NDArray[np.bool_]) -> float | None:
@@ -155,6 +194,7 @@ def _points(llm: str, options: Options, points: Mapping[str, tuple[float, float]
             settings={"alpha": alpha, "epsilon": epsilon},
             needs=(run, valid),
             seeded=False,
+            models=(llm,),
         )
 
 

@@ -62,7 +62,6 @@ POOLS: Mapping[str, Mapping[str, str]] = {
 
 MERGING, INJECTION, RETRIEVAL = "merging by consistency helps", "an injected opinion helps", "retrieval helps thinking"
 THINKING, PLACEBO, EXPERT = "thinking helps", "placebos do not", "merging beats the expert"
-GUESSES = "extractive says yes or no by how alike texts are, so its log loss is how sure it happens to be"
 BETTER = "better reasons help"
 SAYS = {
     THINKING: "paper 3.2: a reasoning model predicts better than a general one",
@@ -118,6 +117,7 @@ def measured(options: Options) -> str:
 def asked(pool: str, llm: str, options: Options, *, split: str = "test", **more: str) -> Asked:
     """The run behind a pool of samples."""
     chosen = {"split": split, **POOLS[pool], **more} | ({} if options.shown is None else {"k": str(options.shown)})
+    chosen |= {} if options.how.embedder == "lsa" else {"embedder": options.how.embedder}
     return Asked(GRAPH, llm, tuple(sorted(chosen.items())), at_most(options.users) or ROWS)
 
 
@@ -154,7 +154,7 @@ def _anchors(corpus: Corpus, options: Options) -> Iterator[Cell]:
     for name, say in {"base rate": always_base, "item's liked rate": item_rate, "expert alone": expert_alone}.items():
         yield Cell(
             name,
-            cell_of(nothing, say),
+            cell_of(nothing, say, asks=False),
             settings={"says": name},
             needs=(nothing,),
             base="" if name == "expert alone" else "expert alone",
@@ -170,7 +170,7 @@ def _guesses(options: Options) -> Iterator[Cell]:
     for name, say in {"base rate": always_base, "item's liked rate": item_rate}.items():
         yield Cell(
             name,
-            cell_of(nothing, say),
+            cell_of(nothing, say, asks=False),
             settings={"says": name},
             needs=(nothing,),
             base="expert, recent",
@@ -206,6 +206,7 @@ def _cell(
     return Cell(
         f"{name} @{llm}",
         cell_of(run, say),
+        models=(llm,),
         axes={"llm": llm, "pool": pool, "merging": merging},
         settings={"merging": merging, "alpha": ALPHA, "epsilon": EPSILON},
         needs=(run,),
@@ -221,6 +222,7 @@ def _tuned(llm: str, options: Options) -> Cell:
     return Cell(
         f"KP=1,CM=1, chosen on valid @{llm}",
         _tuning(run, valid),
+        models=(llm,),
         axes={"llm": llm, "pool": "hinted", "merging": "consistency"},
         settings={"alphas": ALPHAS, "epsilons": EPSILONS},
         needs=(run, valid),
@@ -262,18 +264,16 @@ def _merged(pool: Pool, rows: CtrRows, *, merging: Merging, alpha: float, epsilo
 
 
 def _claims(llm: str) -> Iterator[Claim]:
-    alone = GUESSES if llm == "extractive" else ""
-
-    def claim(name: str, better: str, worse: str, why: str = "") -> Claim:
+    def claim(name: str, better: str, worse: str) -> Claim:
         other = f"{worse} @{llm}" if worse != "expert alone" else worse
-        return Claim(name, f"{better} @{llm}", other, "log_loss", uninformative=why)
+        return Claim(name, f"{better} @{llm}", other, "log_loss")
 
-    yield claim(THINKING, "thinks, recent", "at once", alone)
-    yield claim(RETRIEVAL, "thinks, retrieval", "thinks, recent", alone)
+    yield claim(THINKING, "thinks, recent", "at once")
+    yield claim(RETRIEVAL, "thinks, retrieval", "thinks, recent")
     yield claim(INJECTION, "thinks, hinted", "thinks, retrieval")
     yield claim(INJECTION, "KP=1,CM=0", "KP=0,CM=0")
     yield claim(INJECTION, "KP=1,CM=1", "KP=0,CM=1")
-    yield claim(MERGING, "KP=0,CM=1", "KP=0,CM=0", alone)
+    yield claim(MERGING, "KP=0,CM=1", "KP=0,CM=0")
     yield claim(MERGING, "KP=1,CM=1", "KP=1,CM=0")
     yield claim(EXPERT, "KP=1,CM=1", "expert alone")
     yield claim(EXPERT, "KP=1,CM=1, chosen on valid", "expert alone")
@@ -303,7 +303,7 @@ def _retrievals(corpus: Corpus, options: Options) -> Iterator[Cell]:
         run = asked("at once", _READS_NOTHING, options, **chosen)
         yield Cell(
             f"expert, {name}",
-            cell_of(run, expert_alone),
+            cell_of(run, expert_alone, asks=False),
             axes={"retrieval": name},
             settings={"says": "expert"},
             needs=(run,),
@@ -316,6 +316,7 @@ def _retrievals(corpus: Corpus, options: Options) -> Iterator[Cell]:
             yield Cell(
                 f"at once, {name} @{llm}",
                 cell_of(run, lambda pool, rows: pool.own),
+                models=(llm,),
                 axes={"retrieval": name, "llm": llm},
                 settings={"says": "model"},
                 needs=(run,),
@@ -337,7 +338,8 @@ def _protocol(options: Options) -> str:
         f"{at_most(options.users) or ROWS:,} test rows drawn at random from the last tenth in time (frozen by seed 0), "
         "label rating > 3 (Book-Crossing > 4), history = the user's earlier ratings; log loss clipped at 1e-7, "
         "accuracy at P > .5, AUC with DeLong's interval; the expert is a logistic regression on 20,000 train rows; "
-        "alpha = .1 and epsilon = .001 as in the paper unless chosen on validation rows. Lower log loss is better."
+        "alpha = .1 and epsilon = .001 as in the paper unless chosen on validation rows; texts are compared by "
+        f"{options.how.embedder}. Lower log loss is better."
     )
 
 

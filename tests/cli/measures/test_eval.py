@@ -40,6 +40,15 @@ def test_without_a_name_it_lists_the_experiments(tmp_path: Path) -> None:
         (["cot_rec.table_1", "--data", "world", "--backbone", "sasrec"], UsageError, "SASRec, BERT4Rec"),
         (["cot_rec.table_1", "--data", "world", "--map", "umap"], UsageError, "pca, truncate, random"),
         (["cot_rec.table_1", "--data", "world", "--fold", "2/10"], UsageError, "10/2"),
+        (["cot_rec.table_1", "--data", "world", "-o", "titles"], UsageError, "KEY=VALUE"),
+        (["cot_rec.table_1", "--data", "world", "-o", "title=anonymous"], UnknownNameError, "titles"),
+        (["cot_rec.table_1", "--data", "world", "-o", "labels=best"], UsageError, "logprobs or score"),
+        (["cot_rec.table_2", "--data", "world", "--embed", "lsa", "--embed", "hashed"], UsageError, "cot_rec.table_1"),
+        (
+            ["cot_rec.table_1", "--data", "world", "--about", "gpt=8 B", "--llm", "echo", "--llm", "x:y"],
+            UsageError,
+            "x:y",
+        ),
         (["cot_rec.table_1", "--data", "world:users=40,items=40", "--cells", "GRU*"], UnknownNameError, "popularity"),
     ],
 )
@@ -59,6 +68,22 @@ def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
     result = table_1(tmp_path, "--dry-run", "--cells", CELLS)
     assert result.exit_code == 0 and "preference@extractive 10/2" in result.output
     assert not (tmp_path / "docs").exists()
+
+
+def test_an_estimate_says_calls_and_time_and_does_nothing(tmp_path: Path) -> None:
+    result = table_1(tmp_path, "--estimate", "--cells", CELLS)
+    assert result.exit_code == 0 and "calls" in result.output and "Takes about" in result.output
+    assert "reads preference" not in result.output and not (tmp_path / "docs").exists()
+
+
+def test_a_double_is_refused_for_the_page_of_evidence_before_anything_runs(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(noun.command)
+    small = ["cot_rec.table_1", "--data", "world:users=40,items=40", "--llm", "extractive"]
+    folder = tmp_path / "docs" / "results" / "evidence"
+    result = CliRunner().invoke(app, [*small, "--results", str(folder), "--yes"])
+    assert isinstance(result.exception, UsageError) and "built-in double" in str(result.exception)
+    assert not folder.exists()
 
 
 def test_the_whole_way_and_again_from_what_is_there(tmp_path: Path) -> None:

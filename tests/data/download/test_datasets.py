@@ -7,8 +7,9 @@ import zipfile
 import pytest
 
 from whyrec.data import load
+from whyrec.data.download.archive import unpack
 from whyrec.data.download.catalogue import SOURCES, Remote, Source
-from whyrec.data.download.datasets import RECORD, get, source, unpack
+from whyrec.data.download.datasets import RECORD, get, source
 from whyrec.errors import UnknownNameError, UsageError
 
 ROWS = "userId,movieId,rating,timestamp\n1,31,5.0,20\n"

@@ -7,6 +7,7 @@ import pytest
 
 from graphs.run import prepare, run
 from graphs.shared import retriever as shared
+from graphs.shared.placements import places_rotated, places_swapped, rotations, swaps
 from graphs.shared.retriever import retriever
 from graphs.workflow import Source, workflow
 from rec_models import presets
@@ -129,6 +130,8 @@ async def test_placements_put_every_item_at_every_place_once(world, how):
     for payload in results(report).values():
         assert np.array(payload["probabilities"]).shape == (10, 10)
         assert len({tuple(row) for row in payload["probabilities"]}) == 1, "echo likes letters, not items"
+    with pytest.raises(UsageError, match="placing=swap measures position bias"):
+        prepare(NAME, corpus=world.corpus, model="echo", options=FLOW.options(placing="swap"), how=how())
     with pytest.raises(UsageError, match="1 or all 10 rotations"):
         prepare(NAME, corpus=world.corpus, model="echo", options=FLOW.options(placements=3), how=how())
 
@@ -192,3 +195,31 @@ def test_lists_follow_their_code(world, tmp_path, monkeypatch):
     monkeypatch.setattr(shared, "_GENERATION", 2)
     retriever(source, view, name="item_cf", n=10, seed=0)
     assert len(list((tmp_path / "retrieved").glob("item_cf-test-10-*.npy"))) == 2
+
+
+async def test_swaps_move_the_target_alone_and_share_the_first_order(world, how):
+    """As the paper's code does: the target changes places with each candidate, the others keep theirs."""
+    options = FLOW.options(mode="titles", only="hits", placements=10, placing="both")
+    report = await run(NAME, corpus=world.corpus, model="echo", options=options, users=20, how=how())
+    view, found = SplitView(world.corpus, "test"), results(report)
+    assert found and report.now.calls.calls == 19 * len(found), "the first order is asked about once"
+    for payload in found.values():
+        assert np.array(payload["probabilities"]).shape == (10, 10) == np.array(payload["swapped"]).shape
+        assert places_swapped(payload["swapped"]) == [float(place) for place in range(1, 11)], "echo likes letters"
+        first = payload["shown"].index(view.target(world.corpus.user_index[payload["user"]]))
+        assert places_rotated(payload["probabilities"], first) == [float(place) for place in range(1, 11)]
+    only = FLOW.options(mode="titles", only="hits", placements=10, placing="swap", labels="answer")
+    report = await run(NAME, corpus=world.corpus, model="echo", options=only, users=20, how=how())
+    assert {payload["way"] for payload in results(report).values()} == {"answer"}
+    assert all(len(p["probabilities"]) == 1 and len(p["swapped"]) == 10 for p in results(report).values())
+
+
+def test_swapped_orders_by_hand() -> None:
+    assert swaps((3, 1, 2), 1, "swap") == ((1, 3, 2), (3, 1, 2), (3, 2, 1))
+    assert swaps((3, 1, 2), 9, "swap") == () == swaps((3, 1, 2), 1, "rotate")
+    assert rotations((3, 1, 2), 3, "both") == ((3, 1, 2), (1, 2, 3), (2, 3, 1))
+    assert rotations((3, 1, 2), 3, "swap") == ((3, 1, 2),)
+    told = [[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.4, 0.4, 0.2]]
+    assert places_swapped(told) == [1.0, 2.0, 3.0]
+    # rotation 0 has it at place 1 (second), rotation 1 at place 0 (first), rotation 2 at place 2 (third)
+    assert places_rotated(told, 1) == [1.0, 2.0, 3.0]

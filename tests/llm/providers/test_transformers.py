@@ -24,7 +24,7 @@ ASK = Request((Message("system", "You are terse."), Message("user", "warm socks?
 
 @pytest.fixture(scope="module")
 def opened(tiny_model: Path) -> Any:
-    return open_provider(f"transformers:{tiny_model}", settings=read_settings())
+    return open_provider(f"transformers:{tiny_model}?dtype=float32", settings=read_settings())
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,9 @@ async def test_a_template_without_a_system_role_gets_the_text_with_the_question(
         "{{ m['content'] }}<|im_end|>\n{% endif %}{% endfor %}".replace("HABIT", habit)
     )
     model: Any = open_provider(f"transformers:{tiny_model}?template={template}", settings=read_settings())
-    _, text = model._render(ASK)
+    _, text = model._rendering.prompt(ASK)
     assert "You are terse.\n\nwarm socks?" in text and model.system_way == "system=user"
-    assert (await model.complete(ASK))[0].usage.prompt == len(model._ids(text))
+    assert (await model.complete(ASK))[0].usage.prompt == len(model._rendering.ids(text))
 
 
 async def test_a_sample_does_not_depend_on_who_shares_its_batch(opened: Any) -> None:

@@ -67,7 +67,7 @@ def test_it_says_how_the_served_model_is_named() -> None:
 
 def test_the_wheels_command_understands_every_flag_of_ours() -> None:
     said = printed("b.gguf", "--with", "xllamacpp", "--slots", "2", "--", "--threads", "1")
-    at = said.index("-I")
+    at = said.index("-P")
     assert Path(said[at + 1]).resolve() == Path(llama_server.__file__).resolve()
     given = llama_server.parser().parse_args(said[at + 2 :])
     assert (given.model, given.alias, given.port, given.ctx_size, given.parallel) == ("b.gguf", "b", 8080, 16_384, 2)

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from rec_models.sequential import losses
+from rec_models.sequential import softmax
 from rec_models.sequential.losses import LossSettings, cross_entropy, next_item_loss
 
 
@@ -19,30 +19,53 @@ def draws(t=7, items=11, d=5, dtype=torch.float64):
     return h, table, torch.randint(0, items, (t,), generator=random)
 
 
+@pytest.fixture(params=["attention", 1, 3, 100])
+def way(request, monkeypatch):
+    """The way of processors, and the one of other devices in chunks of some places."""
+    if request.param != "attention":
+        monkeypatch.setattr(softmax, "CHUNK", request.param)
+        monkeypatch.setattr(softmax, "_by_attention", softmax._by_chunks)
+
+
+@pytest.mark.parametrize("directions", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-@pytest.mark.parametrize("chunk", [1, 3, 7, 100])
-def test_chunked_cross_entropy_is_torchs(monkeypatch, chunk, smoothing):
-    monkeypatch.setattr(losses, "CHUNK", chunk)
+def test_cross_entropy_is_torchs(way, smoothing, directions):
     h, table, true = draws()
-    want = F.cross_entropy(h @ table.T, true, label_smoothing=smoothing)
+    items = F.normalize(table, dim=-1) if directions else table
+    want = F.cross_entropy(h @ items.T, true, label_smoothing=smoothing)
     want_grads = torch.autograd.grad(3 * want, [h, table])
-    got = cross_entropy(h, table, true, smoothing=smoothing)
+    got = cross_entropy(h, table, true, smoothing=smoothing, directions=directions)
     got_grads = torch.autograd.grad(3 * got, [h, table])
-    torch.testing.assert_close(got, want)
-    torch.testing.assert_close(got_grads, want_grads)
+    close = {"rtol": 1e-5, "atol": 1e-7}
+    torch.testing.assert_close(got, want, **close)
+    torch.testing.assert_close(got_grads, want_grads, **close)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_chunked_cross_entropy_passes_gradcheck(monkeypatch, smoothing):
-    monkeypatch.setattr(losses, "CHUNK", 3)
+def test_cross_entropy_passes_gradcheck(way, smoothing):
     h, table, true = draws()
     assert torch.autograd.gradcheck(lambda a, b: cross_entropy(a, b, true, smoothing=smoothing), (h, table))
 
 
-def test_cross_entropy_survives_scores_far_apart():
+@pytest.mark.parametrize("t", [7, 300, 800])
+def test_cross_entropy_of_many_places_and_items_is_torchs(t):
+    """More than one block of torch's kernel each way, whose sizes change with the number of places."""
+    h, table, true = draws(t=t, items=1103, d=24, dtype=torch.float32)
+    want, got = F.cross_entropy(h @ table.T, true), cross_entropy(h, table, true)
+    torch.testing.assert_close(got, want)
+    want_grads, got_grads = (torch.autograd.grad(loss, [h, table]) for loss in (want, got))
+    torch.testing.assert_close(got_grads, want_grads, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("by", "near"), [(1e2, 1e-3), (1e4, 1e-2)])
+def test_cross_entropy_survives_scores_far_apart(way, by, near):
+    """Scores of 3e4 have steps of .004 in float32, so shares and gradients of that size are no more exact."""
     h, table, true = draws(dtype=torch.float32)
-    got = cross_entropy(1e4 * h.detach(), table, true)
-    torch.testing.assert_close(got, F.cross_entropy(1e4 * h.detach() @ table.T, true))
+    h = (by * h.detach()).requires_grad_()
+    want, got = F.cross_entropy(h @ table.T, true), cross_entropy(h, table, true)
+    torch.testing.assert_close(got, want)
+    want_grads, got_grads = (torch.autograd.grad(loss, [h, table]) for loss in (want, got))
+    torch.testing.assert_close(got_grads, want_grads, rtol=near, atol=1e-3)
 
 
 def test_cross_entropy_under_bf16_is_near_and_its_gradients_stay_float32():

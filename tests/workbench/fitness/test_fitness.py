@@ -27,7 +27,8 @@ SUMMARY = "This note tells of a thing that was bought, of its colour and of its 
 def told_in(request: Request) -> Any:
     """The note or the choice that a request asks about."""
     text = "\n".join(message.content for message in request.messages)
-    return next(one for one in (*NOTES, *CHOICES) if (one.note if hasattr(one, "note") else one.question) in text)
+    known = {told.note: told for told in NOTES} | {chosen.question: chosen for chosen in CHOICES}
+    return next(one for question, one in known.items() if question in text)
 
 
 def fields(request: Request) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`whyrec llm`: which models there are, and what a server really does."""
+"""`whyrec llm`: which models there are, how one comes here, and what a server really does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from whyrec.cli.llm import batch
+from whyrec.cli.llm import batch, get
 from whyrec.cli.llm.serve import serve
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Language models: which there are, and what a server really does.", no_args_is_help=True)
 app.add_typer(batch.app, name="batch")
+app.command("get")(get.get)
 _COLOURS = {"yes": "green", "no": "yellow", "ignored": "red", "refused": "yellow", "unknown": "dim"}
 
 

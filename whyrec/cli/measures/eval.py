@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from whyrec.cli.measures import eval_options
 from whyrec.cli.measures.beforehand import ask, duration, say_beforehand
 from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import DRAWN, PRECISION
@@ -39,33 +40,21 @@ def command(
     seeds: int = typer.Option(1, min=1, max=100, help=f"How many seeds: {FIRST_SEED}, {FIRST_SEED + 1}, ..."),
     backbone: str = typer.Option("", help="SASRec or BERT4Rec; both where not given."),
     cells: str = typer.Option("*", help="Only cells whose name matches; * is anything, ';' joins patterns."),
-    fold: list[str] = typer.Option(
-        ["10/2"], help="BATCH/OVERLAP of the preference fold; each further one adds a cell."
-    ),
-    embedder: str = typer.Option("lsa", help="lsa[:WIDTH], hf:FOLDER, openai:MODEL[@URL] or hashed."),
+    fold: list[str] = eval_options.FOLD,
+    embedder: list[str] = eval_options.EMBEDDER,
     mapping: str = typer.Option("pca", "--map", help="To the recommender's width: pca, truncate or random."),
     norm: float = typer.Option(1.0, min=0.001, help="Length of table rows that start from text."),
-    users: int | None = typer.Option(
-        None,
-        "--users",
-        min=1,
-        help="Measure N users (rows, questions) of the split; each table says first what is read beyond them.",
-    ),
+    users: int | None = eval_options.USERS,
     drawn: bool = DRAWN,
+    option: list[str] = eval_options.OPTION,
+    about: list[str] = eval_options.ABOUT,
     space: list[str] = typer.Option([], help="Folder of a saved thought space that chooses rationales; repeatable."),
     epochs: int = typer.Option(0, min=0, help="At most this many epochs, for a quick look (0: as the preset says)."),
     keep_seen: bool = typer.Option(False, "--keep-seen", help="Leave seen items in the ranking."),
     device: str = typer.Option("cpu", help="cpu or cuda."),
     precision: str | None = PRECISION,
-    results: Path | None = typer.Option(
-        None,
-        "--results",
-        help="A folder that many tables share, with FOLDER.md beside it, as the project's docs/results; "
-        "else each table has a folder of its own in $WHYREC_HOME/results.",
-    ),
-    out: Path | None = typer.Option(
-        None, "--out", help="Folder for what the next four write; else the table's own in $WHYREC_HOME/results."
-    ),
+    results: Path | None = eval_options.RESULTS,
+    out: Path | None = eval_options.OUT,
     markdown: bool = typer.Option(False, "--markdown", help="Write OUT/<table>.md."),
     csv: bool = typer.Option(False, "--csv", help="Write OUT/<table>.csv."),
     json: bool = typer.Option(False, "--json", help="Write OUT/<table>.json."),
@@ -73,6 +62,8 @@ def command(
     all_verdicts: bool = typer.Option(False, "--all-verdicts", help="Judge rows that were not run in this home, too."),
     render: bool = typer.Option(False, "--render", help="Only write the pages from the tables that are there."),
     dry: bool = typer.Option(False, "--dry-run", help="Only say which cells and texts there are."),
+    estimate: bool = typer.Option(False, "--estimate", help="Only say calls, tokens, money and time."),
+    one_revision: bool = eval_options.ONE_REVISION,
     yes: bool = typer.Option(False, "--yes", help="Do not ask before many model calls."),
 ) -> None:
     """Run an experiment and show its table. Cells that are there already are not run again.
@@ -94,8 +85,9 @@ def _main(given: dict[str, Any]) -> None:
         return
     session, settings = _session(console, given)
     calls = say_beforehand(console, session)
-    if given["dry"]:
-        _dry(console, session)
+    if given["dry"] or given["estimate"]:
+        if given["dry"]:
+            _dry(console, session)
         return
     ask(calls, settings, yes=given["yes"])
     try:
@@ -125,16 +117,11 @@ def _pages(session: Session, settings: Settings, *, shared: Path | None) -> list
     pictures = {run.about.get("picture") for row in tables.read(file).rows.values() for run in row.runs}
     drawn = [settings.home / "figures" / str(name) for name in sorted(filter(None, pictures))]
     if shared is not None:
-        return [render_results(shared, _page_of(shared)), *drawn]
+        return [*render_results(shared), *drawn]
     for picture in drawn:
         if picture.exists():
             shutil.copy2(picture, file.parent)
     return [file, *render_table(file), *(file.parent / picture.name for picture in drawn)]
-
-
-def _page_of(shared: Path) -> Path:
-    """The page over the tables of a folder: docs/results.md of docs/results."""
-    return shared.with_name(f"{shared.name}.md")
 
 
 def _without_running(console: Console, shared: Path | None, *, render: bool) -> None:
@@ -145,7 +132,8 @@ def _without_running(console: Console, shared: Path | None, *, render: bool) -> 
     from whyrec.settings import read_settings
 
     if render and shared is not None:
-        console.print(f"wrote {render_results(shared, _page_of(shared))}", markup=False)
+        for page in render_results(shared):
+            console.print(f"wrote {page}", markup=False)
         return
     if render:
         home = read_settings().home
@@ -162,15 +150,70 @@ def _without_running(console: Console, shared: Path | None, *, render: bool) -> 
 
 def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings]:
     """Load the data, build the experiment and choose its cells."""
-    from evals.evaluate import Place
+    from evals.evaluate import Notes, Place
     from evals.inputs.graph_artefacts import GraphArtefacts
-    from evals.registry import EncodeAndMap, Options, builder
-    from evals.results import own_folder
+    from evals.models import model_notes, need_evidence
+    from evals.registry import TITLES, EncodeAndMap, Options, chosen
+    from evals.results import EVIDENCE, own_folder
     from evals.session import Choice, Session
     from graphs.run import How
+    from whyrec.cli.shared.typed import command_line, pairs
+    from whyrec.data import address
     from whyrec.data.some import how_many
-    from whyrec.embed import check_embedder
     from whyrec.settings import read_settings
+
+    _check(given)
+    picked = pairs(given["option"])
+    settings = read_settings(precision=given["precision"])
+    embedders = list(dict.fromkeys(given["embedder"]))
+    options = Options(
+        llms=tuple(given["llm"]) or (settings.llm,),
+        folds=tuple(_fold(text) for text in given["fold"]),
+        how=EncodeAndMap(embedders[0], given["mapping"], given["norm"]),
+        epochs=given["epochs"] or None,
+        mask_seen=not given["keep_seen"],
+        cache=settings.home / "embedders",
+        users=how_many(given["users"], drawn=given["drawn"]),
+        spaces=tuple(given["space"]),
+        embedders=tuple(embedders[1:]),
+    )
+    options = chosen(options, picked)
+    base, reading = address.split(given["data"])
+    titles = {TITLES: picked[TITLES]} if TITLES in picked else {}
+    opened = open_checked(address.written(base, reading | titles) if titles else given["data"], settings=settings)
+    how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
+    notes = Notes(models=model_notes(options.llms, given["about"], home=settings.home), command=command_line())
+    session = Session(
+        given["name"],
+        opened.data,
+        artefacts=GraphArtefacts(opened.data, how=how),
+        place=Place(settings.home, given["results"] or own_folder(settings.home, given["name"], opened.data)),
+        choice=Choice(
+            tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"])),
+            given["cells"],
+            given["backbone"],
+            given["device"],
+            settings.precision,
+            given["one_revision"],
+            notes,
+        ),
+        options=options,
+    )
+    if given["results"] is not None and given["results"].name == EVIDENCE:
+        asked = {name for cell in session.cells for name in cell.models}
+        need_evidence({name: notes.models[name] for name in asked})
+    return session, settings
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuse what cannot be meant, before anything is opened.
+
+    Raises:
+        UnknownNameError: there is no such experiment or embedder.
+        UsageError: an option has a value that it cannot have, or is for another table.
+    """
+    from evals.registry import builder
+    from whyrec.embed import check_embedder
 
     builder(given["name"])
     for option, key, known in (("--backbone", "backbone", BACKBONES), ("--map", "mapping", MAPS)):
@@ -180,34 +223,14 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
         raise UsageError(f"--results {given['results']} is a file, but a folder is needed there. Name another.")
     if not given["data"]:
         raise UsageError("Say on which data: whyrec eval NAME --data DATA (`whyrec data ls` lists them).")
-    check_embedder(given["embedder"])
+    for embedder in given["embedder"]:
+        check_embedder(embedder)
+    if len(set(given["embedder"])) > 1 and given["name"] != "cot_rec.table_1":
+        raise UsageError(f"Several --embedder are for cot_rec.table_1; {given['name']} takes one.")
     if not math.isfinite(given["norm"]):
         raise UsageError(f"--norm {given['norm']} is not a length.")
     if given["space"] and not given["name"].startswith("hotpotqa."):
         raise UsageError(f"--space is for hotpotqa.table_7; {given['name']} reads no saved thought space.")
-    settings = read_settings(precision=given["precision"])
-    opened = open_checked(given["data"], settings=settings)
-    how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
-    options = Options(
-        llms=tuple(given["llm"]) or (settings.llm,),
-        folds=tuple(_fold(text) for text in given["fold"]),
-        how=EncodeAndMap(given["embedder"], given["mapping"], given["norm"]),
-        epochs=given["epochs"] or None,
-        mask_seen=not given["keep_seen"],
-        cache=settings.home / "embedders",
-        users=how_many(given["users"], drawn=given["drawn"]),
-        spaces=tuple(given["space"]),
-    )
-    seeds = tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"]))
-    session = Session(
-        given["name"],
-        opened.data,
-        artefacts=GraphArtefacts(opened.data, how=how),
-        place=Place(settings.home, given["results"] or own_folder(settings.home, given["name"], opened.data)),
-        choice=Choice(seeds, given["cells"], given["backbone"], given["device"], settings.precision),
-        options=options,
-    )
-    return session, settings
 
 
 def _fold(text: str) -> tuple[int, int]:

@@ -129,3 +129,13 @@ _ALL = (
     *(_amazon18(category) for category in _CATEGORIES_18),
 )
 SOURCES = {source.name: source for source in _ALL}
+
+# Samples that show that code runs: too small, or with too few texts that join, for anything else. No table judges a
+# claim on them. By the name of their folder.
+SAMPLES = {
+    "amazon14_musical_instruments_reviews": "1,429 users",
+    "amazon18_all_beauty_reviews": "991 users of 85 items",
+    "amazon18_gift_cards_reviews": "458 users of 148 items",
+    "amazon_fine_food_1k": "1,000 interactions",
+    "mind_small_sample": "a sample of MIND in which under 3 % of the items join their text",
+}

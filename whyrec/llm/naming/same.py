@@ -1,12 +1,14 @@
 """What names of models mean: two names are one model where nothing that can change an answer differs.
 
 The way to a model is no part of it: how long to wait, which variable holds the key, a login, a slash at the URL's end,
-how many rows are decoded together. Prices, runs and the cache go by `same_model`; the name as given opens it again.
+how many rows are decoded together. Prices go by `same_model`, runs and the cache by `same_answers`; the name as given
+opens it again.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.naming.address import DEFAULT_URLS, parse, read_options
@@ -14,6 +16,9 @@ from whyrec.llm.naming.keys import LANGCHAIN_URLS
 from whyrec.llm.naming.urls import read_url
 from whyrec.redaction import is_secret_name
 
+LOCAL = ("transformers", "local")  # schemes of weights that are opened in this process
+_LOCAL_WAYS = frozenset({"batch"})  # options of theirs that change no answer
+_IN_REVISION = frozenset({"template", "dtype"})  # those that their revision tells by what is in them
 _LANGCHAIN_WAYS = frozenset({"key", "timeout", "request_timeout", "default_request_timeout", "max_retries"})
 
 
@@ -33,9 +38,26 @@ def same_model(name: str) -> str:
             return f"langchain:{_langchain(rest)}"
     except (UsageError, UnknownNameError):
         return name
-    if scheme == "transformers":
-        return f"transformers:{_local(rest)}"
+    if scheme in LOCAL and colon:
+        where, told = _local(rest)
+        return f"{scheme}:{where}{_query(told)}"
     return name
+
+
+def same_answers(name: str, revision: str) -> str:
+    """What all models have in common that answer alike, to be taken together with their revision.
+
+    Local weights are what is in them, which their revision says, wherever they lie and whatever name opens them; of all
+    other models this is `same_model`.
+    """
+    scheme, _, rest = name.partition(":")
+    if scheme == "flaky":
+        faults, inner = split_flaky(rest)
+        return f"flaky:{faults}{same_answers(inner, revision)}" if inner else name
+    if scheme not in LOCAL or not revision:
+        return same_model(name)
+    _, told = _local(rest)
+    return f"weights{_query({option: text for option, text in told.items() if option not in _IN_REVISION})}"
 
 
 def split_flaky(rest: str) -> tuple[str, str]:
@@ -54,10 +76,17 @@ def _langchain(rest: str) -> str:
     return string + ("?" if told else "") + "&".join(told)
 
 
-def _local(rest: str) -> str:
+def _local(rest: str) -> tuple[str, dict[str, str]]:
+    """(folder or name, options that can change an answer, in order)."""
     where, _, query = rest.partition("?")
-    told = [f"{option}={text}" for option, text in sorted(read_options(query, "&").items()) if option != "batch"]
-    return (where.rstrip("/") or where) + ("?" if told else "") + "&".join(told)
+    told = {option: text for option, text in sorted(read_options(query, "&").items()) if option not in _LOCAL_WAYS}
+    if "chat_template_kwargs" in told:
+        told["chat_template_kwargs"] = _one_spelling(told["chat_template_kwargs"])
+    return where.rstrip("/") or where, told
+
+
+def _query(told: Mapping[str, str]) -> str:
+    return ("?" if told else "") + "&".join(f"{option}={text}" for option, text in told.items())
 
 
 def _one_spelling(text: str) -> str:

@@ -21,7 +21,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Generic, TypeVar
 
 from whyrec.llm.model import LanguageModel, Made, Reply, Request, TokenScores, Usage, read_count
-from whyrec.llm.naming.same import same_model
+from whyrec.llm.naming.same import same_answers
 from whyrec.llm.wrappers.cache_file import CacheFile
 from whyrec.llm.wrappers.wrapper import Wrapper
 from whyrec.redaction import redact
@@ -132,7 +132,7 @@ class Cached(Wrapper):
     def __init__(self, inner: LanguageModel, file: CacheFile, *, digests: Digests | None = None) -> None:
         super().__init__(inner)
         self._file, self._digests = file, digests or Digests()
-        self._model = _encode([same_model(self.name), self.revision]).encode("ascii")
+        self._model = _encode([same_answers(self.name, self.revision), self.revision]).encode("ascii")
         self._shown = redact(self.name)
         self._flights: dict[bytes, _Flight[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()

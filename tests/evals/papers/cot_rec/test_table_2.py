@@ -22,6 +22,7 @@ from rec_models.fit import FitSettings
 from rec_models.sequential.sasrec import SASRecSettings
 from whyrec.data.generated.world import World, make
 from whyrec.data.split import SplitView
+from whyrec.errors import UsageError
 from whyrec.runs import list_runs
 from whyrec.settings import read_settings
 
@@ -32,7 +33,7 @@ def world() -> World:
 
 
 def session(
-    world: World, home: Path, *, llm: str = "echo", cells: str = "item-CF*", users: int | None = None
+    world: World, home: Path, *, llm: str = "echo", cells: str = "item-CF*", users: int | None = None, **more: Any
 ) -> Session:
     how = How(settings=read_settings(home=home), world=world)
     return Session(
@@ -41,7 +42,7 @@ def session(
         artefacts=GraphArtefacts(world.corpus, how=how),
         place=Place(home, home / "results"),
         choice=Choice((1,), cells),
-        options=Options(llms=(llm,), users=users),
+        options=Options(llms=(llm,), users=users, **more),
     )
 
 
@@ -95,10 +96,12 @@ def test_a_ranker_that_reads_only_letters_has_the_bias_of_uniform_ranks(world: W
     share = hits(world, tmp_path)
     row = table.rows["item-CF, LLM @echo"].runs[0]
     assert row.measures["MAPB"].mean == pytest.approx(2.5) and row.measures["MAPB"].low == pytest.approx(2.5)
-    assert row.about["hits"] == round(share * 120) and row.about["letters read by"] == "logprobs"
+    assert row.about["hits"] == round(share * 120) and row.about["labels read by"] == "logprobs"
     assert row.test["recall@10"].mean == pytest.approx(share) and row.unscored == 0 and row.n == 120
     more = table.rows["item-CF, LLM++ @echo"].runs[0]
     assert more.measures["Δ MAPB to LLM"].mean == 0.0 and "Δ MAPB to LLM" not in row.measures
+    assert row.measures["MAPB by rotations"].mean == pytest.approx(2.5)
+    assert any("the letters the same probabilities" in why for why in row.doubts)
     assert {v.claim for v in table.verdicts} == set(table.claims) - {table_2.TEXTS}, "whose cells were not chosen"
     notes = [name for name in table.notes if "mode=titles" in name]
     assert len(notes) == 1 and "examples" in table.notes[notes[0]] and "run cot_rec.recommend-" in table.notes[notes[0]]
@@ -112,7 +115,11 @@ def test_a_ranker_that_ignores_places_has_none(world: World, tmp_path: Path) -> 
 def test_users_nobody_is_asked_about_count_as_misses_and_failures_as_unscored(world: World, tmp_path: Path) -> None:
     script = tmp_path / "mute.json"
     script.write_text('[{"when": "", "answer": "no letter at all"}]')
-    table = made(session(world, tmp_path, llm=f"scripted:{script}", cells="item-CF, LLM @*", users=50))
+    with pytest.raises(UsageError, match="no log-probabilities came back"):
+        made(session(world, tmp_path, llm=f"scripted:{script}", cells="item-CF, LLM @*", users=50))
+    told = session(world, tmp_path, llm=f"scripted:{script}", cells="item-CF, LLM @*", users=50, labels="answer")
+    assert told.experiment.labels == "answer"
+    table = made(told)
     (row,) = table.rows.values()
     asked = round(hits(world, tmp_path, 50) * 50)
     assert 0 < asked < 50 and (row.runs[0].n, row.runs[0].unscored) == (50 - asked, asked)

@@ -13,6 +13,7 @@ from evals.papers.pulse import tables as pulse
 from evals.papers.pulse.figure_3_points import ALIGNED, AMONG_11, OTHERS, OWN, UNIFORM, Points
 from evals.registry import Options, build
 from graphs.engine.job import How
+from graphs.shared.placements import places_rotated
 from whyrec.data.generated.world import make
 from whyrec.data.split import SplitView
 from whyrec.records import Failure, Ranking
@@ -38,6 +39,9 @@ def test_table_4_has_every_selector_beside_anchors_on_the_same_candidates(tmp_pa
     assert set(rows) == {"chance", "popularity", "item-CF", *(f"{n} @extractive" for n in names)}
     assert all(row.users["hr@1"].n == 20 and row.users["hr@1"].unscored == 0 for row in rows.values())
     assert rows["chance"].users["hr@1"].mean == pytest.approx(0.1)
+    measured = rows[f"{pulse.NO_REASON} @extractive"].runs[0]
+    assert set(measured.measures) == {"MAPB", "MAPB by rotations"} and measured.about["labels read by"] == "logprobs"
+    assert {v.verdict for v in found.verdicts} == {"no verdict"}, "a double in a model's place"
     printed = {c.name: c.published for c in experiment.cells}
     assert printed["thought space @extractive"]["PULSE Luxury_Beauty"]["hr@1"] == 0.9339
     assert printed["base reason @extractive"]["PULSE Video_Games"]["hr@1"] == 0.8883
@@ -81,9 +85,13 @@ def test_failures_are_failures_and_places_follow_the_rotation():
     payload = {"user": name, "shown": shown, "probabilities": [[0.1, 0.5, 0.3, 0.1]] * 4}
     done = Result(key=f"test/{name}", user=name, split="test", status="done", payload=payload)
     assert pulse.outcome(view, done) == Ranking(user, 0, 0, 4)
-    assert pulse._places(view, WORLD.corpus, payload) == [3.5, 1.0, 2.0, 3.5]
+    assert places_rotated(payload["probabilities"], 1) == [3.5, 1.0, 2.0, 3.5]
     follows = [[1.0 if shown[(p + r) % 4] == target else 0.0 for p in range(4)] for r in range(4)]
-    assert pulse._places(view, WORLD.corpus, {**payload, "probabilities": follows}) == [1.0] * 4
+    assert places_rotated(follows, 1) == [1.0] * 4
+    swapped = {**payload, "swapped": [[0.1, 0.5, 0.3, 0.1]] * 4}
+    result = Result(key=f"test/{name}", user=name, split="test", status="done", payload=swapped)
+    told = pulse._biases(view, WORLD.corpus, [result, failed])
+    assert told["MAPB"].mean == told["MAPB by rotations"].mean == pytest.approx(1.0) and told["MAPB"].unscored == 1
 
 
 def test_the_figures_numbers_are_known_for_known_points(tmp_path):

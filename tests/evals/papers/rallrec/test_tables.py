@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,20 @@ def test_groups_ascend_and_hold_every_response_once():
     assert sorted(probability.tolist()) == sorted(p.samples.ravel().tolist())
     at, _, variance = rallrec_figures.by_variance(p)
     assert (np.diff(variance) >= 0).all() and sorted(at.tolist()) == list(range(200))
+
+
+def test_a_window_moves_over_the_rows_and_responses_go_by_their_row(world, tmp_path):
+    cut = rallrec_figures.Cut("window", 9, rallrec_figures.by_variance)
+    parts = [cut.part(g, 200) for g in range(9)]
+    assert [len(part) for part in parts] == [40] * 9 and parts[0][0] == 0 and parts[-1][-1] == 199
+    assert all(0 < b[0] - a[0] <= 20 for a, b in pairwise(parts)), "neighbours overlap by half"
+    assert len(rallrec_figures.Cut("window", 9, rallrec_figures.by_variance, 500).part(8, 200)) == 200
+    p = pool()
+    p = dataclasses.replace(p, rows=p.rows + 1000)
+    by_length = rallrec_figures.Cut("group", 5, rallrec_figures.by_length)
+    found = rallrec_figures.told_of(p, 0, by_length)
+    assert len(found.test) == 160 and {click.row for click in found.test} <= set(p.rows.tolist())
+    assert found.measures[AUC].n == len({click.row for click in found.test}) < 160
 
 
 def test_every_experiment_of_the_paper_is_registered(world):

@@ -1,4 +1,4 @@
-"""What downloads bring: archives that are unpacked, servers that send files, the record of earlier downloads."""
+"""What downloads bring: archives, GGUF files, servers that send files, the record of earlier downloads."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _directory(raw: bytes | bytearray) -> list[int]:
 
 
 def unpacked(content: bytes) -> object:
-    from whyrec.data.download.datasets import unpack
+    from whyrec.data.download.archive import unpack
 
     folder = plain(Path("archives/in"), {"x.zip": content})
     outside = {p.name for p in folder.parent.iterdir()}
@@ -159,7 +159,54 @@ def _servers() -> st.SearchStrategy[tuple[list[bytes], bytes | None]]:
     return st.tuples(st.lists(answer | edited([response(b"whole")]), min_size=1, max_size=1), note)
 
 
+def _gguf() -> bytes:
+    """A small sound GGUF file: keys of every kind, two tensors."""
+
+    def text(said: bytes) -> bytes:
+        return struct.pack("<Q", len(said)) + said
+
+    keys = [
+        text(b"general.architecture") + struct.pack("<I", 8) + text(b"llama"),
+        text(b"general.license") + struct.pack("<I", 8) + text(b"mit"),
+        text(b"general.alignment") + struct.pack("<II", 4, 32),
+        text(b"a.float") + struct.pack("<If", 6, 1.5),
+        text(b"a.list") + struct.pack("<IIQ", 9, 4, 3) + bytes(12),
+        text(b"a.words") + struct.pack("<IIQ", 9, 8, 2) + text(b"a") + text(b"bc"),
+    ]
+    tensors = [text(b"t") + struct.pack("<IQQIQ", 2, 32, 2, 8, 0), text(b"n") + struct.pack("<IQIQ", 1, 4, 0, 96)]
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys)) + b"".join([*keys, *tensors])
+    return head + bytes(-len(head) % 32 + 96 + 16)
+
+
+def headed(content: bytes) -> object:
+    from whyrec.llm.weights.gguf_header import read_header
+
+    folder = plain(Path("headed"), {"x.gguf": content})
+    header = read_header(folder / "x.gguf")
+    assert header.architecture and header.types
+    return True
+
+
+def taken(given: tuple[bytes, str]) -> object:
+    """One member of an archive: it is written where we say, and to nowhere else."""
+    from whyrec.data.download.archive import copy_member
+
+    content, name = given
+    folder = plain(Path("taken/in"), {"x.whl": content})
+    outside = {p.name for p in folder.parent.iterdir()}
+    copy_member(folder / "x.whl", name, folder / "member", most=1 << 16)
+    assert {p.name for p in folder.parent.iterdir()} == outside and (folder / "member").stat().st_size <= 1 << 16
+    return True
+
+
 TARGETS = (
+    Target("archives.gguf", lambda: edited([_gguf()]), headed, prepare=lambda: headed(_gguf())),
+    Target(
+        "archives.member",
+        lambda: st.tuples(_archives(), st.sampled_from(["ml/ratings.csv", "a.txt", "b", "../evil"])),
+        taken,
+        prepare=lambda: taken((_zip([("b", b"a", 0, 0)]), "b")),
+    ),
     Target("archives.zip", _archives, unpacked, 2.0, prepare=lambda: unpacked(_zip([("a", b"a", 0, 0)]))),
     Target("archives.fetched", _servers, fetched, 1.0, prepare=lambda: fetched(([response(b"a")], None))),
     Target(

@@ -193,10 +193,14 @@ def embedded(given: tuple[bytes, int]) -> object:
 
 
 def models(body: bytes) -> object:
+    from whyrec.llm.servers.checking.asking import Asker
+    from whyrec.llm.servers.checking.context import told_length
+
     served().answers = {"": response(body)}
     model = _model("vllm:m")
     names = _loop().run_until_complete(model.models())
-    length = _loop().run_until_complete(model.context_length())
+    length = _loop().run_until_complete(told_length(Asker(model)))
+    assert length is None or length > 0
     assert all(isinstance(name, str) for name in names)
     return names, length
 

@@ -16,6 +16,7 @@ from whyrec.errors import UsageError
 from whyrec.llm import open_provider
 from whyrec.llm.built_in.simulated.facts import SimulatedFacts
 from whyrec.llm.built_in.simulated.model import Simulated
+from whyrec.llm.built_in.simulated.statements import asked, statements
 from whyrec.llm.model import About
 from whyrec.settings import read_settings
 
@@ -57,16 +58,40 @@ async def test_what_is_not_shown_is_not_known():
     assert missing < 0.15, "only guesses are left"
 
 
-async def test_a_reason_helps_where_it_is_true_and_misleads_where_it_is_not():
+async def test_a_reason_is_one_more_place_to_read_the_proof() -> None:
     gold = Gold(FACTS.questions)
 
-    def proof(i):
+    def proof(i: int) -> str:
         by_title = {p.title: p for p in FACTS.questions.questions[i].paragraphs}
         return " ".join(by_title[t].sentences[n] for t, n in gold.facts(i))
 
     true = await share_right(0.5, conclude, reason=proof)
     false = await share_right(0.5, conclude, reason=lambda i: "Friends remembered a large collection of kites.")
-    assert true > await share_right(0.5) + 0.1 > false + 0.2
+    assert true > false
+
+
+async def test_a_false_statement_in_a_reason_misleads_even_at_1() -> None:
+    """What is answered follows from what is shown, not from what is so: the right answer is not looked up."""
+    for i in range(40):
+        truth = FACTS.truths[i]
+        if truth.named:
+            continue
+        lie = f"{truth.hops[1]} was born in Nowheremouth. {truth.hops[1]} lies on the river Nowheremouth. "
+        lie += f"{truth.hops[1]} is a town in the province of Nowheremouth."
+        blanks = {"paragraphs": shown(i), "question": FACTS.questions.questions[i].text, "reason": lie}
+        answer = (await conclude(SimulatedFacts(FACTS, 1.0), **blanks)).answer
+        assert answer == "Nowheremouth" or answer.isdigit(), answer
+
+
+def test_every_question_and_sentence_of_the_world_is_understood() -> None:
+    for question, truth in zip(FACTS.questions.questions, FACTS.truths, strict=True):
+        said = {(s.subject, s.relation): s for p in question.paragraphs for s in statements(p.text)}
+        wanted = asked(question.text)
+        assert wanted is not None
+        proof, gone = wanted.proof(said)
+        assert not gone and wanted.answer(proof) == truth.answer
+        for one in proof:
+            assert one in statements(one.words), "what it writes can be read again"
 
 
 async def test_a_search_reads_the_proof_in_order_and_then_finishes():
@@ -87,9 +112,9 @@ async def test_reading_the_right_paragraphs_makes_a_right_answer_likelier():
     model, right = SimulatedFacts(FACTS, 0.5), Counter()
     for i in ALL:
         for read in (0, 2):
-            asked = await next_action(model, thought="", **searched(i, FACTS.truths[i].hops[:read]))
-            right[read] += asked.action == "Finish" and asked.argument == FACTS.truths[i].answer
-    assert right[2] > 40 > 3 >= right[0]
+            step = await next_action(model, thought="", **searched(i, FACTS.truths[i].hops[:read]))
+            right[read] += step.action == "Finish" and step.argument == FACTS.truths[i].answer
+    assert right[2] > 15 > 3 >= right[0]
 
 
 async def test_samples_differ_and_draws_depend_on_nothing_else():
@@ -118,7 +143,7 @@ def test_the_scheme_opens_by_the_data():
     model = opened("simulated:0.5", FACTS)
     assert isinstance(model, SimulatedFacts) and (model.name, model.revision) == (
         "simulated:0.5",
-        "1/facts:questions=120",
+        "2/facts:questions=120",
     )
     assert isinstance(opened("simulated:0.5", make_world(users=10, items=30)), Simulated)
     with pytest.raises(UsageError, match="a number from 0 to 1"):

@@ -17,9 +17,9 @@ Relation: TypeAlias = Literal["maker", "appeared", "setting", "birthplace", "bor
 
 _NAME: Final = r"[A-Z][\w-]*(?: [A-Z][\w-]*)*"
 _SAID: Final = re.compile(
-    rf"(?P<work>The [A-Z]\w* [A-Z]\w*) (?:is (?:an? \w+ )?by (?P<maker>{_NAME})(?: that)?)?(?: ?appeared in "
+    rf"(?P<set>It|The [A-Z]\w* [A-Z]\w*) is set in the town of (?P<setting>[A-Z]\w*)"
+    rf"|(?P<work>The [A-Z]\w* [A-Z]\w*) (?:is (?:an? \w+ )?by (?P<maker>{_NAME})(?: that)?)?(?: ?appeared in "
     rf"(?P<appeared>\d+))?"
-    rf"|(?P<set>It|The [A-Z]\w* [A-Z]\w*) is set in the town of (?P<setting>[A-Z]\w*)"
     rf"|(?P<town>[A-Z]\w*) is a town in the province of (?P<province>[A-Z]\w*)"
     rf"|(?P<lies>It|[A-Z]\w*) lies on the river (?P<river>[A-Z]\w*)"
     rf"|(?P<person>{_NAME}) was an? [a-z]"

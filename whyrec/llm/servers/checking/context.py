@@ -29,7 +29,7 @@ _USUAL = 4_096  # what Ollama cuts to where nobody says otherwise; it tells nobo
 
 async def context(asker: Asker) -> Finding:
     """Ask for the length, then try a prompt that is longer; on another machine only where a length is told."""
-    told = await _told(asker)
+    told = await told_length(asker)
     if told is None and not asker.model.address.local:
         asker.found = replace(asker.found, context=None)
         return Finding("context length", "unknown", "not said")
@@ -48,8 +48,12 @@ async def context(asker: Asker) -> Finding:
     return Finding("context length", "yes", f"{told:,} tokens; {kept}")
 
 
-async def _told(asker: Asker) -> int | None:
-    """The shortest of what /props (llama.cpp: a slot's share) and /models say, else what a refusal names."""
+async def told_length(asker: Asker) -> int | None:
+    """The shortest of what /props (llama.cpp: a slot's share) and /models say, else what a refusal names.
+
+    Raises:
+        Disconnected: the server is gone.
+    """
     went, offered = await attempt(asker.model.offered)
     models: Mapping[str, Any] = offered if went == "yes" else {}
     entry = mapping(models.get(asker.model.address.model) or (next(iter(models.values())) if len(models) == 1 else {}))
@@ -62,7 +66,7 @@ async def _told(asker: Asker) -> int | None:
         raise
     except ModelError as error:
         named = _NAMED.search(str(error))
-        return int(named[1]) if named else None
+        return (int(named[1]) or None) if named else None
     return None
 
 

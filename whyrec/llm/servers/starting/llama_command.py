@@ -54,7 +54,7 @@ def called(file: str) -> str:
 
 def by_wheel(made: Sequence[str]) -> list[str]:
     """The same command by the wheel of this environment."""
-    return [sys.executable, "-I", str(Path(__file__).with_name("llama_server.py")), *made[1:]]
+    return [sys.executable, "-P", str(Path(__file__).with_name("llama_server.py")), *made[1:]]
 
 
 def runnable(made: Sequence[str], *, by: str = "") -> list[str]:
