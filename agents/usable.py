@@ -10,7 +10,8 @@ it already: of "at most 60 words" five are too few to be that answer, and so man
 holds for every field: no text that only repeats what the instructions say, no loops, no entry of a list twice.
 
 Unusual: an example in the instructions that is itself no usable answer, or says how to write one, is a placeholder
-({"text": "the review"}), and nothing of it may come back. A filled example may agree with an answer in a few words, but not in a whole text.
+({"text": "the review"}), and nothing of it may come back. A filled example may agree with an answer in a few words, but
+not in a whole text.
 """
 
 from __future__ import annotations

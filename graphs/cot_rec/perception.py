@@ -36,6 +36,10 @@ from whyrec.llm.model import About
 from whyrec.records import Item
 
 NAME = "cot_rec.perception"
+BATCHED = (
+    *("cot_rec/write_reviews", "cot_rec/extract_perceptions"),
+    *("cot_rec/write_review", "cot_rec/extract_perception"),  # where a batched question fails
+)
 
 
 @dataclass(frozen=True)
@@ -238,10 +242,7 @@ def prompt_names(options: Options) -> tuple[str, ...]:
     folding = () if options.preferences else ("cot_rec/summarise_batch", "cot_rec/merge_preference")
     describing = () if options.descriptions else ("shared/describe_item",)
     steps = {
-        "batched": (
-            *("cot_rec/write_reviews", "cot_rec/extract_perceptions"),
-            *("cot_rec/write_review", "cot_rec/extract_perception"),  # where a batched one fails
-        ),
+        "batched": BATCHED,
         "three_step": ("cot_rec/write_review", "cot_rec/extract_perception"),
     }[options.mode]
     return (*folding, *describing, *steps)

@@ -316,7 +316,7 @@ def prompt_names(options: Options) -> tuple[str, ...]:
     if options.mode == "preference" or options.perceptions:
         return (*folding, *ranking)
     describing = () if options.descriptions else ("shared/describe_item",)
-    return (*folding, *describing, "cot_rec/write_reviews", "cot_rec/extract_perceptions", *ranking)
+    return (*folding, *describing, *perception.BATCHED, *ranking)
 
 
 def result(state: State) -> dict[str, Any]:

@@ -165,13 +165,17 @@ def test_prompts_have_versions_and_are_filled_for_a_user(client, stage):
 def test_the_projects_results_stand_beside_what_was_published_and_say_whose_they_are(client):
     said = page(client, "/results")
     assert "No table has been computed in this home yet." in said
-    assert "/results/project/plumbing.pulse.table_4.amazon14_beauty" in said and "none of it computed in this home" in said
+    assert (
+        "/results/project/plumbing.pulse.table_4.amazon14_beauty" in said and "none of it computed in this home" in said
+    )
     plumbing = page(client, "/results/project/plumbing.pulse.table_4.amazon14_beauty")
     assert "@extractive" in plumbing and "What the data says" not in plumbing and "permutation" not in plumbing
     table = page(client, "/results/project/cot_rec.table_1.amazon14_beauty")
     assert "CoT-Rec MIND" in table and "What the data says" in table and "Protocol:" in table
     assert "no descriptions, ratings or reviews" in table
-    assert "none of it was computed in this home" in table and page(client, "/results/pulse.table_4.amazon14_beauty", 404)
+    assert "none of it was computed in this home" in table and page(
+        client, "/results/pulse.table_4.amazon14_beauty", 404
+    )
     figure = re.findall(r'src="(/figures/[^"]+)"', said)[0]
     assert client.get(figure).headers["content-type"] == "image/png"
     for away in ("/figures/project/..%2f..%2fREADME", "/results/..%2f..%2fpyproject", "/figures/..%2f..%2fx/y"):
@@ -199,8 +203,7 @@ def test_results_of_this_home_come_first_and_one_that_is_damaged_blocks_no_list(
                 and "/figures/pulse.table_4.amazon14_beauty/pulse.table_4.amazon14_beauty" in table
             )
             assert (
-                client.get("/figures/pulse.table_4.amazon14_beauty/pulse.table_4.amazon14_beauty").content
-                == b"\x89PNG"
+                client.get("/figures/pulse.table_4.amazon14_beauty/pulse.table_4.amazon14_beauty").content == b"\x89PNG"
             )
     finally:
         shutil.rmtree(folder)

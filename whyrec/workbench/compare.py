@@ -33,6 +33,7 @@ from whyrec.data.questions import Questions
 from whyrec.data.some import HowMany
 from whyrec.errors import UsageError
 from whyrec.runs import Result, open_run
+from whyrec.runs.amounts import judged
 from whyrec.workbench.compare_costs import Took, took
 
 HOUSE = "house"  # the prompts as they stand
@@ -62,13 +63,17 @@ class Subject:
 
 @dataclass(frozen=True)
 class Ran:
-    """An arm's run: its results and what they took, by the keys of the examples that all arms share."""
+    """An arm's run: its results and what they took, by the keys of the examples that all arms share.
+
+    `unusable` says why answers of the run were of no use, and how many, the commonest reason first.
+    """
 
     arm: Arm
     run: str
     results: Mapping[str, Result]
     took: Mapping[str, Took]
     worth: tuple[Worth, ...]
+    unusable: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def cached(self) -> float:
@@ -76,6 +81,11 @@ class Ran:
         calls = sum(t.calls for t in self.took.values())
         answered = sum(t.calls - t.asked - t.errors for t in self.took.values())
         return answered / calls if calls else 0.0
+
+    @property
+    def answers(self) -> str:
+        """How many answers were of use, and why the others were not, for people."""
+        return judged(sum(t.usable for t in self.took.values()), self.unusable)
 
 
 @dataclass(frozen=True)
@@ -228,11 +238,11 @@ def run_arm(subject: Subject, arm: Arm, how: How) -> tuple[Ran, RunReport]:
     run = open_run(how.settings.home, report.run)
     try:
         results = {key: result for key in keys if (result := run.result(key)) is not None}
-        spent = took(run, keys)
+        spent, unusable = took(run, keys), run.unusable()
     finally:
         run.close()
-    judged = Judged(subject.data, job.inputs.options, tuple(results.values()), how.settings.home)
-    return Ran(arm, report.run, results, spent, tuple(worth(subject.graph, judged))), report
+    told = Judged(subject.data, job.inputs.options, tuple(results.values()), how.settings.home)
+    return Ran(arm, report.run, results, spent, tuple(worth(subject.graph, told)), unusable), report
 
 
 def held_against(ran: Sequence[Ran], *, most: int = 10, seed: int = 0) -> Comparison:
@@ -319,6 +329,7 @@ def _seconds(took: Took) -> float | None:
 
 _TAKEN: tuple[tuple[str, str, Callable[[Ran], dict[str, float]]], ...] = (
     ("examples done", "higher", _done),
+    ("answers usable", "higher", _of_each(lambda t: t.usable / t.judged if t.judged else None)),
     ("answers valid at first", "higher", _of_each(lambda t: 1 - (t.repairs + t.errors) / t.first if t.first else None)),
     ("repairs an example", "lower", _of_each(lambda t: t.repairs)),
     ("calls an example", "lower", _of_each(lambda t: t.calls)),
@@ -347,6 +358,7 @@ def as_json(found: Comparison, subject: Subject) -> dict[str, Any]:
                 "seed": one.arm.seed,
                 "run": one.run,
                 "from the cache": one.cached,
+                "unusable": dict(one.unusable),
             }
             for one in found.arms
         ],

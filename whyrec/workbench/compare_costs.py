@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from whyrec.llm.model import USABLE
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
 
@@ -23,7 +24,8 @@ _SUMS = ", ".join(
 )
 _COUNTS = (
     "SELECT example, count(*), total(turn=0), total(turn>0), total(error_kind<>''),"
-    f" total(cache='miss' AND error_kind=''), {_SUMS} FROM call GROUP BY example"
+    f" total(cache='miss' AND error_kind=''), total(verdict IS NOT NULL), total(verdict='{USABLE}'),"
+    f" {_SUMS} FROM call GROUP BY example"
 )
 
 
@@ -37,6 +39,7 @@ class Took:
         repairs: those that showed the model a wrong answer.
         errors: those that got none.
         asked: those that a model answered, the cache's left out.
+        judged, usable: answers that somebody judged, and those of them that are of use.
         seconds: on the wire, of all answers when they were first asked; None where one is not known.
         tokens_in, tokens_out: likewise.
         cost: US dollars, likewise; None also where one has no price.
@@ -47,6 +50,8 @@ class Took:
     repairs: int = 0
     errors: int = 0
     asked: int = 0
+    judged: int = 0
+    usable: int = 0
     seconds: float | None = 0.0
     tokens_in: float | None = 0.0
     tokens_out: float | None = 0.0
@@ -68,5 +73,5 @@ def took(run: RunReader, keys: Collection[str]) -> Mapping[str, Took]:
     found = dict.fromkeys(keys, Took())
     for key, *row in rows:
         if key in found:
-            found[key] = Took(*map(int, row[:5]), *row[5:])
+            found[key] = Took(*map(int, row[:7]), *row[7:])
     return found

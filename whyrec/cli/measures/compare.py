@@ -130,6 +130,7 @@ def _print(console: Console, found: Comparison, subject: Subject) -> None:
         words = "".join(f", {p.name} {p.digest[:8]}" for p in one.arm.prompts)
         cached = f", {one.cached:.0%} of its calls from the cache" if one.cached else ""
         console.print(Text(f"{_letter(number)}  {one.arm.name}: run {one.run}{words}{cached}"), soft_wrap=True)
+        console.print(Text(f"   answers: {one.answers}"), soft_wrap=True)
     console.print(_table(found))
     console.print(
         Text(

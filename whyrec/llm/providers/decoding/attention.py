@@ -4,8 +4,8 @@ All rows of a forward pass stand behind each other in one sequence, so no place 
 knows where a row ends. A row attends to its own tokens in its slot. What it shares with other rows is attended to once
 for all of them, as one large product that reads those keys a single time, and the two results are put together by their
 normalisers (softmax over both = each one's softmax, weighted by its sum of exponentials: Hydragen, 2024).
-Where that would round twice (bfloat16), where normalisers cannot be had (off the CPU), or where layers look back only so
-far, a row begins with a copy of its trunk.
+Where that would round twice (bfloat16), where normalisers cannot be had (off the CPU), or where layers look back only
+so far, a row begins with a copy of its trunk.
 
 Shapes: T tokens of a pass, H heads, J key heads, G = H / J, D width of a head, S places attended to, R slots in use.
 """
