@@ -49,7 +49,7 @@ def test_a_real_slope_is_found_and_lies_in_its_interval():
 def test_an_exact_slope_is_the_seeds_mean_and_worlds_do_not_matter():
     values = np.array([[0.1 + 0.3 * x for x in LEVELS], [0.7 + 0.1 * x for x in LEVELS]])
     found = slope(LEVELS, values)
-    assert found.value == pytest.approx(0.2) and found.seeds == pytest.approx((0.3, 0.1)) and found.n == 10
+    assert found.value == pytest.approx(0.2) and found.seeds == pytest.approx((0.3, 0.1)) and found.n == 2 * len(LEVELS)
     moved = slope(LEVELS, values + np.array([[5.0], [-3.0]]))
     assert (moved.value, moved.p) == pytest.approx((found.value, found.p))
     down = slope(LEVELS, -values)
@@ -58,14 +58,14 @@ def test_an_exact_slope_is_the_seeds_mean_and_worlds_do_not_matter():
 
 
 def test_nothing_at_all_is_no_slope():
-    found = slope(LEVELS, np.full((5, 5), 0.25), draws=99)
+    found = slope(LEVELS, np.full((5, len(LEVELS)), 0.25), draws=99)
     assert found.value == 0 and found.p == 1 and not rises(found)
 
 
 def test_few_worlds_cannot_prove_a_slope():
     assert slope((0.0, 1.0), np.array([[0.0, 1.0], [0.0, 1.0]]), draws=999).p > 0.4, "one in two, at the very best"
     with pytest.raises(ValueError, match="two seeds"):
-        slope(LEVELS, np.zeros((1, 5)))
+        slope(LEVELS, np.zeros((1, len(LEVELS))))
 
 
 def test_intervals_over_worlds_hold_the_noise_of_users_and_of_worlds():
@@ -184,7 +184,7 @@ class _Empty:
 
 def test_a_verdict_says_what_holds_and_what_does_not(settings):
     found = measure(dial("hotpotqa.cot"), settings, Scale((0, 1), (0.0, 1.0), users=40))
-    assert verdict(found).startswith("**No result**, only a quick look (40 users instead of 250, 2 worlds instead of 5")
+    assert verdict(found).startswith("**No result**, only a quick look (40 users instead of 150, 2 worlds instead of 5")
     whole = found.model_copy(update={"quick": ""})
     assert verdict(whole).startswith("**It does not turn.**"), "two worlds with two levels prove nothing"
     better = whole.model_copy(update={"rises": True})
