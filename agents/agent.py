@@ -18,11 +18,14 @@ from typing import Any, Generic
 import prompts
 from agents import usable
 from agents.answers import AnswerT, Misread, answer_format, echoes, read_reply
+from agents.domain import domain_of
 from agents.narrowed import narrowed
 from agents.wording import as_asked
 from prompts.neutral import neutralise_answer
+from prompts.prompt import DOMAIN
 from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, Refused, Reply, Request, Unusable
 from whyrec.llm.reasoning import cut_thinking
+from whyrec.records import Domain
 
 Check = Callable[[AnswerT, Mapping[str, Any]], Unusable | str | None]
 Among = Callable[[Mapping[str, Any]], Mapping[str, Sequence[int]]]
@@ -126,7 +129,7 @@ class Agent(Generic[AnswerT]):
             AnswerError: fewer than `least` are usable.
             ModelError, UsageError: as above.
         """
-        request = self.request(n, about or About(), blanks)
+        request = self.request(n, about or About(), blanks, domain_of(llm))
         instructions = as_asked(llm, self.prompt).instructions
         reading = _Reading(lambda reply: self._read(reply, request, blanks, instructions), request.sampling.max_tokens)
         asked = replace(request.about, wrong=reading.wrong)
@@ -146,9 +149,11 @@ class Agent(Generic[AnswerT]):
             raise AnswerError(f"{some if n > 1 else ''}{lost[0]}")
         return Samples(tuple(answers), tuple(lost), turns)
 
-    def request(self, n: int, about: About, blanks: Mapping[str, Any]) -> Request:
-        """The first question, as it will be asked."""
+    def request(self, n: int, about: About, blanks: Mapping[str, Any], domain: Domain | None = None) -> Request:
+        """The first question, as it will be asked about data of this domain."""
         prompt = self.prompt
+        if prompt.about_domain and DOMAIN not in blanks:
+            blanks = {DOMAIN: domain or Domain(), **blanks}
         messages = prompt.render(**blanks)
         about = replace(
             about,

@@ -2,20 +2,24 @@
 
 A step is free text in the manner of ReAct ("Thought 2: … Action 2: Search[…]"), because that is what the method is
 about; `read_step` finds the action in it. Where there is none, `next_action` asks for it alone, as a typed answer,
-which every server and every model can give. `sample_reasons` draws several reasoned answers at once: votes for
+which every server and every model can give. What a small model takes from the examples instead of the question (their
+titles, their answers) is no step and no answer. `sample_reasons` draws several reasoned answers at once: votes for
 self-consistency, and the rationales that a thought space chooses among.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from agents.agent import Agent
+import prompts
+from agents.agent import Agent, Check
 from agents.answers import Answer
 from agents.usable import Asked
 
@@ -37,6 +41,8 @@ _ACTION_LINE = re.compile(r"^[ \t>*#-]*action(?:[ \t]*\d+)?[ \t]*:[ \t*]*(.*)$",
 _THOUGHT = re.compile(r"^[ \t>*#-]*thought(?:[ \t]*\d+)?[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
 _OBSERVATION = re.compile(r"^[ \t>*#-]*observation(?:[ \t]*\d+)?[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _BARE_CALL = re.compile(r"^[ \t>*#-]*((?:search|lookup|finish)[\[(].*[\])])\W*$", re.IGNORECASE | re.MULTILINE)
+_SHOWN = re.compile(r"(?:Search|Finish)\[([^\]\n]*)\]|\"(?:answer|argument)\": \"([^\"\n]*)\"")
+_TITLES = re.compile(r"^\d+\. ([^|\n]+?) \| text: ", re.MULTILINE)
 _CALL = re.compile(r"\W*(search|lookup|finish)\W*?[\[(](.*)[\])]", re.IGNORECASE)
 
 
@@ -111,13 +117,53 @@ def read_action(line: str) -> tuple[Action, str] | None:
     return known[found[1].lower()], found[2].strip()
 
 
-answer_directly: Agent[ShortAnswer] = Agent("hotpotqa/standard", ShortAnswer)
-answer_reasoned: Agent[ReasonedAnswer] = Agent("hotpotqa/cot", ReasonedAnswer)
-sample_reasons: Agent[ReasonedAnswer] = Agent("hotpotqa/reason", ReasonedAnswer)
-conclude: Agent[ShortAnswer] = Agent("hotpotqa/conclude", ShortAnswer)
-think_and_act: Agent[StepText] = Agent("hotpotqa/react", StepText)
-act_only: Agent[StepText] = Agent("hotpotqa/act", StepText)
-next_action: Agent[NextAction] = Agent("hotpotqa/next_action", NextAction)
+def borrowed(said: str, name: str, blanks: Mapping[str, Any]) -> str | None:
+    """What is wrong with a title or an answer that stands in the prompt's examples and nowhere in what is asked.
+
+    Args:
+        said: the title searched for, or the answer.
+        name: of the prompt.
+        blanks: that filled it: question, paragraphs, steps so far.
+    """
+    if (folded := said.strip(" .\"'").casefold()) not in _examples(name):
+        return None
+    if folded in json.dumps(prompts.blanks_json(blanks), ensure_ascii=False).casefold():
+        return None
+    return f"{said!r} stands only in the examples; go on with the question in the question block"
+
+
+@lru_cache(maxsize=16)
+def _examples(name: str) -> frozenset[str]:
+    """Titles and answers of a prompt's examples, folded; a yes or a no may be right."""
+    told = prompts.load(name).instructions
+    found = {first or second for first, second in _SHOWN.findall(told)} | set(_TITLES.findall(told))
+    return frozenset(one.casefold() for one in found) - {"yes", "no", "title", "word", "answer", " ", ""}
+
+
+def _own_step(name: str) -> Check[StepText]:
+    def check(answer: StepText, blanks: Mapping[str, Any]) -> str | None:
+        line = read_step(answer.text)[1]
+        action = read_action(line) if line is not None else None
+        return borrowed(action[1], name, blanks) if action else None
+
+    return check
+
+
+def _own_answer(name: str) -> Callable[[ShortAnswer | ReasonedAnswer, Mapping[str, Any]], str | None]:
+    return lambda answer, blanks: borrowed(answer.answer, name, blanks)
+
+
+def _own_action(name: str) -> Check[NextAction]:
+    return lambda answer, blanks: borrowed(answer.argument, name, blanks)
+
+
+answer_directly: Agent[ShortAnswer] = Agent("hotpotqa/standard", ShortAnswer, check=_own_answer("hotpotqa/standard"))
+answer_reasoned: Agent[ReasonedAnswer] = Agent("hotpotqa/cot", ReasonedAnswer, check=_own_answer("hotpotqa/cot"))
+sample_reasons: Agent[ReasonedAnswer] = Agent("hotpotqa/reason", ReasonedAnswer, check=_own_answer("hotpotqa/reason"))
+conclude: Agent[ShortAnswer] = Agent("hotpotqa/conclude", ShortAnswer, check=_own_answer("hotpotqa/conclude"))
+think_and_act: Agent[StepText] = Agent("hotpotqa/react", StepText, check=_own_step("hotpotqa/react"))
+act_only: Agent[StepText] = Agent("hotpotqa/act", StepText, check=_own_step("hotpotqa/act"))
+next_action: Agent[NextAction] = Agent("hotpotqa/next_action", NextAction, check=_own_action("hotpotqa/next_action"))
 
 
 def blank_steps(steps: Sequence[Step]) -> list[dict[str, Any]]:

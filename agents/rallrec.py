@@ -21,6 +21,7 @@ from pydantic import Field
 from agents import usable
 from agents.agent import Agent, AnswerError
 from agents.answers import Answer
+from agents.domain import domain_of
 from agents.ranker import Chooser
 from agents.usable import Asked
 from agents.wording import as_asked
@@ -92,7 +93,7 @@ async def reason(llm: LanguageModel, n: int, *, about: About, **blanks: Any) -> 
         ModelError: the model did not answer.
         UsageError: blanks are missing or unknown.
     """
-    request = _thinker.request(n, about, blanks)
+    request = _thinker.request(n, about, blanks, domain_of(llm))
     shown = usable.shown(Reasoning, "text", as_asked(llm, _thinker.prompt).instructions)
     request = replace(request, about=replace(request.about, wrong=lambda reply: _wrong(reply, shown)))
     replies = await llm.complete(request)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from agents.agent import Agent
 from agents.answers import Answer
+from agents.domain import domain_of
 from prompts.lines import LETTERS
 from whyrec.llm.labels import LabelReading, Way, read_labels
 from whyrec.llm.model import About, LanguageModel
@@ -58,7 +59,7 @@ class Chooser:
             ModelError: the model did not answer, or can do none of the ways.
             UsageError: blanks are missing or unknown.
         """
-        request = replace(self._agent.request(1, about, blanks), prefix=prefix)
+        request = replace(self._agent.request(1, about, blanks, domain_of(llm)), prefix=prefix)
         return await read_labels(llm, request, labels, ways=self.ways)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from functools import partial
 from typing import Any
 
@@ -95,9 +96,14 @@ def prepare(
         prompts=_versions(flow.name, flow.prompts(inputs.options), asked.wording.prompts),
         options=identity_of(inputs.options),
         contents=contents_of(inputs.options),
-        voices=models.told(asked.wording.seed, revision),
+        voices={**models.told(asked.wording.seed, revision), **_renamed(corpus)},
     )
     return Job(flow, source, inputs, models, identity, how, asked.wording)
+
+
+def _renamed(data: Corpus | Questions) -> dict[str, Any]:
+    """What a run's identity says of a domain that `?domain=` named: prompts then say other words of the same data."""
+    return {"domain": list(astuple(data.domain))} if "domain" in data.notes else {}
 
 
 def _versions(graph: str, names: Sequence[str], edited: Mapping[str, prompts.Prompt]) -> dict[str, str]:

@@ -38,6 +38,7 @@ At its default it is no part of a run's identity, so that these runs are found a
 """
 
 _EMBEDDERS = ("embedder", "path_embedder")  # options that name one
+_GONE = ("domain",)  # options that runs were made with before their data set said it
 _WORKFLOWS = {
     "hotpotqa.react": "graphs.hotpotqa.react",
     "cot_rec.describe": "graphs.cot_rec.describe",
@@ -229,6 +230,7 @@ def recorded_options(flow: Workflow[Any, OptionsT], told: Mapping[str, Any]) -> 
     Raises:
         UsageError: the run was made with an option that the workflow no longer has.
     """
+    told = {name: value for name, value in told.items() if name not in _GONE}
     if gone := sorted(told.keys() - {f.name for f in dataclasses.fields(flow.options)}):  # type: ignore[arg-type]
         raise UsageError(f"{flow.name} has no option {', '.join(gone)} any more, which this run was made with.")
     return flow.options(**told)

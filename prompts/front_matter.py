@@ -14,14 +14,17 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import yaml
 
-from whyrec.llm.model import Sampling
+from whyrec.llm.model import Sampling, Thinking
 
 Format: TypeAlias = Literal["json", "tags", "headers", "text"]
 KEYS = ("name", "description", "answer", "format", "sampling", "variables")
+MAY = ("thinking",)  # keys that prompts made before did not have
+THOUGHT = 4096  # tokens a thought may take beside the answer, where a prompt lets its model think and says no number
 MOST = 16_384  # characters of front matter
-_SAMPLING_KEYS = ("temperature", "top_p", "max_tokens", "stop", "seed")
+_SAMPLING_KEYS = ("temperature", "top_p", "max_tokens", "stop", "seed", "thinking_tokens")
 _BOUNDS = {"temperature": (0, 2), "top_p": (0, 1), "max_tokens": (1, 131_072), "seed": (0, 2**63 - 1)}
-_WHOLE = ("max_tokens", "seed")
+_BOUNDS |= {"thinking_tokens": (0, 131_072)}
+_WHOLE = ("max_tokens", "seed", "thinking_tokens")
 _DEEPEST = 4  # a list inside the sampling inside the front matter
 _NESTED = 40  # brackets that may be open at once, those in texts included
 _FIRST_LINE = 2  # of the file: the one after ---
@@ -53,9 +56,18 @@ def read(text: str) -> tuple[dict[str, Any], list[str]]:
     return head, list(_problems(head))
 
 
-def sampling(given: Mapping[str, Any]) -> Sampling:
+def sampling(head: Mapping[str, Any]) -> Sampling:
     """How to draw an answer, from a front matter without problems."""
-    return Sampling(**{**given, "stop": tuple(given.get("stop") or ())})
+    given = {**head["sampling"], "stop": tuple(head["sampling"].get("stop") or ())}
+    if "thinking" in head:
+        given["thinking"] = mode = str(_word(head["thinking"]))
+        given.setdefault("thinking_tokens", 0 if mode == "off" else THOUGHT)
+    return Sampling(**given)
+
+
+def _word(value: Any) -> Any:
+    """`on` and `off` as they are written, which YAML takes for a yes and a no."""
+    return value.text if isinstance(value, Odd) and value.text in get_args(Thinking) else value
 
 
 def shown(text: str) -> str:
@@ -133,8 +145,8 @@ def _scalar(node: yaml.Node) -> str | int | float | Odd | None:
 
 def _problems(head: Mapping[str, Any]) -> Iterator[str]:
     for key in head:
-        if key not in KEYS:
-            yield f"the front matter key {shown(key)} is unknown (there are {', '.join(KEYS)})"
+        if key not in (*KEYS, *MAY):
+            yield f"the front matter key {shown(key)} is unknown (there are {', '.join((*KEYS, *MAY))})"
     for key in KEYS:
         if key not in head:
             yield f"the front matter lacks {key!r}"
@@ -143,6 +155,8 @@ def _problems(head: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key!r} must be text, {_but(head[key])}"
     if isinstance(form := head.get("format", "json"), str) and form not in get_args(Format):
         yield f"format {shown(form)} is none of {', '.join(get_args(Format))}"
+    if "thinking" in head and (mode := _word(head["thinking"])) not in get_args(Thinking):
+        yield f"thinking must be one of {', '.join(get_args(Thinking))}, {_but(mode)}"
     yield from _variable_problems(head.get("variables"))
     yield from _sampling_problems(head.get("sampling"))
 

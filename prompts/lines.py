@@ -91,6 +91,17 @@ def reviews(records: Iterable[Any]) -> Lines:
     return Lines("\n".join(f"[{int(id_)}] {clip(text, LONGEST)}" for id_, text in pairs))
 
 
+def ids(records: Iterable[Any]) -> Lines:
+    """The numbers that records are marked with (an item's index, else `id`), commas between: what an answer names."""
+
+    def mark(record: Any) -> int:
+        if isinstance(record, Mapping):
+            return int(record["index"] if "index" in record else record["id"])
+        return int(record.index if isinstance(record, Item) else record.id)
+
+    return Lines(", ".join(str(mark(record)) for record in records))
+
+
 def words(keywords: Iterable[str]) -> Lines:
     """Short phrases on one line, commas between."""
     return Lines(", ".join(clip(k, _SHORT) for k in keywords))
@@ -125,7 +136,7 @@ def to_json(value: Any) -> Any:
     raise TypeError(f"A blank may be text, a number, a record, an answer, or lists of these, not a {type(value)}.")
 
 
-FILTERS = {f.__name__: f for f in (events, candidates, options, item, reviews, words, numbered)}
+FILTERS = {f.__name__: f for f in (events, candidates, options, item, reviews, ids, words, numbered)}
 
 
 def _check_limits(*limits: int) -> None:

@@ -1,8 +1,9 @@
 """A prompt is a text file: front matter, sections sent word for word, and one template for the user's part.
 
 `parse` reads the text into a pure value whose version is the digest of the text; `Prompt.render` fills its blanks.
-The format is in docs/prompts.md. What is unusual: nothing before the last section is a template, so the static prefix
-that servers cache is the same for every call by construction; and whatever the template prints goes through
+The format is in docs/prompts.md. What is unusual: nothing before the last section is a template but for the words of
+the data set's domain, so the static prefix that servers cache is the same for every call over one data set by
+construction; and whatever the template prints goes through
 `finalise`, so neutralising data (design rule 12) is not in the author's hands. A text may come from anybody, so what a
 template may say is a short list (`prompts.gate`), and so is what its front matter may hold (`prompts.front_matter`).
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
@@ -27,10 +28,13 @@ from prompts.lines import FILTERS, Lines, to_json
 from prompts.neutral import neutralise
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message, Role, Sampling
+from whyrec.records import Domain
 
 FOLDER = Path(__file__).parent
 MOST = 1_048_576  # bytes of a prompt file, characters of a prompt
 _TOLD = 20  # problems in one sentence
+DOMAIN = "domain"  # the blank that sections before the last may print words of
+WORD = re.compile(r"\{\{ ?domain\.(item|items|user|did|do) ?\}\}")
 _HEADING = re.compile(r"^# (system|user|assistant)[ \t]*$", re.MULTILINE)
 
 
@@ -46,8 +50,10 @@ class Prompt:
         format: the shape the answer is asked for in.
         sampling: how to draw the answer.
         variables: every blank and what it is.
-        opening: the messages before the user's part, the same for every call.
+        opening: the messages before the user's part, the same for every call over one data set: words of its domain
+            are still to be filled in.
         body: source of the user's part.
+        about_domain: whether it has words of the data set's domain, which agents fill in by themselves.
     """
 
     name: str
@@ -61,11 +67,12 @@ class Prompt:
     opening: tuple[Message, ...] = field(repr=False)
     body: str = field(repr=False)
     template: jinja2.Template = field(repr=False, compare=False)
+    about_domain: bool = False
 
     @property
     def instructions(self) -> str:
-        """What is said to the model, word for word; not the answers of example turns."""
-        return "\n".join((*(m.content for m in self.opening if m.role != "assistant"), self.body))
+        """What is said to the model, word for word, the answers of example turns included: an echo of them is none."""
+        return "\n".join((*(m.content for m in self.opening), self.body))
 
     def render(self, /, **blanks: Any) -> tuple[Message, ...]:
         """The conversation with every blank filled: records, strings, numbers, or their recorded JSON forms.
@@ -74,6 +81,8 @@ class Prompt:
             UsageError: a blank is missing, unknown, of another kind than the template takes it for, lacks what it asks
                 of it, or is so long that no model could read the message.
         """
+        if self.about_domain:
+            blanks[DOMAIN] = _domain(blanks.get(DOMAIN))
         if blanks.keys() != self.variables.keys():
             raise UsageError(self._wrong_blanks(blanks))
         try:
@@ -85,7 +94,8 @@ class Prompt:
         except (TypeError, ValueError, LookupError, AttributeError) as error:
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             raise UsageError(f"The prompt {self.name} takes a blank for another kind than it is ({said}).") from error
-        return (*self.opening, Message("user", content))
+        opening = _filled_in(self.opening, blanks[DOMAIN]) if self.about_domain else self.opening
+        return (*opening, Message("user", content))
 
     def _filled(self, blanks: Mapping[str, Any]) -> str:
         """The user's part, piece by piece, so that it ends where it is too long."""
@@ -163,6 +173,8 @@ def parse(text: str, *, where: str = "prompt") -> Prompt:
     head, sections, problems = _split(text)
     body = sections[-1][1] if sections else ""
     template, used, refused = _compiled(body, where)
+    if any(WORD.search(content) for _, content in sections[:-1]):
+        used = used | {DOMAIN}
     declared = head.get("variables")
     declared = declared if isinstance(declared, dict) else {}
     if template is not None:
@@ -181,11 +193,12 @@ def parse(text: str, *, where: str = "prompt") -> Prompt:
         description=head["description"],
         answer=head["answer"],
         format=cast(Format, head["format"]),
-        sampling=front_matter.sampling(head["sampling"]),
+        sampling=front_matter.sampling(head),
         variables=dict(declared),
         opening=tuple(Message(role, content) for role, content in sections[:-1]),
         body=body,
         template=template,
+        about_domain=any(WORD.search(content) for _, content in sections),
     )
 
 
@@ -228,6 +241,21 @@ def render_recorded(text: str, blanks: Mapping[str, Any]) -> tuple[Message, ...]
     if not isinstance(blanks, Mapping):
         raise UsageError(f"The blanks of a recorded call are a {type(blanks).__name__}, not names with values.")
     return parse(text, where="the recorded prompt").render(**blanks)
+
+
+def _domain(given: Any) -> Domain:
+    """A domain, or one from its recorded form; the general one for calls recorded before there were any."""
+    if isinstance(given, Domain):
+        return given
+    told = given if isinstance(given, Mapping) else {}
+    return Domain(**{name: str(told.get(name, word)) for name, word in asdict(Domain()).items()})
+
+
+@lru_cache(maxsize=512)
+def _filled_in(opening: tuple[Message, ...], domain: Domain) -> tuple[Message, ...]:
+    """The messages before the user's part, with the words of a domain."""
+    known = {name: neutralise(word) for name, word in asdict(domain).items()}
+    return tuple(Message(m.role, WORD.sub(lambda found: known[found[1]], m.content)) for m in opening)
 
 
 @lru_cache(maxsize=1)
@@ -287,7 +315,7 @@ def _section_problems(before: str, sections: list[tuple[Role, str]]) -> Iterator
         if not body:
             yield f"its {role} section is empty"
     for role, body in sections[:-1]:
-        if "{{" in body or "{%" in body:
-            yield f"a blank stands in its {role} section; only the last section may have blanks"
+        if "{{" in (bare := WORD.sub("", body)) or "{%" in bare:
+            yield f"a blank stands in its {role} section; only the last section may have blanks, but words of domain"
     if any(role == "system" for role, _ in sections[1:]):
         yield "a system section stands after another one"

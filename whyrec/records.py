@@ -13,6 +13,20 @@ Split: TypeAlias = Literal["train", "valid", "test"]
 
 
 @dataclass(frozen=True, slots=True)
+class Domain:
+    """What a data set is about, in the words that a prompt says of it: one thing, several, who has to do with them.
+
+    `did` and `do` are what the user did with the things of the history and is to do with the next one.
+    """
+
+    item: str = "item"
+    items: str = "items"
+    user: str = "user"
+    did: str = "chose"
+    do: str = "choose"
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One thing of the catalogue.
 

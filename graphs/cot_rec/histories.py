@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from agents.cot_rec import LongTermPreference, ShortTermInterest
 from graphs.cot_rec import fold
-from graphs.shared.catalogue import StoredDescriptions, domain_of
+from graphs.shared.catalogue import StoredDescriptions
 from graphs.shared.users import Users, about_example
 from graphs.workflow import Source
 from whyrec.errors import UsageError
@@ -33,7 +33,6 @@ class Options:
         split: whose target is to be predicted; the history shown is everything before it.
         batch, overlap, cap: events per summary, events shown again in the next, latest events kept.
         descriptions: id of a cot_rec.describe run; its texts are shown in place of the catalogue's. "" for none.
-        domain: what the catalogue holds, for describing items on the fly; "" for the data set's name.
         candidates, seed: how many candidates are shown, the target unmarked among them, and the seed of their draw.
     """
 
@@ -42,7 +41,6 @@ class Options:
     overlap: int = 2
     cap: int = 50
     descriptions: str = ""
-    domain: str = ""
     candidates: int = 10
     seed: int = 0
 
@@ -85,7 +83,6 @@ class Task:
         prefix: digest of the whole prefix, `events` its length.
         batches: the fold's batches, oldest first; of the new events only, where it goes on from a stored preference.
         mode: the workflow's mode.
-        domain: what the catalogue holds.
         candidates: in the order shown; empty where the mode shows none.
         descriptions: made descriptions by item id, where an earlier run gave them.
     """
@@ -95,7 +92,6 @@ class Task:
     events: int
     batches: tuple[tuple[Event, ...], ...]
     mode: str
-    domain: str
     candidates: tuple[Item, ...] = ()
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
@@ -110,7 +106,7 @@ class Task:
 
 
 class Histories(Users, Generic[OptionsT]):
-    """The users of a split. `options` are as given, with the domain and the ids of earlier runs in full.
+    """The users of a split. `options` are as given, with the ids of earlier runs in full.
 
     Raises:
         UsageError: sizes that make no batches, too few or too many candidates, a run of descriptions that is not one.
@@ -121,9 +117,7 @@ class Histories(Users, Generic[OptionsT]):
         if not 2 <= options.candidates <= MOST_CANDIDATES:
             raise UsageError(f"Option candidates is between 2 and {MOST_CANDIDATES}, not {options.candidates}.")
         self._descriptions = StoredDescriptions(source.home, options.descriptions)
-        self.options: OptionsT = replace(
-            options, domain=domain_of(source, options.domain), descriptions=self._descriptions.id
-        )
+        self.options: OptionsT = replace(options, descriptions=self._descriptions.id)
         super().__init__(source, options.split)
 
     def task(self, index: int, mode: str, *, with_candidates: bool = False, candidates: tuple[Item, ...] = ()) -> Task:
@@ -144,7 +138,6 @@ class Histories(Users, Generic[OptionsT]):
             events=len(self.view.history(index)),
             batches=fold.batches(example.history, options.batch, options.overlap),
             mode=mode,
-            domain=self.options.domain,
             candidates=items,
             descriptions=known,
         )

@@ -93,7 +93,7 @@ async def describe(state: State, runtime: Runtime[Services]) -> Update:
     """Give every candidate its objective description."""
     task = state.task
     about = task.about(NAME, "describe")
-    texts = await describe_items(task.candidates, task.descriptions, runtime, domain=task.domain, about=about)
+    texts = await describe_items(task.candidates, task.descriptions, runtime, about=about)
     return {"described": with_descriptions(task.candidates, texts)}
 
 

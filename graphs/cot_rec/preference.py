@@ -95,7 +95,7 @@ async def official_keywords(state: State, runtime: Runtime[Services]) -> Update:
     """Ask for keywords from the described last ten items, as the released code does."""
     task, about = state.task, state.task.about(NAME, "official_keywords")
     items = [event.item for event in task.latest]
-    texts = await describe_items(items, task.descriptions, runtime, domain=task.domain, about=about)
+    texts = await describe_items(items, task.descriptions, runtime, about=about)
     shown = with_descriptions(items, texts)
     history = tuple(replace(event, item=item) for event, item in zip(task.latest, shown, strict=True))
     answer = await agents.official_keywords(runtime.context.llm(), about=about, history=history)

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from agents.domain import InDomain
 from agents.wording import Wording
 from graphs.engine.models import Opened
 from graphs.engine.progress import Progress, Snapshot
@@ -162,12 +163,13 @@ class Job:
         return self.models.model
 
     def cast(self, llms: Mapping[int, LanguageModel]) -> dict[str, LanguageModel]:
-        """Who is asked in each role, in this job's words.
+        """Who is asked in each role, in this job's words and those of its data set.
 
         Args:
             llms: by `id` of a bare model, what to ask in its place: the same with all its wrappers.
         """
-        spoken = {number: self.wording.around(llm) for number, llm in llms.items()}
+        domain = self.source.data.domain
+        spoken = {number: InDomain(self.wording.around(llm), domain) for number, llm in llms.items()}
         return {role: spoken[id(self.models.of(role))] for role in self.flow.roles}
 
     @cached_property

@@ -24,6 +24,7 @@ from typing_extensions import TypedDict
 
 from agents import pulse as agents
 from agents.agent import Agent, AnswerError
+from agents.domain import domain_of
 from graphs.pulse import deliberate, tree
 from graphs.pulse.neighbours import Neighbours
 from graphs.pulse.tree import JUDGED, LIKELIHOOD, Thought
@@ -34,7 +35,7 @@ from graphs.shared.gather import gather
 from graphs.shared.users import about_example
 from graphs.workflow import Workflow
 from whyrec.llm.model import Refused, Request
-from whyrec.records import Event
+from whyrec.records import Domain, Event
 
 __all__ = ["NAME", "WORKFLOW", "State", "build"]
 
@@ -152,9 +153,10 @@ async def score(state: State, runtime: Runtime[Services]) -> Update:
         scores[JUDGED] = [state.judged.get(number, 0.0) for number in pool]  # nobody judges a leaf that is alone
     unscored: dict[str, str] = {}
     if LIKELIHOOD in task.selectors:
+        llm = runtime.context.llm()
         try:
             scores[LIKELIHOOD] = await likelihoods(
-                runtime.context.llm(), thoughts, pool, drawn_from=partial(_drawn, state)
+                llm, thoughts, pool, drawn_from=partial(_drawn, state, domain_of(llm))
             )
         except Refused as error:
             unscored[LIKELIHOOD] = str(error)
@@ -166,14 +168,15 @@ async def score(state: State, runtime: Runtime[Services]) -> Update:
     return {"pool": pool, "scores": scores, "chosen": chosen, "unscored": unscored}
 
 
-def _drawn(state: State, parent: int) -> Request:
+def _drawn(state: State, domain: Domain, parent: int) -> Request:
     """The prompt that the children of a thought were drawn from; -1 for the base reason's."""
     example = state.task.example
     about = about_example(example, NAME, "score")
     if parent < 0:
-        return agents.base_reason.request(1, about, {"similar": state.similar, "history": example.history})
+        shown = {"similar": state.similar, "history": example.history}
+        return agents.base_reason.request(1, about, shown, domain)
     thought = state.thoughts[parent]
-    return _refinement(thought.depth).request(1, about, {"history": example.history, "reason": thought.text})
+    return _refinement(thought.depth).request(1, about, {"history": example.history, "reason": thought.text}, domain)
 
 
 def _refinement(depth: int) -> Agent[agents.Reason]:

@@ -8,7 +8,6 @@ the same to the letter, so whoever comes second is served from the cache.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -36,13 +35,7 @@ NAMES = ("cot_rec.describe", "rallrec.describe")
 
 @dataclass(frozen=True)
 class Options:
-    """Options of describing a catalogue.
-
-    Attributes:
-        domain: what the catalogue holds, for the prompt; "" for the data set's name.
-    """
-
-    domain: str = ""
+    """Describing a catalogue has no options: what it holds is said by its data set's domain (`?domain=`)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +43,6 @@ class State:
     """One item on its way to a description."""
 
     item: Item
-    domain: str
     graph: str = NAMES[0]
     description: ItemDescription | None = None
 
@@ -72,7 +64,7 @@ async def describe(state: State, runtime: Runtime[Services]) -> Update:
     if not is_known(state.item):
         return {"description": NOTHING_KNOWN}
     about = About(graph=state.graph, node="describe", example=item_key(state.item), item=state.item.id)
-    found = await describe_item(runtime.context.llm(), about=about, domain=state.domain, item=state.item)
+    found = await describe_item(runtime.context.llm(), about=about, item=state.item)
     return {"description": found}
 
 
@@ -95,13 +87,8 @@ def is_known(item: Item) -> bool:
     return any(text.strip() for text in (item.title, item.description, item.brand, *item.categories))
 
 
-def domain_of(source: Source, given: str) -> str:
-    """The domain named in the prompt: the one given, else the data set's name without folder and settings."""
-    return given or Path(re.split("[:?]", source.corpus.name)[0]).name
-
-
 async def describe_items(
-    items: Iterable[Item], known: Mapping[str, str], runtime: Runtime[Services], *, domain: str, about: About
+    items: Iterable[Item], known: Mapping[str, str], runtime: Runtime[Services], *, about: About
 ) -> dict[str, str]:
     """Descriptions by item id: the known ones, and the others asked for at once.
 
@@ -112,7 +99,7 @@ async def describe_items(
     wanted = [item for item in missing if is_known(item)]
     known = {**known, **{item.id: NOTHING_KNOWN.text for item in missing if not is_known(item)}}
     llm = runtime.context.llm()
-    asks = [describe_item(llm, about=replace(about, item=i.id), domain=domain, item=i) for i in wanted]
+    asks = [describe_item(llm, about=replace(about, item=i.id), item=i) for i in wanted]
     found = await gather(asks)
     return {**known, **{item.id: one.text for item, one in zip(wanted, found, strict=True)}}
 
@@ -158,7 +145,7 @@ class Items:
 
     def __init__(self, source: Source, options: Options, *, graph: str = NAMES[0]) -> None:
         self._source, self._graph = source, graph
-        self.options = replace(options, domain=domain_of(source, options.domain))
+        self.options = options
         self.indices: npt.NDArray[np.int64] = _wanted(source)
 
     def key(self, index: int) -> str:
@@ -171,7 +158,7 @@ class Items:
 
     def state(self, index: int) -> State:
         """The item, not yet described."""
-        return State(self._source.corpus.item(index), self.options.domain, self._graph)
+        return State(self._source.corpus.item(index), self._graph)
 
     def calls(self) -> int:
         """One per item."""

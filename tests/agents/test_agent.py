@@ -19,6 +19,7 @@ WARM = "warm socks of wool, worn on long walks in the cold months"
 THIN = WARM.replace("warm", "thin")
 GOOD = json.dumps({"summary": WARM, "keywords": ["wool", "walks", "winter"]})
 HISTORY = [Event(Item(1, "a", "Socks <|im_end|>"), 5.0)]
+SHOWN = len(prompts.load("cot_rec/summarise_batch").opening) + 1  # messages that ask, the example's included
 ABOUT = About(run="r", graph="cot_rec.preference", node="summarise", example="test/u1", user="u1", split="test")
 summarise = Agent("cot_rec/summarise_batch", answer=ShortTermInterest)
 
@@ -62,7 +63,7 @@ async def test_a_good_answer_is_one_call_that_says_where_it_comes_from() -> None
     about = request.about
     assert (about.run, about.user, about.split, about.turn) == ("r", "u1", "test", 0)
     assert (about.agent, about.prompt, about.prompt_digest) == (prompt.name, prompt.name, prompt.digest)
-    assert about.rendered == len(request.messages) == 2
+    assert about.rendered == len(request.messages) == SHOWN
     recorded = json.loads(json.dumps(about.blanks))
     assert prompts.render_recorded(about.prompt_text, recorded) == request.messages
 
@@ -88,7 +89,8 @@ async def test_an_object_inside_a_cut_one_is_not_the_answer() -> None:
 async def test_the_example_of_the_prompt_is_no_answer_in_the_house_s_words_nor_in_edited_ones() -> None:
     agent = Agent("pulse/base_reason", answer=Reason)
     blanks = {"history": HISTORY, "similar": HISTORY}
-    ours, theirs = "the reasoning, at most 120 words", "the reason in a few words"
+    (shown,) = [message.content for message in agent.prompt.opening if message.role == "assistant"]
+    ours, theirs = json.loads(shown)["text"], "Clay once more, because the learner has said so, and then the kiln."
     assert ours in agent.prompt.text
     edited = prompts.parse(agent.prompt.text.replace(ours, theirs))
     for words, example in ((Wording(), ours), (Wording({edited.name: edited}), theirs)):
@@ -120,24 +122,24 @@ async def test_no_token_of_any_family_comes_back_to_a_model_in_its_own_words(nam
     llm = Scripted([said, said])
     with pytest.raises(AnswerError):
         await Agent(name, answer=answer, check=lambda _a, _b: f"it says {TOKENS[0]} {said}")(llm, history=HISTORY)
-    for message in llm.asked[1].messages[2:]:
+    for message in llm.asked[1].messages[SHOWN:]:
         assert not [token for token in TOKENS if token in message.content], message.content
         assert "UNUSED_TOKEN_146" in message.content, "the words themselves stay"
     if text.startswith("{"):
-        assert json.loads(llm.asked[1].messages[2].content)["keywords"][0] == "c", "and so does the JSON"
+        assert json.loads(llm.asked[1].messages[SHOWN].content)["keywords"][0] == "c", "and so does the JSON"
     else:
-        assert "<keywords>" in llm.asked[1].messages[2].content
+        assert "<keywords>" in llm.asked[1].messages[SHOWN].content
 
 
 async def test_a_wrong_answer_is_shown_to_the_model_with_its_error() -> None:
     llm = Scripted(['{"summary": "x <|im_end|>", "keywords": ["a"]}', GOOD])
     await summarise(llm, about=ABOUT, history=HISTORY)
     first, second = llm.asked
-    assert second.messages[:2] == first.messages
-    said, asked = second.messages[2:]
+    assert second.messages[:SHOWN] == first.messages
+    said, asked = second.messages[SHOWN:]
     assert (said.role, said.content) == ("assistant", '{"summary": "x ‹|im_end|›", "keywords": ["a"]}')
     assert asked.role == "user" and "keywords: Tuple should have at least 3 items" in asked.content
-    assert (second.about.turn, second.about.rendered) == (1, 2)
+    assert (second.about.turn, second.about.rendered) == (1, SHOWN)
     assert second.about.blanks == first.about.blanks
 
 
@@ -147,8 +149,8 @@ async def test_repairs_are_bounded_and_the_reason_is_kept() -> None:
         await Agent("cot_rec/summarise_batch", answer=ShortTermInterest, repairs=2)(llm, history=HISTORY)
     assert [r.about.turn for r in llm.asked] == [0, 1, 2]
     assert caught.value.reason == str(caught.value)
-    assert "still no" in llm.asked[2].messages[2].content
-    assert len(llm.asked[2].messages) == 4, "each repair shows the latest answer only"
+    assert "still no" in llm.asked[2].messages[SHOWN].content
+    assert len(llm.asked[2].messages) == SHOWN + 2, "each repair shows the latest answer only"
 
 
 async def test_no_repairs_at_all() -> None:
@@ -173,7 +175,7 @@ async def test_cut_tags_do_not_count_as_whole() -> None:
     agent = Agent("cot_rec/official_keywords", answer=OfficialPreference)
     llm = Scripted([cut("<keywords>wool, walks, win"), "<keywords>wool, walks, winter</keywords>"])
     assert (await agent(llm, history=HISTORY)).keywords == ("wool", "walks", "winter")
-    assert llm.asked[1].messages[2].content == "<keywords>wool, walks, win"
+    assert llm.asked[1].messages[SHOWN].content == "<keywords>wool, walks, win"
 
 
 async def test_a_filtered_answer_is_not_asked_again() -> None:
@@ -186,7 +188,7 @@ async def test_a_filtered_answer_is_not_asked_again() -> None:
 async def test_an_empty_answer_is_repaired_too() -> None:
     llm = Scripted(["", GOOD])
     await summarise(llm, history=HISTORY)
-    assert llm.asked[1].messages[2].content == "(nothing)"
+    assert llm.asked[1].messages[SHOWN].content == "(nothing)"
 
 
 async def test_many_samples_are_one_request_and_each_is_repaired_alone() -> None:
@@ -272,7 +274,7 @@ async def test_the_check_asks_for_exactly_the_given_ids(ids: tuple[int, ...], sa
 async def test_the_model_is_shown_no_more_than_a_page_of_its_wrong_answer() -> None:
     llm = Scripted(["x" * 100_000, GOOD])
     await summarise(llm, history=HISTORY)
-    assert len(llm.asked[1].messages[2].content) == 4000
+    assert len(llm.asked[1].messages[SHOWN].content) == 4000
 
 
 async def test_the_trace_is_told_which_answers_were_of_no_use() -> None:

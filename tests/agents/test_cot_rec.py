@@ -14,6 +14,7 @@ from agents import scoter
 from agents.agent import Agent
 from agents.answers import complaints
 from agents.cot_rec import LongTermPreference, OfficialJson, Perception, official_preference_perception
+from agents.examples import shown_answers
 from agents.ranker import Chooser
 from whyrec.llm.model import Unusable
 from whyrec.records import Item
@@ -38,23 +39,21 @@ def test_prompt_and_answer_type_agree(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in prompts.names() if prompts.load(n).format == "json"])
-def test_the_shape_shown_in_the_instructions_has_the_fields_of_the_schema(name: str) -> None:
+def test_the_shape_shown_by_the_example_has_the_fields_of_the_schema(name: str) -> None:
     agent = AGENTS[name]
-    system = agent.prompt.opening[0].content
-    shown, _ = json.JSONDecoder().raw_decode(system[system.rindex('\n{"') + 1 :])
-    assert list(shown) == list(agent.answer.model_fields)
-    for field in ("items", "candidate_perception"):
-        if field in shown:
-            schema = json.loads(agent.format.schema)["properties"][field]["items"]
-            assert list(shown[field][0]) == list(schema["properties"])
+    for text in shown_answers(agent.prompt):
+        shown = json.loads(text)
+        assert list(shown) == list(agent.answer.model_fields)
+        for field in ("items", "candidate_perception"):
+            if field in shown:
+                schema = json.loads(agent.format.schema)["properties"][field]["items"]
+                assert list(shown[field][0]) == list(schema["properties"])
 
 
 def test_the_example_of_the_official_prompt_is_a_valid_answer() -> None:
-    system = official_preference_perception.prompt.opening[0].content
-    shown, _ = json.JSONDecoder().raw_decode(system[system.rindex('\n{"') + 1 :])
-    answer = OfficialJson.model_validate(shown)
+    answer = OfficialJson.model_validate_json(shown_answers(official_preference_perception.prompt)[0])
     assert official_preference_perception.check is not None
-    assert official_preference_perception.check(answer, {"candidates": [Item(7, "x")]}) is None
+    assert official_preference_perception.check(answer, {"candidates": [Item(31, "x"), Item(7, "y")]}) is None
     said = official_preference_perception.check(answer, {"candidates": [Item(8, "x")]})
     assert (
         isinstance(said, Unusable)

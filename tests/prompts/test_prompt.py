@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 import prompts
+from prompts import lines
 from prompts.prompt import finalise
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message, Sampling
-from whyrec.records import Event, Item
+from whyrec.records import Domain, Event, Item
 
 TEXT = """---
 name: room/ask
@@ -160,3 +161,44 @@ def test_a_recorded_call_renders_again() -> None:
     one = prompts.load("cot_rec/summarise_batch")
     recorded = json.loads(json.dumps(prompts.blanks_json({"history": history})))
     assert prompts.render_recorded(one.text, recorded) == one.render(history=history)
+
+
+SPOKEN = changed("Say it.", "Say it of one {{ domain.item }}.").replace("  note:", "  domain: words\n  note:")
+
+
+def test_words_of_the_domain_may_stand_in_every_section() -> None:
+    films = Domain("film <|x|>", "films", "viewer", "watched", "watch")
+    prompt = prompts.parse(SPOKEN.replace("</note>", "</note>\nWhat did this {{ domain.user }} {{ domain.do }}?"))
+    opening, asked = prompt.render(history=[], note="x", domain=films)
+    assert opening.content.startswith("Say it of one film ‹/x/›.") and asked.content.endswith(
+        "What did this viewer watch?"
+    )
+    again = prompts.render_recorded(
+        prompt.text, json.loads(json.dumps(prompts.blanks_json({"history": [], "note": "x", "domain": films})))
+    )
+    assert again == (opening, asked)
+    for before in ({}, {"domain": "amazon14_beauty"}):  # calls recorded before prompts had a domain
+        assert prompt.render(history=[], note="x", **before)[0].content.startswith("Say it of one item.")
+
+
+@pytest.mark.parametrize(
+    "blank", ["{{ domain }}", "{{ domain.size }}", "{{ note }}", "{% if domain.item %}x{% endif %}"]
+)
+def test_nothing_else_may_stand_before_the_last_section(blank: str) -> None:
+    with pytest.raises(UsageError, match="a blank stands in its system section"):
+        prompts.parse(changed("Say it.", blank))
+
+
+@pytest.mark.parametrize(
+    ("said", "mode", "tokens"),
+    [("off", "off", 0), ("on", "on", 4096), ('"either"', "either", 4096), (None, "either", 0)],
+)
+def test_the_front_matter_says_whether_to_think(said: str | None, mode: str, tokens: int) -> None:
+    text = TEXT if said is None else changed("format: json\n", f"format: json\nthinking: {said}\n")
+    sampling = prompts.parse(text).sampling
+    assert (sampling.thinking, sampling.thinking_tokens) == (mode, tokens)
+
+
+def test_the_numbers_of_records_can_be_named() -> None:
+    items = [Item(17, "a"), {"index": 4, "id": "b", "title": "B"}]
+    assert lines.ids(items) == "17, 4" and lines.ids([{"id": 3, "text": "x"}]) == "3"

@@ -23,10 +23,11 @@ def test_where_the_answer_stood_is_said() -> None:
 
 def test_the_example_of_the_recorded_prompt_is_no_answer() -> None:
     text = prompts.load("cot_rec/write_review").text
-    call = {"answer": '{"text": "the review", "stance": 1}', "reasoning": "", "finish": "stop"}
+    (shown, *_) = [message.content for message in prompts.parse(text).opening if message.role == "assistant"]
+    call = {"answer": shown, "reasoning": "", "finish": "stop"}
     shape = answer_format(Review, "json")
     assert "only says the example" in parsed(shape, call, text).problem
-    assert parsed(shape, call).fields == {"text": "the review", "stance": 1}
+    assert parsed(shape, call).fields == json.loads(shown)
     assert "is not a usable prompt" in parsed(shape, call, "no prompt").problem
 
 

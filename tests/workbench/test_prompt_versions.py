@@ -36,7 +36,7 @@ def made(graph: str = "cot_rec.preference", *, broken: bool = False, new: bool =
 
 def edited() -> prompts.Prompt:
     text = prompts.load(NAME).text
-    text = text.replace("at most 60 words", "in one word").replace("max_tokens: 400", "max_tokens: 40")
+    text = text.replace("name nothing that may come next", "in one word").replace("max_tokens: 400", "max_tokens: 40")
     return prompts.parse(text)
 
 
@@ -82,9 +82,13 @@ def test_two_versions_differ_in_what_is_asked_for_and_in_their_words(other):
     found = difference(find(home, NAME), find(home, other.id, name=NAME))
     assert not found.same and [field for field, _, _ in found.front] == ["sampling"]
     changed = {role: [p for p in pieces if p.kind != "same"] for role, pieces in found.sections}
-    assert [p.text for p in changed["system"]] == ["at most 60 words", "in one word"] and not changed["user"]
+    assert [p.text for p in changed["system"]] == ["name nothing that may come next", "in one word"] and not changed[
+        "user"
+    ]
     said = whyrec("prompts", "diff", NAME, other.id)
-    assert "[-at most 60 words-]{+in one word+}" in said.replace("+} {", "+}{") and "max_tokens=40" in said
+    assert (
+        "[-name nothing that may come next-]{+in one word+}" in said.replace("+} {", "+}{") and "max_tokens=40" in said
+    )
     assert "same, to the byte" in whyrec("prompts", "diff", NAME, prompts.load(NAME).digest[:10])
 
 

@@ -50,12 +50,18 @@ def test_what_is_changed_is_what_is_sent(made, monkeypatch):
 
     monkeypatch.setattr(bench, "open_provider", lambda name, **_: Listening(["A", "B", "C"]))
     change = bench.read_change(
-        ["temperature=0.5", "max_tokens=9"], llm="scripted:x", replaced=(("at most 60 words", "in one word"),), times=3
+        ["temperature=0.5", "max_tokens=9"],
+        llm="scripted:x",
+        replaced=(("name nothing that may come next", "in one word"),),
+        times=3,
     )
     one = again(made, change)
     assert [said.text for said in one.said] == ["A", "B", "C"]
     assert sent[0].samples == (0, 1, 2) and sent[0].sampling.temperature == 0.5 and sent[0].sampling.max_tokens == 9
-    assert "in one word" in sent[0].messages[0].content and "at most 60 words" not in sent[0].messages[0].content
+    assert (
+        "in one word" in sent[0].messages[0].content
+        and "name nothing that may come next" not in sent[0].messages[0].content
+    )
     assert sent[0].messages[-1] == asked(made, 1).request.messages[-1]
     kept = bench.Store(made).all(call=1)
     assert kept == [one] and kept[0].change["times"] == 3 and bench.Store(made).all(call=2) == []
@@ -63,9 +69,11 @@ def test_what_is_changed_is_what_is_sent(made, monkeypatch):
 
 def test_an_edited_prompt_is_filled_with_the_same_blanks(made):
     text = prompts.load("cot_rec/summarise_batch").text
-    edited = text.replace("You study how one user's interests develop.", "Say what this user wants.")
+    edited = text.replace(
+        "You say what one person was interested in during a stretch of time.", "Say what this user wants."
+    )
     one = again(made, bench.Change(prompt=edited))
-    assert one.messages[0].content.startswith("Say what this user wants.")
+    assert one.messages[0].content.startswith("Say what this user wants. A ")
     assert one.messages[-1] == asked(made, 1).request.messages[-1]
     with pytest.raises(UsageError, match="cannot be rendered"):
         again(made, bench.Change(prompt=prompts.load("cot_rec/merge_preference").text))

@@ -137,7 +137,7 @@ def history(
 def _complaints(path: Path) -> list[str]:
     """Everything wrong with one file, its answer type included."""
     import prompts
-    from agents import answer_types
+    from agents import answer_types, examples
     from agents.answers import complaints
     from prompts.lint import lint as lint_text
 
@@ -156,4 +156,6 @@ def _complaints(path: Path) -> list[str]:
     if prompt.answer not in known:
         return [*said, f"{path}: its answer type {prompt.answer!r} is unknown. Known: {', '.join(sorted(known))}."]
     static = "\n".join((*(m.content for m in prompt.opening), prompt.body))
-    return said + [f"{path}: {c}." for c in complaints(known[prompt.answer], prompt.format, static)]
+    answer = known[prompt.answer]
+    wrong = (*complaints(answer, prompt.format, static), *examples.complaints(prompt, answer))
+    return said + [f"{path}: {c}." for c in wrong]

@@ -61,8 +61,7 @@ def command(
     from whyrec.data.some import how_many
     from whyrec.llm import Budget, Limits
 
-    flow = workflow(graph)
-    options = options_of(flow, option, split)
+    options = options_of(flow := workflow(graph), option, split)
     settings, models = asked_by(llm, prompt, seed, concurrency, quiet=quiet)
     how = How(
         settings=settings,

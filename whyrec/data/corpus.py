@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from whyrec.records import Item
+from whyrec.records import Domain, Item
 
 PAD = 0
 NO_TIME = np.iinfo(np.int64).min
@@ -43,6 +43,7 @@ class Corpus:
         nanos: int32 nanoseconds within the second of `times`; None where every time is a whole second.
         source: absolute path of the files with the reading options, by which they are found again from any folder;
             "" for what is generated or made by hand. No part of what the data are (`digest`).
+        domain: what it is about, in the words of a prompt; no part of what the data are (`digest`).
         notes: what was done on the way (rows dropped, duplicates, k-core rounds, ties), for `whyrec data stats`.
     """
 
@@ -57,6 +58,7 @@ class Corpus:
     notes: Mapping[str, Any] = field(default_factory=dict)
     nanos: npt.NDArray[np.int32] | None = None
     source: str = ""
+    domain: Domain = field(default_factory=Domain)
 
     def __post_init__(self) -> None:
         """Check the shape that everything else relies on."""

@@ -2,10 +2,11 @@
 
 A name is looked up in the data folders first (`Settings.data_folders`, first hit wins), then taken as a path. What
 follows a '?' are options: `dedup`, `dedup=no`, `kcore=5`, `users=500` (the first 500), `ids=zeros` (spellings of ids
-that do not count, whyrec/data/joining.py), `titles=anonymous` (items without their names,
-whyrec/data/readers/anonymous.py), `longest_line=64` (in MiB), and those of the format (`year=2019` for Yelp, column
-names for a table, `clock=yyyymmdd` where times could be meant in two ways). `world` and `world:...` are
-generated (whyrec/data/generated/world.py), and so are `facts` and `facts:...` (whyrec/data/generated/facts.py).
+that do not count, whyrec/data/joining.py), `domain=films` (what prompts call the items: readers/domains.py),
+`titles=anonymous` (items without their names: readers/anonymous.py), `longest_line=64` (in MiB) and those of the format
+(`year=2019` for Yelp, column names for a table, `clock=yyyymmdd` where times could be meant in two ways). `world` and
+`world:...` are generated (whyrec/data/generated/world.py), and so are `facts` and `facts:...`
+(whyrec/data/generated/facts.py).
 
 Most data sets are interactions, some are questions. `open_data` opens either, with what generated it where that is
 known; `load` is for whoever needs interactions.
@@ -23,7 +24,7 @@ from whyrec.data.corpus import Corpus
 from whyrec.data.joining import rules_of
 from whyrec.data.prepare import prepare
 from whyrec.data.questions import Questions, need_corpus
-from whyrec.data.readers import Reader, table
+from whyrec.data.readers import Reader, domains, table
 from whyrec.data.readers.anonymous import anonymised, titles_of
 from whyrec.data.readers.files import longest_line
 from whyrec.data.readers.foreign import sentences
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _TABLE = Reader(table.NAME, table.recognise, table.read, table.OPTIONS)
 _PIPELINE = ("dedup", "kcore", "users", "ids", "titles")
 _ANY = ("longest_line",)
+_TOLD = (domains.OPTION,)  # of interactions; changes what prompts say, not what the data are
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ def _open(name: str, base: str, options: dict[str, str], settings: Settings | No
         return Opened(made.corpus, made)
     place = locate(base, settings=settings)
     named, found = _for_reader(place, options), address.place(place.path, options)
+    told = options.get(domains.OPTION)
+    about = domains.read_domain(told) if told is not None else domains.domain_of(place.path.name, place.reader.name)
     full = address.written(base if Path(base).name not in ("", "..") else str(place.path.resolve()), options)
     with (
         longest_line(_count("longest_line", options.get("longest_line", "0"))),
@@ -123,7 +127,8 @@ def _open(name: str, base: str, options: dict[str, str], settings: Settings | No
         )
         if "titles" in options:
             corpus = anonymised(corpus, titles_of(options["titles"]))
-    return Opened(replace(corpus, source=found))
+    notes = {**corpus.notes, **({"domain": told} if told is not None else {})}
+    return Opened(replace(corpus, source=found, domain=about, notes=notes))
 
 
 def open_again(name: str, source: str, *, settings: Settings | None = None) -> Opened:
@@ -189,11 +194,12 @@ def names(settings: Settings | None = None) -> list[str]:
 
 def _for_reader(place: Place, options: Mapping[str, str]) -> dict[str, str]:
     pipeline = () if place.reader.of_questions else _PIPELINE
-    known = (*pipeline, *_ANY, *place.reader.options)
+    told = () if place.reader.of_questions else _TOLD
+    known = (*pipeline, *told, *_ANY, *place.reader.options)
     for option in options:
         if option not in known:
             raise UnknownNameError(f"option of {place.name} ({place.reader.name})", option, known)
-    return {k: v for k, v in options.items() if k not in (*pipeline, *_ANY)}
+    return {k: v for k, v in options.items() if k not in (*pipeline, *told, *_ANY)}
 
 
 def _exists(path: Path) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from whyrec.data.corpus import Corpus
 from whyrec.errors import UsageError
+from whyrec.records import Domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Questions:
         questions: in the data set's order; what prompts are made from.
         source: as `Corpus.source`.
         notes: what reading mended, for `whyrec data stats`.
+        domain: as `Corpus.domain`; prompts over questions do not speak of one.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Questions:
     _solutions: tuple[Solution, ...] = field(repr=False)
     source: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    domain: Domain = field(default_factory=Domain)
 
     def __post_init__(self) -> None:
         """One solution per question, and ids that name one question each."""

@@ -21,8 +21,8 @@ SchemaWay: TypeAlias = Literal["response_format", "strict", "structured_outputs"
 PrefixWay: TypeAlias = Literal["continue", "prefill", "none"]
 MaxTokensWay: TypeAlias = Literal["max_tokens", "max_completion_tokens"]
 SystemWay: TypeAlias = Literal["system", "user"]
-ScoreWay: TypeAlias = Literal["tokens", "echo", "none"]
 ThinkingWay: TypeAlias = Literal["none", "template", "effort", "always"]
+ScoreWay: TypeAlias = Literal["tokens", "echo", "none"]
 SHOWN, WIDE = 20, 1_000  # log-probabilities per token: what OpenAI and vLLM show at most; what is asked of others
 
 
@@ -46,8 +46,9 @@ class Capabilities:
         max_tokens: what the field is called.
         system: how system text is sent: "system" (a message of its own), "user" (at the head of the first question,
             for models whose template has no system role, or that were trained without one).
-        thinking: what switches a model's thoughts off: "template" (`chat_template_kwargs.enable_thinking`, as Qwen3's),
-            "effort" (`reasoning_effort`), "always" (it thinks whatever is sent), "none" (it does not think).
+        thinking: whether the model thinks before it answers, and how it is told to or not: "none" (it does not),
+            "template" (`enable_thinking` in chat_template_kwargs), "effort" (reasoning_effort: less or more, never
+            off), "always" (it cannot be told).
         embeddings: width of the vectors of /embeddings (0: none, None: not known).
         context: the longest prompt plus answer in tokens (None: not known); where a server cuts a longer prompt without
             a word, what it leaves of one.

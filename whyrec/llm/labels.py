@@ -97,7 +97,7 @@ async def read_labels(
 
 
 async def _by_logprobs(model: LanguageModel, request: Request, labels: Sequence[str]) -> LabelReading | str:
-    sampling = replace(request.sampling, temperature=1.0, top_p=1.0, max_tokens=1, stop=(), seed=0)
+    sampling = replace(request.sampling, temperature=1.0, top_p=1.0, max_tokens=1, stop=(), seed=0, thinking_tokens=0)
     asked = replace(request, sampling=sampling, samples=(0,), format=choice_format(labels), top_logprobs=SHOWN)
     most: int = getattr(model, "most_logprobs", SHOWN)
     said = ""

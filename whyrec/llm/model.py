@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 Role: TypeAlias = Literal["system", "user", "assistant"]
 FinishReason: TypeAlias = Literal["stop", "length", "filtered", "error"]
+Thinking: TypeAlias = Literal["off", "on", "either"]
 CacheState: TypeAlias = Literal["miss", "hit", "joined"]  # joined: shared the flight of an identical call
 Wrong: TypeAlias = Callable[["Reply"], "Unusable | None"]
 
@@ -44,13 +45,19 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How to draw an answer. `seed` None lets the server choose; a sample's own seed is `seed + sample index`."""
+    """How to draw an answer. `seed` None lets the server choose; a sample's own seed is `seed + sample index`.
+
+    `thinking` says whether a model that can be told should think before it answers; `thinking_tokens` is what a thought
+    may take beside `max_tokens`, which is for the answer alone. Both say nothing to models that do not think.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     max_tokens: int = 512
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    thinking: Thinking = "either"
+    thinking_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

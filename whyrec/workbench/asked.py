@@ -76,6 +76,7 @@ def _request(run: RunReader, call: Mapping[str, Any]) -> Request:
         messages=(*rendered, *later),
         sampling=Sampling(
             **{name: settings[name] for name in ("temperature", "top_p", "max_tokens", "seed")},
+            **{name: settings[name] for name in ("thinking", "thinking_tokens") if name in settings},
             stop=tuple(settings["stop"]),
         ),
         samples=(call["sample"],),

@@ -51,7 +51,7 @@ def blanks_for(name: str, view: SplitView, user: str) -> dict[str, Any]:
     candidates = [corpus.item(i) for i in range(1, min(_SHOWN_CANDIDATES, corpus.n_items) + 1)]
     said = {"summary": "(what an earlier step said)", "keywords": ["(its keywords)"]}
     return {
-        "domain": corpus.name,
+        "domain": corpus.domain,
         "history": history,
         "item": history[-1].item,
         "candidates": candidates,

@@ -21,6 +21,7 @@ import polars as pl
 from whyrec.data.corpus import Corpus
 from whyrec.data.generated import world_text
 from whyrec.data.generated.world_draw import N_TOPICS, SETTINGS, Crowd, Shop, crowds, source, stock, tastes
+from whyrec.data.readers.domains import DOMAINS
 from whyrec.errors import UnknownNameError, UsageError
 
 NAME: Final = "world"
@@ -142,6 +143,7 @@ def make(
         times=crowd.times,
         ratings=crowd.ratings,
         reviews=spoken,
+        domain=DOMAINS["products"],
         notes={"generated": f"setting {setting}, {N_TOPICS} latent topics, seed {seed}"},
     )
     return World(corpus, _truth(shop, crowd, seed))

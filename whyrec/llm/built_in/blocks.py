@@ -75,11 +75,19 @@ class Block:
 
 
 def read_blocks(messages: Sequence[Message]) -> tuple[Block, ...]:
-    """Blocks of all messages that a person or program wrote; without any, the last user message as block "message"."""
+    """Blocks of the question: those before an assistant's turn that others follow belong to examples.
+
+    Without any, the last user message as block "message".
+    """
     asked = [m.content for m in messages if m.role != "assistant"]
-    found = [Block(name, _lines(body)) for text in asked for name, body in _BLOCK.findall(text)]
-    if found:
-        return tuple(found)
+    turns: list[list[tuple[str, str]]] = [[]]
+    for m in messages:
+        if m.role == "assistant":
+            turns.append([])
+        else:
+            turns[-1] += _BLOCK.findall(m.content)
+    for found in filter(None, reversed(turns)):
+        return tuple(Block(name, _lines(body)) for name, body in found)
     last = next((m.content for m in reversed(messages) if m.role == "user"), asked[-1] if asked else "")
     return (Block("message", _lines(last)),)
 

@@ -81,20 +81,20 @@ def _logprobs(choices: Sequence[str]) -> tuple[TokenLogprob, ...]:
 
 
 class _Seen(Content):
-    """The titles and marked numbers in the blocks of the user's messages, in order, each once."""
+    """The titles and marked numbers in the blocks of the question, in order, each once."""
 
     def __init__(self, messages: Sequence[Message]) -> None:
         titles: dict[str, None] = {}
         self.ids: list[int] = []
-        for message in messages:
-            if message.role != "user":
-                continue
-            for _, block in _BLOCK.findall(message.content):
+        said = (_BLOCK.findall(message.content) for message in reversed(messages) if message.role == "user")
+        for found in filter(None, said):  # the last one with any: those before it belong to examples
+            for _, block in found:
                 for line in block.splitlines():
                     if (mark := _MARK.match(line)) and mark[1]:
                         self.ids.append(int(mark[1]))
                     bare = _MARK.sub("", line).removeprefix("keywords: ").split(" | ")[0]
                     titles |= dict.fromkeys(t for part in bare.split(_AND) if (t := part.strip()))
+            break
         titles.pop(REST, None)
         self.titles = list(titles) or ["nothing"]
 

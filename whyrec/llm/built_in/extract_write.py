@@ -41,6 +41,7 @@ _YES: Final = frozenset({"yes", "true", "like", "likes", "positive", "relevant"}
 _NO: Final = frozenset({"no", "false", "dislike", "dislikes", "negative", "irrelevant", "not"})
 ENTRY: Final = re.compile(r"^(.*?)\.(\d+)(?:\.|$)")
 _DEEP: Final = 6
+_PART: Final = 6  # a text has at least one in so many of the words it may have, where more is known
 
 
 @dataclass(frozen=True)
@@ -135,17 +136,21 @@ class Writer(Content):
     variant: int = 0
     scale: float = 1.0
     _lists: dict[str, tuple[Line, ...]] = field(default_factory=dict)
+    _said: set[str] = field(default_factory=set)
 
     def text(self, path: str, node: Node) -> str:
-        """Sentences or phrases, within the field's words and characters."""
+        """Sentences or phrases, within the field's words and characters; no long text twice in one answer."""
         words, most = _limits(node, self.scale)
-        about = field_words(path, node)
+        about, brief = field_words(path, node), words <= 12 or most <= 100
         focus = self._focus(path) or self.reading.subject
-        if focus is not None:
-            pieces = self._about_line(focus, about, brief=words <= 12 or most <= 100)
-        else:
-            pieces = self._general(about, brief=words <= 12 or most <= 100)
-        return stitch(pieces, words, most)
+        pieces = [] if focus is None else self._about_line(focus, about, brief=brief)
+        if not pieces or (not brief and sum(len(piece.split()) for piece in pieces) < words // _PART):
+            pieces = [*pieces, *self._general(about, brief=brief)]
+        turned = ([*pieces[first:], *pieces[:first]] for first in range(1 if brief else max(1, len(pieces))))
+        tried = [stitch(some, words, most) for some in turned]
+        said = next((text for text in tried if text not in self._said), tried[0])
+        self._said.add(said)
+        return said
 
     def texts(self, path: str, node: Node) -> Sequence[str]:
         """The best phrases that fit the field."""

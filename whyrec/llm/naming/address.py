@@ -16,7 +16,7 @@ from typing import Any, get_args
 import orjson
 
 from whyrec.errors import UnknownNameError, UsageError
-from whyrec.llm.capabilities import Capabilities, PrefixWay, SchemaWay, ScoreWay, SystemWay
+from whyrec.llm.capabilities import Capabilities, PrefixWay, SchemaWay, ScoreWay, SystemWay, ThinkingWay
 from whyrec.llm.naming.keys import check_variable, given_base_url
 from whyrec.llm.naming.urls import Place, read_url
 
@@ -36,6 +36,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "prefix": get_args(PrefixWay),
     "score": get_args(ScoreWay),
     "system": get_args(SystemWay),
+    "thinking": get_args(ThinkingWay),
     "n": ("yes", "no"),
     "choice": ("yes", "no"),
     "max_tokens": ("max_tokens", "max_completion_tokens"),

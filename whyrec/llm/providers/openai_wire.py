@@ -115,7 +115,7 @@ class RequestWriter:
         """What bounds the answers to a request in the body that asks for it."""
         if not self._capped:
             return Sent(None, self._copies, self._added, self._uncapped())
-        own = request.sampling.max_tokens if self._own_cap else 0
+        own = self._limit(request) if self._own_cap else 0
         return Sent(max(own, self._longest), self._copies, self._added)
 
     def _uncapped(self) -> str:
@@ -144,7 +144,7 @@ class RequestWriter:
 
     def _tail(self, request: Request, n: int, first: int) -> bytes:
         can, sampling = self._can, request.sampling
-        fields: dict[str, Any] = {can.max_tokens: sampling.max_tokens, "temperature": sampling.temperature}
+        fields: dict[str, Any] = {can.max_tokens: self._limit(request), "temperature": sampling.temperature}
         if sampling.top_p != 1.0:
             fields["top_p"] = sampling.top_p
         if sampling.stop:
@@ -158,9 +158,35 @@ class RequestWriter:
         if request.prefix and can.prefix == "continue":
             fields |= {"continue_final_message": True, "add_generation_prompt": False}
         fields |= self._shape(request)
-        fields |= self._extra
+        fields |= self._thought(request) | self._extra
+        if switch := self._switch(request):  # beside what the name says of the template, which goes before
+            fields["chat_template_kwargs"] = switch | self._kwargs
         kept = {name: value for name, value in fields.items() if name not in self._drop}
         return b"," + orjson.dumps(kept)[1:]
+
+    def _limit(self, request: Request) -> int:
+        """Tokens allowed: the answer's, and beside them the thought's where there may be one."""
+        sampling, way = request.sampling, self._can.thinking
+        told = (self._switch(request) | self._kwargs).get("enable_thinking", True)
+        thinks = way != "none" and not (way == "template" and told is False)
+        return sampling.max_tokens + (sampling.thinking_tokens if thinks else 0)
+
+    @property
+    def _kwargs(self) -> dict[str, Any]:
+        given = self._extra.get("chat_template_kwargs")
+        return given if isinstance(given, dict) else {}
+
+    def _switch(self, request: Request) -> dict[str, Any]:
+        """What a template with a switch is told."""
+        asked = request.sampling.thinking
+        return {} if asked == "either" or self._can.thinking != "template" else {"enable_thinking": asked == "on"}
+
+    def _thought(self, request: Request) -> dict[str, Any]:
+        """What a model is told that takes an effort."""
+        asked = request.sampling.thinking
+        if asked == "either" or self._can.thinking != "effort":
+            return {}
+        return {"reasoning_effort": "medium" if asked == "on" else "low"}
 
     def _shape(self, request: Request) -> dict[str, Any]:
         choices = choices_of(request.format)

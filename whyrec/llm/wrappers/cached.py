@@ -35,6 +35,8 @@ _encode_text = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encod
 def settings_text(request: Request) -> str:
     """Everything that can change the answers but messages, sample and retry, as canonical JSON."""
     sampling, shape = request.sampling, request.format
+    thought = {"thinking": sampling.thinking, "thinking_tokens": sampling.thinking_tokens}
+    unasked = sampling.thinking == "either" and not sampling.thinking_tokens
     return _encode(
         {
             "temperature": float(sampling.temperature),
@@ -45,6 +47,7 @@ def settings_text(request: Request) -> str:
             "format": [shape.kind, shape.name, shape.schema],
             "prefix": request.prefix,
             "top_logprobs": request.top_logprobs,
+            **({} if unasked else thought),
         }
     )
 

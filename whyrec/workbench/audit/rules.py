@@ -36,6 +36,7 @@ class Rule(Enum):
 
 
 R = Rule
+_DOMAIN = {"domain": R.GIVEN}
 _HISTORY = {"history": R.HISTORY}
 _REFINED = {**_HISTORY, "reason": R.SAID}
 _JUDGED = {**_HISTORY, "reasons": R.SAID}
@@ -45,43 +46,44 @@ _ROW = {
 _SEARCHED = {"question": R.ASKED, "steps": R.STEPS, "number": R.NUMBERS, "most": R.NUMBERS}
 _READ = {"question": R.ASKED, "paragraphs": R.PARAGRAPHS}
 
+_TABLE: Mapping[str, Mapping[str, Rule]] = {
+    "shared/describe_item": {"item": R.CATALOGUE},
+    "cot_rec/summarise_batch": _HISTORY,
+    "cot_rec/merge_preference": {"long": R.SAID, "short": R.SAID},
+    "cot_rec/official_keywords": _HISTORY,
+    "cot_rec/official_preference_perception": {**_HISTORY, "candidates": R.CANDIDATES},
+    "cot_rec/write_review": {"preference": R.SAID, "item": R.CANDIDATES},
+    "cot_rec/write_reviews": {"preference": R.SAID, "candidates": R.CANDIDATES},
+    "cot_rec/extract_perception": {"review": R.OF_CANDIDATES},
+    "cot_rec/extract_perceptions": {"reviews": R.OF_CANDIDATES},
+    "cot_rec/rank_titles": {**_HISTORY, "options": R.CANDIDATES},
+    "cot_rec/rank_preference": {**_HISTORY, "preference": R.SAID, "options": R.CANDIDATES},
+    "cot_rec/rank_perception": {**_HISTORY, "preference": R.SAID, "options": R.CANDIDATES},
+    "pulse/rationale": {**_HISTORY, "item": R.EXPLAINED},
+    "pulse/base_reason": {"similar": R.NEIGHBOURS, **_HISTORY},
+    "pulse/specify_reason": _REFINED,
+    "pulse/support_reason": _REFINED,
+    "pulse/check_reason": _REFINED,
+    "pulse/value_reasons": _JUDGED,
+    "pulse/vote_reasons": _JUDGED,
+    "pulse/choose": {**_HISTORY, "options": R.CANDIDATES},
+    "pulse/choose_with_reason": {**_HISTORY, "reason": R.SAID, "options": R.CANDIDATES},
+    "scoter/generate": _HISTORY,
+    "scoter/follow": {"steps": R.GIVEN, **_HISTORY},
+    "scoter/teach": {"steps": R.GIVEN, **_HISTORY},
+    "scoter/abstract": {"performance": R.OVER_USERS, "paths": R.OVER_USERS},
+    "rallrec/reason": _ROW,
+    "rallrec/click": {**_ROW, "thoughts": R.OF_QUESTION},
+    "hotpotqa/standard": _READ,
+    "hotpotqa/cot": _READ,
+    "hotpotqa/reason": _READ,
+    "hotpotqa/conclude": {**_READ, "reason": R.SAID},
+    "hotpotqa/act": _SEARCHED,
+    "hotpotqa/react": _SEARCHED,
+    "hotpotqa/next_action": {**_SEARCHED, "thought": R.SAID},
+}
 BLANKS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
-    {
-        "shared/describe_item": {"domain": R.GIVEN, "item": R.CATALOGUE},
-        "cot_rec/summarise_batch": _HISTORY,
-        "cot_rec/merge_preference": {"long": R.SAID, "short": R.SAID},
-        "cot_rec/official_keywords": _HISTORY,
-        "cot_rec/official_preference_perception": {**_HISTORY, "candidates": R.CANDIDATES},
-        "cot_rec/write_review": {"preference": R.SAID, "item": R.CANDIDATES},
-        "cot_rec/write_reviews": {"preference": R.SAID, "candidates": R.CANDIDATES},
-        "cot_rec/extract_perception": {"review": R.OF_CANDIDATES},
-        "cot_rec/extract_perceptions": {"reviews": R.OF_CANDIDATES},
-        "cot_rec/rank_titles": {**_HISTORY, "options": R.CANDIDATES},
-        "cot_rec/rank_preference": {**_HISTORY, "preference": R.SAID, "options": R.CANDIDATES},
-        "cot_rec/rank_perception": {**_HISTORY, "preference": R.SAID, "options": R.CANDIDATES},
-        "pulse/rationale": {**_HISTORY, "item": R.EXPLAINED},
-        "pulse/base_reason": {"similar": R.NEIGHBOURS, **_HISTORY},
-        "pulse/specify_reason": _REFINED,
-        "pulse/support_reason": _REFINED,
-        "pulse/check_reason": _REFINED,
-        "pulse/value_reasons": _JUDGED,
-        "pulse/vote_reasons": _JUDGED,
-        "pulse/choose": {**_HISTORY, "options": R.CANDIDATES},
-        "pulse/choose_with_reason": {**_HISTORY, "reason": R.SAID, "options": R.CANDIDATES},
-        "scoter/generate": _HISTORY,
-        "scoter/follow": {"steps": R.GIVEN, **_HISTORY},
-        "scoter/teach": {"steps": R.GIVEN, **_HISTORY},
-        "scoter/abstract": {"performance": R.OVER_USERS, "paths": R.OVER_USERS},
-        "rallrec/reason": _ROW,
-        "rallrec/click": {**_ROW, "thoughts": R.OF_QUESTION},
-        "hotpotqa/standard": _READ,
-        "hotpotqa/cot": _READ,
-        "hotpotqa/reason": _READ,
-        "hotpotqa/conclude": {**_READ, "reason": R.SAID},
-        "hotpotqa/act": _SEARCHED,
-        "hotpotqa/react": _SEARCHED,
-        "hotpotqa/next_action": {**_SEARCHED, "thought": R.SAID},
-    }
+    {name: {**blanks, **({} if name.startswith("hotpotqa/") else _DOMAIN)} for name, blanks in _TABLE.items()}
 )
 """Prompt -> blank -> rule."""
 
