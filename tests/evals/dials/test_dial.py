@@ -21,6 +21,7 @@ from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.settings import read_settings
 
+FIVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -47,12 +48,12 @@ def test_a_real_slope_is_found_and_lies_in_its_interval():
 
 
 def test_an_exact_slope_is_the_seeds_mean_and_worlds_do_not_matter():
-    values = np.array([[0.1 + 0.3 * x for x in LEVELS], [0.7 + 0.1 * x for x in LEVELS]])
-    found = slope(LEVELS, values)
-    assert found.value == pytest.approx(0.2) and found.seeds == pytest.approx((0.3, 0.1)) and found.n == 2 * len(LEVELS)
-    moved = slope(LEVELS, values + np.array([[5.0], [-3.0]]))
+    values = np.array([[0.1 + 0.3 * x for x in FIVE], [0.7 + 0.1 * x for x in FIVE]])
+    found = slope(FIVE, values)
+    assert found.value == pytest.approx(0.2) and found.seeds == pytest.approx((0.3, 0.1)) and found.n == 10
+    moved = slope(FIVE, values + np.array([[5.0], [-3.0]]))
     assert (moved.value, moved.p) == pytest.approx((found.value, found.p))
-    down = slope(LEVELS, -values)
+    down = slope(FIVE, -values)
     assert down.value == pytest.approx(-0.2) and down.p == found.p, "the test is two-sided"
     assert rises(found) and not rises(down) and rises(down, lower=True)
 

@@ -37,6 +37,9 @@ REVISION: Final = "2"  # part of every cache key: raise it whenever an answer ma
 _BLOCK: Final = re.compile(r"^<(\w+)>\n(.*?)\n</\1>$", re.MULTILINE | re.DOTALL)
 _STEP: Final = re.compile(r"step (\d+) of \d+")
 _EASIEST: Final = 0.25
+_UNSETTLED: Final = (
+    "Nothing that was read settles the question, so the answer is a guess at one of the names that are shown."
+)
 
 
 @dataclass(frozen=True)
@@ -168,8 +171,8 @@ def _wild(shown: _Shown, rng: random.Random) -> _Said:
 
 def _guessed(read: Sequence[Statement], shown: _Shown, rng: random.Random) -> _Said:
     """Something that was read, and any name."""
-    told = rng.sample(read, min(2, len(read)))
-    return _Said(" ".join(s.words for s in told) or "Nothing shown settles it.", _guess(shown, rng), "Finish")
+    told = " ".join(s.words for s in rng.sample(read, min(2, len(read))))
+    return _Said(f"{told} {_UNSETTLED}".lstrip(), _guess(shown, rng), "Finish")
 
 
 def _guess(shown: _Shown, rng: random.Random) -> str:
