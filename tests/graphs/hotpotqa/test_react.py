@@ -198,7 +198,8 @@ async def test_act_shows_no_thoughts():
 
 
 def reasoned(answer):
-    return json.dumps({"reasoning": f"It is {answer}.", "answer": answer})
+    read = f"I have read both of the pages once more, and what they say comes to {answer}."
+    return json.dumps({"reasoning": read, "answer": answer})
 
 
 async def test_an_unfinished_search_is_put_to_the_vote_and_a_finished_one_is_not():
@@ -223,13 +224,12 @@ class Favourite:
 
 async def test_the_best_rationale_is_shown_and_its_answer_is_not():
     favourite = Favourite()
-    samples = [
-        json.dumps({"reasoning": f"I read {word}.", "answer": "sample answer"}) for word in ("a", "Olm", "Olm b")
-    ]
+    read = "I read {} on the page about her, and it says in so many words where she was born."
+    samples = [json.dumps({"reasoning": read.format(w), "answer": "sample answer"}) for w in ("a", "Olm", "Olm b")]
     final, model = await think(*samples, '{"answer": "Olm"}', mode="react_best", m=3, parts=(favourite,))
     assert (final.chosen, final.scores, final.answer) == (1, (0.0, 1.0, 1.0), "Olm")
     last = model.seen[-1].messages[-1].content
-    assert "<reason>\nI read Olm.\n</reason>" in last and "sample answer" not in last
+    assert f"<reason>\n{read.format('Olm')}\n</reason>" in last and "sample answer" not in last
     assert favourite.asked.startswith(QUESTION.text) and "She was born in Olm." in favourite.asked
 
 

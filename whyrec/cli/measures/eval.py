@@ -179,24 +179,19 @@ def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings
     )
     options = chosen(options, picked)
     base, reading = address.split(given["data"])
-    titles = {TITLES: picked[TITLES]} if TITLES in picked else {}
-    opened = open_checked(address.written(base, reading | titles) if titles else given["data"], settings=settings)
+    if TITLES in picked:
+        given = {**given, "data": address.written(base, reading | {TITLES: picked[TITLES]})}
+    opened = open_checked(given["data"], settings=settings)
     how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
     notes = Notes(models=model_notes(options.llms, given["about"], home=settings.home), command=command_line())
+    seeds = tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"]))
+    told = (given["cells"], given["backbone"], given["device"])
     session = Session(
         given["name"],
         opened.data,
         artefacts=GraphArtefacts(opened.data, how=how),
         place=Place(settings.home, given["results"] or own_folder(settings.home, given["name"], opened.data)),
-        choice=Choice(
-            tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"])),
-            given["cells"],
-            given["backbone"],
-            given["device"],
-            settings.precision,
-            given["one_revision"],
-            notes,
-        ),
+        choice=Choice(seeds, *told, settings.precision, given["one_revision"], notes),
         options=options,
     )
     if given["results"] is not None and given["results"].name == EVIDENCE:

@@ -40,8 +40,7 @@ def command(
 ) -> None:
     """Measure mechanisms on generated worlds. What is measured already is not measured again.
 
-    Exit codes: 0; 1 a placebo does better than the method; 2 usage or environment; 130 interrupted (run again to go
-    on).
+    Exit codes: 0; 1 a placebo does better than the method; 2 usage or environment; 130 interrupted (run it again).
     """
     from rich.console import Console
 

@@ -3,8 +3,7 @@
 Which part of the prompt a field is about follows from the schema and the blocks alone. A list of objects with an id
 speaks of the marked lines of one block, an entry each; a block of a single record is the subject of everything else;
 lines that are offered (marks in brackets) are compared with the rest. Words in a field's name and description choose
-among list entries, phrases and sentences ("type", "who for", "new", "no longer") and set its length ("at most 60
-words").
+among list entries, phrases and sentences ("type", "who for", "new") and set its length ("at most 60 words").
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _YES: Final = frozenset({"yes", "true", "like", "likes", "positive", "relevant"}
 _NO: Final = frozenset({"no", "false", "dislike", "dislikes", "negative", "irrelevant", "not"})
 ENTRY: Final = re.compile(r"^(.*?)\.(\d+)(?:\.|$)")
 _DEEP: Final = 6
-_PART: Final = 6  # a text has at least one in so many of the words it may have, where more is known
+_PART: Final = 6  # one in so many of the words that a text may have
 
 
 @dataclass(frozen=True)
@@ -147,8 +146,9 @@ class Writer(Content):
         if not pieces or (not brief and sum(len(piece.split()) for piece in pieces) < words // _PART):
             pieces = [*pieces, *self._general(about, brief=brief)]
         turned = ([*pieces[first:], *pieces[:first]] for first in range(1 if brief else max(1, len(pieces))))
-        tried = [stitch(some, words, most) for some in turned]
-        said = next((text for text in tried if text not in self._said), tried[0])
+        tried = (stitch(some, words, most) for some in turned)
+        best = next(tried)
+        said = best if best not in self._said else next((text for text in tried if text not in self._said), best)
         self._said.add(said)
         return said
 
@@ -389,15 +389,12 @@ def _whom(line: Line) -> list[str]:
 
 
 def _distinct(texts: Sequence[str], low: int, more: Sequence[str], entry: Node) -> list[str]:
-    """Distinct texts, at least `low` of them while there is anything to say."""
-    most = entry.get("maxLength", 1_000)
-    kept = {t.casefold(): t for t in reversed(texts) if t}
-    found = [t for t in dict.fromkeys(texts) if kept.get(t.casefold()) == t]
-    for text in more:
+    """Distinct texts, at least `low` while there is anything to say."""
+    found = {t.casefold(): t for t in reversed(texts) if t}
+    found = {t.casefold(): t for t in dict.fromkeys(texts) if found.get(t.casefold()) == t}
+    for short in (clip(text, entry.get("maxLength", 1_000)) for text in more):
         if len(found) >= low:
             break
-        short = clip(text, most)
-        if short and short.casefold() not in kept:
-            kept[short.casefold()] = short
-            found.append(short)
-    return found
+        if short:
+            found.setdefault(short.casefold(), short)
+    return list(found.values())

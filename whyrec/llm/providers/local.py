@@ -9,7 +9,7 @@ from whyrec.settings import Settings
 
 if TYPE_CHECKING:
     from whyrec.data.generated.world import World
-    from whyrec.llm.providers.transformers import LocalModel
+    from whyrec.llm.providers.decoding.model import LocalModel
 
 
 def open_local(rest: str, *, settings: Settings, world: World | None) -> LocalModel:
