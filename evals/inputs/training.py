@@ -82,10 +82,9 @@ class Training:
             "network": asdict(self.network),
             "fit": self.fit.recipe,
             "items": str(self.items),
-            "users": str(self.users),
+            "users": f"another user's {self.users}" if self.anothers else str(self.users),
             "encode and map": _content(self.how if self.needs else EncodeAndMap()),  # without texts it changes nothing
             "mask_seen": self.mask_seen,
-            **({"anothers": True} if self.anothers else {}),
         }
 
 

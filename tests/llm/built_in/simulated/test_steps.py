@@ -16,7 +16,7 @@ from whyrec.data.split import SplitView
 from whyrec.llm.built_in.blocks import tokens
 from whyrec.llm.built_in.simulated.model import Simulated
 from whyrec.llm.built_in.simulated.steps import own_path, shared
-from whyrec.llm.model import About
+from whyrec.llm.model import About, Message
 
 W = world.make(users=200, items=200)
 TOPIC = {word: t for t, words in enumerate(W.truth.topic_words) for word in words}
@@ -133,12 +133,14 @@ async def test_reasoning_ends_in_an_answer_that_follows_the_match():
 async def test_frozen():
     """Pinned over choices, chains and thoughts. See REVISION in whyrec/llm/built_in/simulated/model.py."""
     said = []
+    lines = "\n".join(f"{n}. {event.item.title}" for n, event in enumerate(HISTORY, 1))
+    shown = f"<steps>\n1. Profile\n2. Trend\n</steps>\n<history>\n{lines}\n</history>"
     for user in range(3):
         for q in (0.3, 1.0):
             request = scoter.follow.request(1, about(user), {"steps": ("Profile", "Trend"), "history": HISTORY})
-            bare = dataclasses.replace(request, messages=request.messages[-1:])
+            bare = dataclasses.replace(request, messages=(Message("user", shown),))
             said += [r.text for r in await Simulated(W, q).complete(bare)]
-    assert hashlib.sha256("\n".join(said).encode()).hexdigest()[:16] == "bf911ce7317e9a1b"
+    assert hashlib.sha256("\n".join(said).encode()).hexdigest()[:16] == "c3b608cd8619ed21"
 
 
 HISTORY = TEST.example(0, last=6).history
