@@ -49,8 +49,7 @@ def leak(monkeypatch):
 
 async def places(mode, how, leak_checks):
     """Which texts that were sent, answered or stored hold a mark."""
-    few = {"steps": 1} if mode in ("act", "react", "react_cot") else {}  # an echo of its echoes goes round in circles
-    options = workflow("hotpotqa.react").options(mode=mode, **few)
+    options = workflow("hotpotqa.react").options(mode=mode)
     report = await run("hotpotqa.react", corpus=POISONED, model=Echo(), options=options, how=how(cache=False))
     assert report.exit_code == 0 and report.done == N
     stored = open_run(read_settings().home, report.run)

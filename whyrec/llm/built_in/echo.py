@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"^<(\w+)>\n(.*?)\n</\1>$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^(?:\d+\.|\[(\d+)\])\s+")
 _AND = "; "
+_LONGER = re.compile(r"\w{4,}")
 _MANY = 40  # words asked for at most from which a sentence is expected
 REST = "that is all there is to be seen in what was shown here"
 
@@ -63,7 +64,7 @@ def echo(request: Request) -> str:
     shape = request.format
     seen = _Seen(request.messages)
     if shape.kind == "text":
-        return _AND.join([*seen.titles, *([REST] if shape.name else [])])
+        return _AND.join([*_news(seen.titles), *([REST] if shape.name else [])])
     answer = fill(json.loads(shape.schema), seen)
     if shape.kind == "json":
         return json.dumps(answer, ensure_ascii=False)
@@ -71,6 +72,18 @@ def echo(request: Request) -> str:
     if shape.kind == "tags":
         return "\n".join(f"<{name}>{text}</{name}>" for name, text in said.items())
     return "\n".join(f"## {name}\n{text}" for name, text in said.items())
+
+
+def _news(titles: Sequence[str]) -> list[str]:
+    """Titles with a longer word that none before them has: an echo of its own echoes would go round in circles."""
+    known: set[str] = set()
+    found = []
+    for title in titles:
+        words = set(_LONGER.findall(title))
+        if words - known or not words:
+            found.append(title)
+        known |= words
+    return found
 
 
 def _logprobs(choices: Sequence[str]) -> tuple[TokenLogprob, ...]:
