@@ -14,6 +14,7 @@ from whyrec.redaction import KNOWN
 
 # Two test workers with two threads each fight over two cores: a tiny model then takes 46 s instead of 0.3 s.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when huggingface_hub is imported
 ROOT = Path(__file__).resolve().parents[1]
 GUARD = str(ROOT / "tests" / "servers" / "guard")  # a sitecustomize.py, for the processes that tests start
 DATA_FOLDERS = [
@@ -61,7 +62,6 @@ def _quiet_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     monkeypatch.setenv("TESTS_CALLED_OUT", str(called))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([GUARD, *filter(None, [os.environ.get("PYTHONPATH")])]))
     monkeypatch.setenv("WHYREC_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("ANONYMIZED_TELEMETRY", "False")
     yield
     if called.exists():

@@ -34,7 +34,7 @@ def test_one_setting_swaps_the_provider(
         "transformers": f"transformers:{tmp_path / 'model'}",
     }
     short = tmp_path / "short.md"  # random weights never end by themselves
-    short.write_text(prompts.load("rallrec/reason").text.replace("max_tokens: 2048", "max_tokens: 24"))
+    short.write_text(prompts.load("rallrec/reason").text.replace("max_tokens: 2048", "max_tokens: 150"))
     command = [*RUN, *OPTIONS, "--prompt", str(short), "--llm", names[provider]]
     if provider == "transformers":
         pytest.importorskip("transformers")

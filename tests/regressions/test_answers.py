@@ -17,12 +17,13 @@ import pytest
 from agents.agent import Agent, AnswerError
 from agents.answers import Misread, answer_format, read
 from agents.cot_rec import ShortTermInterest, write_review
+from agents.examples import shown_answers
 from agents.scoter import split_path
 from prompts.neutral import neutralise_answer
 from whyrec.llm.model import Reply, Request
 from whyrec.records import Event, Item
 
-GOOD = json.dumps({"summary": "warm socks", "keywords": ["wool", "walks", "winter", "camp", "snow"]})
+GOOD = json.dumps({"summary": "warm socks for long winter walks", "keywords": ["wool", "walks", "winter", "camp", "snow"]})
 DRAFT = GOOD.replace("warm", "thin")
 SCHEMA = answer_format(ShortTermInterest, "json").schema
 
@@ -61,15 +62,15 @@ def summary(text: str) -> str:
     ],
 )
 def test_09_the_last_object_that_is_an_answer_is_found(text: str) -> None:
-    assert summary(text) == "warm socks"
+    assert summary(text) == "warm socks for long winter walks"
 
 
 def test_09_the_example_of_the_prompt_is_not_taken_for_an_answer() -> None:
-    example, said = json.dumps({"text": "the review", "stance": 1}), json.dumps({"text": "Too warm.", "stance": -1})
+    example, *_ = shown_answers(write_review.prompt)
+    said = json.dumps({"text": "Too warm for me, and wool makes my feet itch.", "stance": -1})
     blanks = {"preference": {"summary": "s", "keywords": ["k"]}, "item": Item(1, "a", "Socks")}
-    assert json.loads(example) == json.loads(write_review.prompt.text.split("and nothing else:\n")[1].split("\n")[0])
     llm = Says([example, said])
-    assert asyncio.run(write_review(llm, **blanks)).text == "Too warm."
+    assert asyncio.run(write_review(llm, **blanks)).text == "Too warm for me, and wool makes my feet itch."
 
 
 @pytest.mark.parametrize("filler", ["-", " "])

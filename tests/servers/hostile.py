@@ -221,7 +221,10 @@ class Hostile:
 
     def answer(self, asked: dict[str, Any]) -> Answer:
         """A good answer to a question, spoilt by the habit whose turn it is."""
-        question = hashlib.sha256(json.dumps(asked["messages"][:2]).encode()).hexdigest()
+        messages = asked["messages"]
+        while len(messages) > 2 and "cannot be used" in messages[-1]["content"]:  # an answer, and what is wrong with it
+            messages = messages[:-2]
+        question = hashlib.sha256(json.dumps(messages).encode()).hexdigest()
         with self._lock:
             names = list(self.habits)
             name = self.plays.setdefault(question, names[len(self.plays) % len(names)])

@@ -38,6 +38,7 @@ WORDS = (
     *("amber", "brisk", "cedar", "dusky", "early", "fern", "gentle", "harbour", "ivory", "jolly", "kind", "lunar"),
     *("mellow", "noble", "ochre", "plain", "quiet", "rustic", "silky", "tidy", "umber", "vivid", "woollen", "zesty"),
 )
+PAIRS = [f"{one} {other}" for one in WORDS for other in WORDS if one != other]
 ABILITIES = frozenset(
     {"n", "schema", "bounds", "seed", "logprobs", "choice", "prefix", "score", "embeddings", "context", "system"}
 )
@@ -79,7 +80,7 @@ class Sayings(Content):
         return " ".join(self._random.choices(WORDS, k=12))
 
     def texts(self, path: str, node: Node) -> Sequence[str]:
-        return [" ".join(self._random.choices(WORDS, k=2)) for _ in range(max(3, node.get("minItems", 0)))]
+        return self._random.sample(PAIRS, max(3, node.get("minItems", 0)))
 
     def count(self, path: str, node: Node) -> int:
         return 2
@@ -338,7 +339,7 @@ class OpenAILike:
                 return "is."
             counted = last["content"].split()[-1].rstrip(",")
             return f" {int(counted) + 1}" if counted.isdigit() else " and so on"
-        return " ".join(random.Random(digest).choices(WORDS, k=8))
+        return " ".join(random.Random(digest).choices(WORDS, k=16))
 
     def _logprobs(self, body: Mapping[str, Any], text: str) -> list[dict[str, Any]]:
         logits = dict(self.logits) or {word: -float(i) for i, word in enumerate(WORDS)}

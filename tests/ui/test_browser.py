@@ -180,12 +180,12 @@ def test_a_call_is_edited_and_sent_again_in_place(window, stage, numbers):
     page = here.open(link("runs", stage.good, "calls", numbers(stage.good)[1]))
     page.keyboard.press("e")
     box = page.locator('textarea[name="message0"]')
-    box.fill(box.input_value().replace("at most 60 words", "in one breath"))
+    box.fill(box.input_value().replace("Be specific", "Speak in one breath"))
     page.fill('input[name="llm"]', "simulated:0.3")
     page.click("#again button.main")
     page.wait_for_url(re.compile("#replay-"))
     replay = page.locator("article.replay").first
-    assert replay.locator("ins", has_text="in one breath").is_visible()
+    assert replay.locator("ins", has_text="Speak in one breath").is_visible()
     assert replay.locator(".side > div").count() == 2
     here.whole()
 

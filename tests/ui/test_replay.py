@@ -31,7 +31,7 @@ def test_an_edited_message_and_another_model_stand_beside_the_original(client, s
     run = open_run(stage.settings.home, stage.good)
     before = run.path.read_bytes()
     messages = asked(run, number).request.messages
-    edited = messages[0].content.replace("at most 60 words", "in one sentence").replace("\n", "\r\n")
+    edited = messages[0].content.replace("Be specific", "Answer in one sentence").replace("\n", "\r\n")
     form = {"message0": edited, "message1": messages[1].content, "llm": "simulated:0.3", "temperature": "0.9"}
     answer = send(number, **form)
     assert answer.status_code == 303, answer.text
@@ -41,7 +41,7 @@ def test_an_edited_message_and_another_model_stand_beside_the_original(client, s
     assert kept.messages[1] == messages[1] and kept.model == "simulated:0.3"
     assert kept.change["sampling"] == {"temperature": 0.9}
     said = client.get(link("runs", stage.good, "calls", number)).text
-    assert "<del>at most 60 words</del><ins>in one sentence</ins>" in said and f'id="replay-{kept.id}"' in said
+    assert "<del>Be specific</del><ins>Answer in one sentence</ins>" in said and f'id="replay-{kept.id}"' in said
     assert run.path.read_bytes() == before
 
 

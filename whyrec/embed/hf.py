@@ -10,7 +10,7 @@ import numpy as np
 from whyrec.embed.embedder import Vectors, unit_rows
 from whyrec.errors import UsageError
 from whyrec.llm.weights.digest import revision_of
-from whyrec.precision import casting, choose, products
+from whyrec.precision import Kind, casting, choose, products
 
 
 class HuggingFace:
@@ -44,7 +44,7 @@ class HuggingFace:
                 f"The embedding model {model!r} is neither a folder of sentence-transformers nor reachable on the hub "
                 f"({str(error).splitlines()[0]}). Give the path of a downloaded model."
             ) from None
-        self._kind = choose("auto", self._model.device.type).kind
+        self._kind: Kind = choose("auto", self._model.device.type).kind
         coarse = "" if self._kind in ("float32", "tf32") else f"-{self._kind}"
         self.name = f"hf-{revision_of(model) or model}{coarse}"
         width = getattr(self._model, "get_embedding_dimension", None) or self._model.get_sentence_embedding_dimension

@@ -130,7 +130,8 @@ def _grid(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell
 def _texts_read(corpus: Corpus, options: Options) -> Iterator[tuple[Start, Start]]:
     """(user, item) of the cells that tell embedders apart: items' texts alone, and with users' preferences."""
     own: list[Start] = [Source("caption"), *([Source("upstream")] if has_descriptions(corpus) else [])]
-    yield from (("none", item) for item in own)
+    for item in own:
+        yield "none", item
     for llm in options.llms:
         yield "none", Source("description", llm)
         for item in (*own, Source("description", llm)):

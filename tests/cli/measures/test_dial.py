@@ -47,7 +47,7 @@ def test_a_dial_that_turns_and_its_page(tmp_path: Path) -> None:
     small = ["hotpotqa.cot", "--users", "20", "--levels", "0,.5,1"]
     result = call(tmp_path, *small)
     assert result.exit_code == 0, result.output
-    assert "No result, only a quick look (20 users instead of 250, 3 levels instead of 5). F1 rises" in result.output
+    assert "No result, only a quick look (20 users instead of 150). F1 rises" in result.output
     page = (tmp_path / "dial.md").read_text()
     assert "## Questions answered by reasoning" in page and (tmp_path / "img" / "dial.hotpotqa.cot.png").exists()
     again = call(tmp_path, "--render")

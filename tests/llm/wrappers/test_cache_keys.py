@@ -32,6 +32,8 @@ def test_a_digest_changes_with_all_that_changes_answers_and_with_nothing_else() 
         replace(base, sampling=Sampling(max_tokens=7, stop=("x",))),
         replace(base, sampling=Sampling(stop=("y",))),
         replace(base, sampling=Sampling(stop=("x",), seed=1)),
+        replace(base, sampling=Sampling(stop=("x",), thinking="off")),
+        replace(base, sampling=Sampling(stop=("x",), thinking_tokens=64)),
         replace(base, format=AnswerFormat("json", "n", "{}")),
         replace(base, format=AnswerFormat("tags", "n", "{}")),
         replace(base, format=AnswerFormat("json", "n", '{"a":1}')),
@@ -46,7 +48,9 @@ def test_a_digest_changes_with_all_that_changes_answers_and_with_nothing_else() 
     assert {f.name for f in fields(Request)} == {
         "messages", "sampling", "samples", "format", "prefix", "top_logprobs", "retry", "about"
     }, "a new field of Request must be put into the digest, or into this list on purpose"  # fmt: skip
-    assert {f.name for f in fields(Sampling)} == {"temperature", "top_p", "max_tokens", "stop", "seed"}
+    assert {f.name for f in fields(Sampling)} == {
+        "temperature", "top_p", "max_tokens", "stop", "seed", "thinking", "thinking_tokens"
+    }  # fmt: skip
     assert {f.name for f in fields(AnswerFormat)} == {"kind", "name", "schema"}
 
 

@@ -3,11 +3,11 @@
 It is made for leak tests: give the events that must stay hidden a title of their own, run any graph with `echo`, and
 look for that title in what comes out. Answers keep every bound of the requested schema, so any agent accepts them.
 
-Unusual: where a string's bound is too short for all titles, each keeps an equal share of it, its beginning first, so a
-marker at the beginning of a title survives; and a list of objects with an integer `id` gets one entry per number that
-the blocks mark with square brackets. Where a text of many words is asked for, a sentence of its own (`REST`) stands
-behind the titles, and where entries of a list would be equal, their number before them: an answer of two words, or ten
-equal ones, would be of no use to the agent.
+Unusual: where a string's bound, in characters or words, is too short for all titles, each keeps an equal share of it,
+its beginning first, so a marker at the beginning of a title survives; and a list of objects with an integer `id` gets
+one entry per number that the blocks mark with square brackets. Where a text of many words is asked for, a sentence of
+its own (`FIRST`) stands before the titles, and where texts of objects would be equal, their number; equal entries of a
+list are one: an answer of two words, or ten equal ones, would be of no use to the agent.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from whyrec.errors import UsageError
-from whyrec.llm.built_in.extract_write import ENTRY, MOST_WORDS
 from whyrec.llm.built_in.schema_fill import Content, Node, fill
+from whyrec.llm.built_in.schema_words import ENTRY, asked_words
 from whyrec.llm.labels import choices_of
 from whyrec.llm.model import Message, Reply, Request, TokenLogprob, Usage
 from whyrec.settings import Settings
@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 _BLOCK = re.compile(r"^<(\w+)>\n(.*?)\n</\1>$", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"^(?:\d+\.|\[(\d+)\])\s+")
 _AND = "; "
+_WORD = re.compile(r"[^\W_]+")
 _LONGER = re.compile(r"\w{4,}")
 _MANY = 40  # words asked for at most from which a sentence is expected
-REST = "that is all there is to be seen in what was shown here"
+FIRST = "this is all there is to be seen in what was shown here"
 
 
 class Echo:
@@ -64,7 +65,7 @@ def echo(request: Request) -> str:
     shape = request.format
     seen = _Seen(request.messages)
     if shape.kind == "text":
-        return _AND.join([*_news(seen.titles), *([REST] if shape.name else [])])
+        return _AND.join([*([FIRST] if shape.name else []), *_news(seen.titles)])
     answer = fill(json.loads(shape.schema), seen)
     if shape.kind == "json":
         return json.dumps(answer, ensure_ascii=False)
@@ -108,7 +109,7 @@ class _Seen(Content):
                     bare = _MARK.sub("", line).removeprefix("keywords: ").split(" | ")[0]
                     titles |= dict.fromkeys(t for part in bare.split(_AND) if (t := part.strip()))
             break
-        titles.pop(REST, None)
+        titles.pop(FIRST, None)
         self.titles = list(titles) or ["nothing"]
 
     def text(self, path: str, node: Node) -> str:
@@ -118,14 +119,17 @@ class _Seen(Content):
         if (entry := ENTRY.match(path)) and int(entry[2]) < len(self.ids) > 1:
             number = str(self.ids[int(entry[2])])
             titles = [number, *(title for title in titles if title != number)]
-        said = MOST_WORDS.search(node.get("description", ""))
-        rest = f"{_AND}{REST}" if said and said[1].isdecimal() and int(said[1]) >= _MANY else ""
-        limit -= len(rest)
+        words = asked_words(node)
+        first = f"{FIRST}{_AND}" if words >= _MANY else ""
+        limit -= len(first)
+        if words:
+            each = max(1, (words - len(first.split())) // len(titles))
+            titles = [" ".join(title.split()[:each]) for title in titles]
         if len(whole := _AND.join(titles)) <= limit:
-            return whole + rest
+            return first + whole
         shown = titles[: max(1, limit // (8 + len(_AND)))]
         share = max(1, (limit + len(_AND)) // len(shown) - len(_AND))
-        return _AND.join(title[:share] for title in shown) + rest
+        return first + _AND.join(title[:share] for title in shown)
 
     def texts(self, path: str, node: Node) -> Sequence[str]:
         """One title per entry; where the list is too short for all, entries hold several."""
@@ -134,7 +138,8 @@ class _Seen(Content):
         groups = [self.titles[i : i + each] for i in range(0, len(self.titles), each)]
         limit = node.get("items", {}).get("maxLength", 1_000_000)
         share = max(1, (limit + len(_AND)) // each - len(_AND))
-        return [_AND.join(title[:share] for title in group) for group in groups]
+        said = [_AND.join(title[:share] for title in group) for group in groups]
+        return list({tuple(_WORD.findall(text.casefold())): text for text in reversed(said)}.values())[::-1]
 
     def count(self, path: str, node: Node) -> int:
         """One entry per marked number, else one."""

@@ -8,10 +8,9 @@ among list entries, phrases and sentences ("type", "who for", "new") and set its
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final
 
 from whyrec.llm.built_in.blocks import Block, Line, sentences, tokens
@@ -28,17 +27,24 @@ from whyrec.llm.built_in.extract_rank import (
     stems,
 )
 from whyrec.llm.built_in.schema_fill import Content, Node
+from whyrec.llm.built_in.schema_words import (
+    ENTRY,
+    asked_words,
+    field_words,
+    filled_up,
+    is_id,
+    is_no,
+    is_yes,
+    limits,
+    resolve,
+    words_of,
+)
 
-MOST_WORDS: Final = re.compile(r"(?:at most|up to|no more than|<=) ?(\w+) words", re.IGNORECASE)
-_NUMBERS: Final = {"three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _KINDS: Final = frozenset({"type", "kind", "category", "genre"})
 _WHO: Final = frozenset({"who", "audience", "whom"})
 _BOTH: Final = frozenset({"kept", "keep", "still", "shared", "common", "stable"})
 _GONE: Final = frozenset({"dropped", "drop", "removed", "longer", "gone"})
 _FRESH: Final = frozenset({"added", "add", "new"})
-_YES: Final = frozenset({"yes", "true", "like", "likes", "positive", "relevant"})
-_NO: Final = frozenset({"no", "false", "dislike", "dislikes", "negative", "irrelevant", "not"})
-ENTRY: Final = re.compile(r"^(.*?)\.(\d+)(?:\.|$)")
 _DEEP: Final = 6
 _PART: Final = 6  # one in so many of the words that a text may have
 
@@ -139,7 +145,7 @@ class Writer(Content):
 
     def text(self, path: str, node: Node) -> str:
         """Sentences or phrases, within the field's words and characters; no long text twice in one answer."""
-        words, most = _limits(node, self.scale)
+        words, most = limits(node, self.scale)
         about, brief = field_words(path, node), words <= 12 or most <= 100
         focus = self._focus(path) or self.reading.subject
         pieces = [] if focus is None else self._about_line(focus, about, brief=brief)
@@ -149,6 +155,8 @@ class Writer(Content):
         tried = (stitch(some, words, most) for some in turned)
         best = next(tried)
         said = best if best not in self._said else next((text for text in tried if text not in self._said), best)
+        if asked := asked_words(node):
+            said = filled_up(said, asked, path.rpartition(".")[2].replace("_", " "))
         self._said.add(said)
         return said
 
@@ -281,47 +289,6 @@ def option_scores(reading: Reading, options: Sequence[str], focus: Line | None =
     return [sum(known.get(s, 0.0) for s in stems(o)) / (top * (len(stems(o)) + 1)) for o in options]
 
 
-def is_yes(option: str) -> bool:
-    """Whether an option agrees."""
-    return not _YES.isdisjoint(tokens(option)) and not is_no(option)
-
-
-def is_no(option: str) -> bool:
-    """Whether an option disagrees."""
-    return not _NO.isdisjoint(tokens(option))
-
-
-def number_word(text: str, unknown: int) -> int:
-    """A number written in digits or in letters up to ten."""
-    return int(text) if text.isdecimal() else _NUMBERS.get(text.lower(), unknown)
-
-
-def resolve(root: Node, node: Node) -> Node:
-    """A schema node without its reference."""
-    while "$ref" in node:
-        found: Any = root
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        node = found
-    return node
-
-
-def is_id(name: str) -> bool:
-    """Whether a field's name says that it names a line."""
-    return name in ("id", "index", "number", "item") or name.endswith(("_id", "_index"))
-
-
-@lru_cache(maxsize=8_192)
-def _words_of(text: str) -> frozenset[str]:
-    return frozenset(stem(t) for t in tokens(text))
-
-
-def field_words(path: str, node: Node) -> frozenset[str]:
-    """Stems of a field's own name and description."""
-    name = next((p for p in reversed(path.split(".")) if not p.isdecimal()), "")
-    return _words_of(f"{name.replace('_', ' ')} {node.get('description', '')}")
-
-
 def stitch(pieces: Sequence[str], words: int, most: int) -> str:
     """Pieces as sentences, as many as fit, the first cut if it alone is too long."""
     said: list[str] = []
@@ -352,16 +319,6 @@ def clip(text: str, most: int) -> str:
     return (cut[:at] if at > most // 2 else cut).rstrip(" ,;:-")
 
 
-def _limits(node: Node, scale: float) -> tuple[int, int]:
-    """(words, characters) a text may have."""
-    most = min(int(node.get("maxLength", 600)), 1_200)
-    said = MOST_WORDS.search(node.get("description", ""))
-    words = most
-    if said:
-        words = number_word(said[1], most)
-    return max(1, int(words * scale)), max(1, int(most * scale))
-
-
 def _skip(texts: Sequence[str], variant: int) -> list[str]:
     """All, or all but one for a variant."""
     gone = (variant - 1) % len(texts) if variant and len(texts) > 1 else -1
@@ -371,7 +328,7 @@ def _skip(texts: Sequence[str], variant: int) -> list[str]:
 def _kind(line: Line) -> str:
     """The deepest entry of its path, or the last phrase of its title."""
     for name, value in line.text.fields:
-        if _words_of(name) & {"category", "categorie", "genre", "path"} and (path := entries(value)):
+        if words_of(name) & {"category", "categorie", "genre", "path"} and (path := entries(value)):
             return path[-1]
     titled = [text for key, text, _ in phrases(type(line.text)(line.text.head)) if len(key) == 1]
     return titled[-1] if titled else line.text.head

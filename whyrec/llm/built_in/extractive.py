@@ -1,8 +1,9 @@
 """The embedded default: a deterministic text model without weights that answers out of the prompt.
 
 It reads the prompt's blocks (blocks.py), ranks the phrases and sentences in them (extract_rank.py) and fills the
-requested JSON schema with them (extract_write.py). It knows no prompt by name, adds no word that was not shown, and
-is the baseline that a real model has to beat. Sample i is the i-th best answer that differs from the better ones.
+requested JSON schema with them (extract_write.py). It knows no prompt by name, adds no word that was not shown but a
+sentence that says so where that is too little for an answer, and is the baseline that a real model has to beat. Sample
+i is the i-th best answer that differs from the better ones.
 Log-probabilities of option labels follow the options' likeness to the rest of the prompt; those of other texts, the
 prompt's own word frequencies. Where it has to choose, what the assistant's turn already holds (reasoning to be read
 out) is one more text of the prompt, the last; whether it says yes or no is not understood.

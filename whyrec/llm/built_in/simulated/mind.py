@@ -17,8 +17,9 @@ from typing import Any, Final
 import numpy as np
 
 from whyrec.llm.built_in.blocks import Line
-from whyrec.llm.built_in.extract_write import ENTRY, MOST_WORDS, clip, is_id, is_no, is_yes, number_word
+from whyrec.llm.built_in.extract_write import clip
 from whyrec.llm.built_in.schema_fill import Content, Node
+from whyrec.llm.built_in.schema_words import ENTRY, MOST_WORDS, is_id, is_no, is_yes, number_word
 from whyrec.llm.built_in.simulated.reading import Facts, Prompt, Read, Vector
 from whyrec.llm.built_in.simulated.steps import own_path, shared
 

@@ -78,13 +78,13 @@ class Asked:
     def proof(self, known: Mapping[tuple[str, Relation], Statement]) -> tuple[list[Statement], str]:
         """The statements known on the way to the answer, and the subject that is not known of yet, "" if all are."""
         found: list[Statement] = []
-        if len(self.subjects) > 1:
+        subject, *others = self.subjects
+        if others:
             for subject in self.subjects:
                 if (subject, self.relations[0]) not in known:
                     return found, subject
                 found.append(known[subject, self.relations[0]])
             return found, ""
-        subject = self.subjects[0]
         for relation in self.relations:
             if (subject, relation) not in known:
                 return found, subject

@@ -21,7 +21,7 @@ from whyrec.llm.model import Refused
 from whyrec.llm.reasoning import CLOSE, OPEN
 
 PACKAGE: Final = "llguidance"
-_SPACES = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_SPACES: Final[Any] = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 
 
 def installed() -> bool:

@@ -69,7 +69,7 @@ class Head:
         logits_RV[rows, tokens] = exact if self._bias_V is None else exact + self._bias_V[tokens].float()
 
     def _all(self, hidden_RE: torch.Tensor) -> torch.Tensor:
-        if self._whole_VE is None:
-            self._whole_VE = self._weight_VE.float()
-        exact_RV = hidden_RE @ self._whole_VE.T
+        whole_VE = self._whole_VE if self._whole_VE is not None else self._weight_VE.float()
+        self._whole_VE = whole_VE
+        exact_RV = hidden_RE @ whole_VE.T
         return exact_RV if self._bias_V is None else exact_RV + self._bias_V.float()
