@@ -17,7 +17,7 @@ import prompts
 from whyrec.data.corpus import Corpus
 from whyrec.data.split import SplitView, prefix_digest
 from whyrec.errors import LeakageError, UsageError
-from whyrec.records import Example
+from whyrec.records import Domain, Example
 from whyrec.runs import RunReader
 
 
@@ -54,7 +54,7 @@ def write_pairs(run: RunReader, corpus: Corpus, file: Path, *, cap: int) -> Writ
             if payload["missing"]:
                 incomplete += 1
                 continue
-            out.write(json.dumps(_pair(key, payload, example), ensure_ascii=False) + "\n")
+            out.write(json.dumps(_pair(key, payload, example, corpus.domain), ensure_ascii=False) + "\n")
             written += 1
     part.replace(file)
     return Written(written, incomplete)
@@ -87,8 +87,8 @@ def checked_example(corpus: Corpus, key: str, payload: dict[str, Any], *, cap: i
     return Example(key, whole.user, user, "train", whole.history[:length][-cap:])
 
 
-def _pair(key: str, payload: dict[str, Any], example: Example) -> dict[str, Any]:
-    messages = prompts.load("scoter/teach").render(steps=payload["steps"], history=example.history)
+def _pair(key: str, payload: dict[str, Any], example: Example, domain: Domain) -> dict[str, Any]:
+    messages = prompts.load("scoter/teach").render(domain=domain, steps=payload["steps"], history=example.history)
     return {
         "key": key,
         "prefix": payload["prefix"],

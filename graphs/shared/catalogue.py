@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
@@ -161,8 +162,15 @@ class Items:
         return State(self._source.corpus.item(index), self._graph)
 
     def calls(self) -> int:
-        """One per item."""
-        return len(self.indices)
+        """One per item of which the catalogue says anything."""
+        return int(_known(self._source.corpus.catalogue)[self.indices - 1].sum())
+
+
+def _known(catalogue: pl.DataFrame) -> npt.NDArray[np.bool_]:
+    """`is_known` of every item, by row."""
+    told = [pl.col(name).str.strip_chars() != "" for name in ("title", "description", "brand")]
+    told.append(pl.col("categories").list.eval(pl.element().str.strip_chars() != "").list.any())
+    return catalogue.select(pl.any_horizontal(*told).fill_null(False)).to_series().to_numpy()
 
 
 def _wanted(source: Source) -> npt.NDArray[np.int64]:

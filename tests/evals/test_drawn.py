@@ -57,7 +57,7 @@ def test_rows_over_other_users_do_not_stand_in_one_table(tmp_path: Path) -> None
     [
         ("cot_rec.table_2", "popularity;item-CF*"),
         ("pulse.table_4", "chance;popularity;item-CF;no reason*;random*"),
-        ("scoter.table_11", "chance;popularity;item-CF;free path*;Two-step*"),
+        ("scoter.table_11", "chance;popularity;item-CF;free path @*;Two-step*"),
         ("hotpotqa.table_7", "any title;longest title;Standard*;ReAct @*"),
     ],
 )

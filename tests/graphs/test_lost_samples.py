@@ -66,7 +66,8 @@ async def test_mining_counts_the_chains_it_lacks(world, how):
         async def complete(self, request):
             if request.about.node != "abstract":
                 return await super().complete(request)
-            told = dict.fromkeys(("core_logic", "strengths", "limits", "rationale"), "because")
+            names = ("core_logic", "strengths", "limits", "rationale")
+            told = {name: f"The {name} of it: what people come back to says more than the rest." for name in names}
             return [Reply(json.dumps({**told, "steps": ["Look at the past", "Item recommendation"]}))]
 
     options = {"sample": 12, "fresh": 4, "samples": 2, "most_clusters": 2}
@@ -76,7 +77,10 @@ async def test_mining_counts_the_chains_it_lacks(world, how):
 
 
 async def test_a_vote_is_among_the_answers_there_are(how):
-    said = [json.dumps({"reasoning": f"It is {a}.", "answer": a}) for a in ("Olm", "Elm", "Elm")]
+    said = [
+        json.dumps({"reasoning": f"The second text says of the tree that it is {a}.", "answer": a})
+        for a in ("Olm", "Elm", "Elm")
+    ]
     model = Samples(said[0], "", said[1], "", said[2])
     facts = make_facts(6).questions
     options = {"mode": "react_best", "m": 5, "space": "random"}

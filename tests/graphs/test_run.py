@@ -298,7 +298,7 @@ def test_how_is_no_part_of_the_identity(world):
     """A field added to How must not change answers; options must be JSON-able."""
     assert {f.name for f in dataclasses.fields(How)} == {
         "settings", "concurrency", "new", "retry_failed", "cache", "budget", "limits", "world", "command", "progress",
-        "stop", "say", "asks",
+        "stop", "say", "asks", "keep_going",
     }  # fmt: skip
     job = prepare(NAME, corpus=world.corpus, model=Echo(), how=How())
     assert job.identity.options["batch"] == 10 and job.identity.digest

@@ -23,7 +23,8 @@ from prompts.neutral import neutralise_answer
 from whyrec.llm.model import Reply, Request
 from whyrec.records import Event, Item
 
-GOOD = json.dumps({"summary": "warm socks for long winter walks", "keywords": ["wool", "walks", "winter", "camp", "snow"]})
+SAID = ["wool", "walks", "winter", "camp", "snow"]
+GOOD = json.dumps({"summary": "warm socks for long winter walks", "keywords": SAID})
 DRAFT = GOOD.replace("warm", "thin")
 SCHEMA = answer_format(ShortTermInterest, "json").schema
 

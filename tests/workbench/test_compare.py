@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ from whyrec.workbench.difference import calls_of, difference
 from whyrec.workbench.path import Workplace
 
 DATA = "world:users=40,items=60,seed=3"
-SHALLOW = ("User profile summary", "Behaviour summary", "Item recommendation")
-DEEP = ("User profile summary", "Recent interest shift detection", "Key feature extraction", "Item recommendation")
+STEPS = ("User profile summary", "Key feature extraction", "Item recommendation")
 
 
 def subject(graph: str, users: int | None = None, data: str = DATA, **options: str) -> tuple[Subject, How]:
@@ -36,11 +36,21 @@ def compared(what: Subject, how: How, **given: Any) -> Comparison:
     return held_against([run_arm(what, arm, how)[0] for arm in arms(**told)])
 
 
-def asking(steps: tuple[str, ...], path: Path) -> str:
+def asking(path: Path) -> str:
     """A copy of scoter/follow that asks for steps of its own."""
     text = prompts.load("scoter/follow").text
     text = text.replace("  steps: the template's steps (text), in order\n", "")
-    path.write_text(text.replace("{{ steps | numbered }}", "\n".join(f"[{i}] {s}" for i, s in enumerate(steps, 1))))
+    path.write_text(text.replace("{{ steps | numbered }}", "\n".join(f"{i}. {s}" for i, s in enumerate(STEPS, 1))))
+    return str(path)
+
+
+def choosing(path: Path, *, shown: bool) -> str:
+    """A copy of pulse/choose with a line of its own, which shows the history or hides it."""
+    text = prompts.load("pulse/choose").text.replace("# system\n", "# system\nKey features first.\n", 1)
+    if not shown:
+        text = text.replace("  history: the user's latest events (Event), oldest first\n", "")
+        text = re.sub(r"\{\{ history \|.*\}\}", "untitled", text)
+    path.write_text(text)
     return str(path)
 
 
@@ -69,20 +79,20 @@ def test_a_better_model_is_found_to_be_better_and_the_same_one_is_not() -> None:
     assert told["rows"][0]["tests"][1]["p"] == first.tests[1].p and told["arms"][1]["llm"] == "simulated:1"
 
 
-def test_two_versions_of_a_prompt_that_ask_for_different_steps_differ(tmp_path: Path) -> None:
-    what, how = subject("scoter.generate", template="two_step", split="test")
-    files = [asking(SHALLOW, tmp_path / "shallow.md"), asking(DEEP, tmp_path / "deep.md")]
+def test_two_versions_of_a_prompt_that_show_more_and_less_differ(tmp_path: Path) -> None:
+    what, how = subject("pulse.choose", data="world:users=150,items=60,seed=3", selector="none")
+    files = [choosing(tmp_path / "none.md", shown=False), choosing(tmp_path / "all.md", shown=True)]
     found = compared(what, how, wordings=files)
     first = found.rows[0]
-    assert first.name == "target's percentile"
-    assert first.tests[1].difference > 0.03 and first.p[1] < 0.05
+    assert first.name == "mrr@10"
+    assert first.tests[1].difference > 0.1 and first.p[1] < 0.05
     # the runs know their prompts, and their states can be made again from what they recorded
-    _, deep = found.arms
-    assert [one.arm.name for one in found.arms] == ["prompt shallow", "prompt deep"]
-    reader = open_run(how.settings.home, deep.run)
+    _, whole = found.arms
+    assert [one.arm.name for one in found.arms] == ["prompt none", "prompt all"]
+    reader = open_run(how.settings.home, whole.run)
     call = next(iter(reader.calls()))
-    assert call["prompt_digest"] == deep.arm.prompts[0].digest
-    assert "Key feature" in reader.prompt(call["prompt_digest"])[1]
+    assert call["prompt_digest"] == whole.arm.prompts[0].digest
+    assert "Key features" in reader.prompt(call["prompt_digest"])[1]
     path = Workplace(reader, how.settings).path(call["example"])
     assert not path.ended and not path.differs and path.stops[-1].calls
 
@@ -110,7 +120,7 @@ def test_texts_without_a_score_say_what_their_number_is() -> None:
 
 
 def test_which_arms_there_are(tmp_path: Path) -> None:
-    file, untouched = asking(DEEP, tmp_path / "deep.md"), tmp_path / "same.md"
+    file, untouched = asking(tmp_path / "deep.md"), tmp_path / "same.md"
     untouched.write_text(prompts.load("scoter/follow").text)
     found = arms(["a", "b"], ["house", file], [])
     assert [one.name for one in found] == ["a, prompt house", "a, prompt deep", "b, prompt house", "b, prompt deep"]
@@ -129,7 +139,7 @@ def test_which_arms_there_are(tmp_path: Path) -> None:
 
 def test_a_copy_of_a_prompt_that_is_not_used_is_refused(tmp_path: Path) -> None:
     what, how = subject("pulse.choose", 4, selector="none")
-    copy = prompts.parse(Path(asking(DEEP, tmp_path / "deep.md")).read_text())
+    copy = prompts.parse(Path(asking(tmp_path / "deep.md")).read_text())
     models = Models("extractive", {}, Wording({copy.name: copy}))
     with pytest.raises(UsageError, match="does not use the prompt scoter/follow"):
         prepare(what.graph, corpus=what.data, model=models, options=what.options, how=how)

@@ -31,6 +31,8 @@ from whyrec.llm.model import Refused, Reply
 from whyrec.runs import open_run
 from whyrec.settings import read_settings
 
+BECAUSE = "because what people come back to says more than what they met once"
+
 
 class Teller:
     """Answers every prompt of this room from a function of (request, what it knows of the user); counts requests."""
@@ -73,7 +75,7 @@ def oracle(corpus, split="train", *, knows=lambda request: True):
     def tell(request):
         if request.about.node == "abstract":
             steps = ["Look at the past", "Find the taste", "Item recommendation"]
-            told = dict.fromkeys(("core_logic", "strengths", "limits", "rationale"), "because")
+            told = {name: f"The {name} of it: {BECAUSE}" for name in ("core_logic", "strengths", "limits", "rationale")}
             return json.dumps({**told, "steps": steps})
         user = corpus.user_index[request.about.user]
         met = {*view.history(user).tolist(), view.target(user)}
@@ -293,7 +295,7 @@ def test_the_best_chains_are_hits_in_their_order_then_by_lot():
 
 def headers(steps, leave_out=()):
     parts = ["overall_analysis", *steps, "summary"]
-    return "\n\n".join(f"## {p}\nabout {p}" for p in parts if p not in leave_out)
+    return "\n\n".join(f"## {p}\nAbout {p} this is what the lines show." for p in parts if p not in leave_out)
 
 
 @pytest.mark.parametrize(("mode", "per_user"), [("last_only", 3), ("subsample", 2), ("per_prefix", 3)])
@@ -310,9 +312,8 @@ async def test_distil_keeps_a_matrix_for_every_prefix(mode, per_user, world, how
     store = StepStore.open(read_settings().home / "runs" / report.run / "steps")
     for key, kept in found.items():
         user, length = world.corpus.user_index[kept["user"]], int(key.rpartition("@")[2])
-        assert (
-            kept["prefix"] == prefix_digest(view.history(user)[:length]) and kept["sections"][0] == f"about {steps[0]}"
-        )
+        assert kept["prefix"] == prefix_digest(view.history(user)[:length])
+        assert kept["sections"][0] == f"About {steps[0]} this is what the lines show."
         matrix, mask = store.of(key, kept["prefix"])
         assert matrix.shape == (5, store.about.width) and matrix.dtype == np.float16 and mask.all()
     written = write_pairs(

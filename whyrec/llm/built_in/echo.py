@@ -6,8 +6,8 @@ look for that title in what comes out. Answers keep every bound of the requested
 Unusual: where a string's bound, in characters or words, is too short for all titles, each keeps an equal share of it,
 its beginning first, so a marker at the beginning of a title survives; and a list of objects with an integer `id` gets
 one entry per number that the blocks mark with square brackets. Where a text of many words is asked for, a sentence of
-its own (`FIRST`) stands before the titles, and where texts of objects would be equal, their number; equal entries of a
-list are one: an answer of two words, or ten equal ones, would be of no use to the agent.
+its own (`FIRST`, with the field's name) stands before the titles, and where texts of objects would be equal, their
+number; equal entries of a list are one: an answer of two words, or ten equal ones, would be of no use to the agent.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def _news(titles: Sequence[str]) -> list[str]:
     known: set[str] = set()
     found = []
     for title in titles:
-        words = set(_LONGER.findall(title))
-        if words - known or not words:
+        words = set(_LONGER.findall(title)) or {title}
+        if words - known:
             found.append(title)
         known |= words
     return found
@@ -92,6 +92,10 @@ def _logprobs(choices: Sequence[str]) -> tuple[TokenLogprob, ...]:
     halved = [2.0**-place for place in range(len(choices))]
     top = tuple((text, math.log(share / sum(halved))) for text, share in zip(choices, halved, strict=True))
     return (TokenLogprob(*top[0], top),) if top else ()
+
+
+def _field(path: str) -> str:
+    return path.rpartition(".")[2].replace("_", " ")
 
 
 class _Seen(Content):
@@ -109,27 +113,28 @@ class _Seen(Content):
                     bare = _MARK.sub("", line).removeprefix("keywords: ").split(" | ")[0]
                     titles |= dict.fromkeys(t for part in bare.split(_AND) if (t := part.strip()))
             break
-        titles.pop(FIRST, None)
-        self.titles = list(titles) or ["nothing"]
+        self.titles = [title for title in titles if not title.endswith(FIRST)] or ["nothing"]
 
     def text(self, path: str, node: Node) -> str:
         """All titles within the bound."""
         limit = node.get("maxLength", 1_000_000)
         titles = list(self.titles)
-        if (entry := ENTRY.match(path)) and int(entry[2]) < len(self.ids) > 1:
-            number = str(self.ids[int(entry[2])])
+        if entry := ENTRY.match(path):
+            place = int(entry[2])
+            number = str(self.ids[place] if place < len(self.ids) else place + 1)
             titles = [number, *(title for title in titles if title != number)]
         words = asked_words(node)
-        first = f"{FIRST}{_AND}" if words >= _MANY else ""
+        first = f"of {_field(path)} {FIRST}{_AND}" if words >= _MANY else ""
         limit -= len(first)
         if words:
             each = max(1, (words - len(first.split())) // len(titles))
             titles = [" ".join(title.split()[:each]) for title in titles]
-        if len(whole := _AND.join(titles)) <= limit:
-            return first + whole
-        shown = titles[: max(1, limit // (8 + len(_AND)))]
-        share = max(1, (limit + len(_AND)) // len(shown) - len(_AND))
-        return first + _AND.join(title[:share] for title in shown)
+        if len(_AND.join(titles)) > limit:
+            most = max(1, limit // (8 + len(_AND)))  # the last one is what is asked about
+            titles = titles if len(titles) <= most else [*titles[: most - 1], titles[-1]]
+            share = max(1, (limit + len(_AND)) // len(titles) - len(_AND))
+            titles = [title[:share] for title in titles]
+        return first + _AND.join([*dict.fromkeys(reversed(titles))][::-1])  # of equal ones the last
 
     def texts(self, path: str, node: Node) -> Sequence[str]:
         """One title per entry; where the list is too short for all, entries hold several."""
