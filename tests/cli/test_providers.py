@@ -35,6 +35,7 @@ def test_one_setting_swaps_the_provider(
     }
     short = tmp_path / "short.md"  # random weights never end by themselves
     short.write_text(prompts.load("rallrec/reason").text.replace("max_tokens: 2048", "max_tokens: 150"))
+    openai_thread.text = "The last lines are much like what is asked about, and were rated well. Answer: Yes"
     command = [*RUN, *OPTIONS, "--prompt", str(short), "--llm", names[provider]]
     if provider == "transformers":
         pytest.importorskip("transformers")

@@ -339,7 +339,7 @@ class OpenAILike:
                 return "is."
             counted = last["content"].split()[-1].rstrip(",")
             return f" {int(counted) + 1}" if counted.isdigit() else " and so on"
-        return " ".join(random.Random(digest).choices(WORDS, k=16))
+        return " ".join(random.Random(digest).choices(WORDS, k=8))
 
     def _logprobs(self, body: Mapping[str, Any], text: str) -> list[dict[str, Any]]:
         logits = dict(self.logits) or {word: -float(i) for i, word in enumerate(WORDS)}
