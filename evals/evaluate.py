@@ -302,9 +302,14 @@ def _open(experiment: Experiment, corpus: Corpus | Questions, place: Place) -> R
 
 @cache
 def revision() -> str:
-    """Short git revision of the code, "+" appended where the tree has changes; outside git the package's version."""
-    here = str(Path(__file__).parent)
-    return _output("git", "-C", here, "describe", "--always", "--dirty=+", "--abbrev=10") or f"whyrec {__version__}"
+    """Short git revision of the code, "+" appended where it has changes; outside git the package's version.
+
+    Pages and results under docs/ are no code: writing one table does not change what the next is computed by.
+    """
+    git = ("git", "-C", str(Path(__file__).parent))
+    found = _output(*git, "describe", "--always", "--abbrev=10", "--exclude=*")
+    changed = _output(*git, "diff", "--name-only", "HEAD", "--", ":(top)", ":(top,exclude)docs")
+    return f"{found}{'+' if changed else ''}" if found else f"whyrec {__version__}"
 
 
 @cache

@@ -217,6 +217,23 @@ def test_what_other_code_made_is_marked_and_made_again_where_one_revision_is_wan
     assert not any(v.revisions for v in again.verdicts)
 
 
+def test_a_page_written_is_no_change_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("evals/a.py", "docs/p.md"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("1")
+    who = ("-c", "user.name=t", "-c", "user.email=t@t")
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "one"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    monkeypatch.setattr("evals.evaluate.__file__", str(tmp_path / "evals" / "a.py"))
+    found = revision.__wrapped__
+    clean = found()
+    assert len(clean) == 10
+    (tmp_path / "docs" / "p.md").write_text("2")
+    assert found() == clean
+    (tmp_path / "evals" / "a.py").write_text("2")
+    assert found() == f"{clean}+"
+
+
 def test_where_and_by_which_code_it_was_computed() -> None:
     assert revision() == "unknown" or len(revision().rstrip("+")) >= 7
     assert machine("cpu").startswith("cpu (") and "cores" in machine("cuda:0")
