@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
 from graphs.workflow import names, option_help, workflow
 
+_OURS = re.compile(r"[ \t]*\((?:leakage matrix, )?spec [^()]*\)")
+_OURS_TOO = re.compile(r"[;,]\s*spec [^();]*\)")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "graphs.md"
 _HEAD = """# Graphs
 
@@ -24,7 +27,7 @@ def page() -> str:
 def _section(name: str) -> str:
     """One graph: what it is, its drawing, its options."""
     flow = workflow(name)
-    told = inspect.getdoc(sys.modules[flow.build.__module__]) or ""
+    told = _without_ours(inspect.getdoc(sys.modules[flow.build.__module__]) or "")
     rows = [f"| `{option}` | {kind.replace('|', chr(92) + '|')} | {default or '(none)'} |"
             for option, kind, default in option_help(flow)]  # fmt: skip
     return "\n".join(
@@ -37,6 +40,11 @@ def _section(name: str) -> str:
             "",
         ]
     )
+
+
+def _without_ours(text: str) -> str:
+    """A docstring without what it cites of the developers' own papers, which readers of the page do not have."""
+    return _OURS_TOO.sub(")", _OURS.sub("", text))
 
 
 if __name__ == "__main__":
