@@ -129,11 +129,10 @@ class Agent(Generic[AnswerT]):
             AnswerError: fewer than `least` are usable.
             ModelError, UsageError: as above.
         """
-        request = self.request(n, about or About(), blanks, domain_of(llm))
         instructions = as_asked(llm, self.prompt).instructions
-        reading = _Reading(lambda reply: self._read(reply, request, blanks, instructions), request.sampling.max_tokens)
-        asked = replace(request.about, wrong=reading.wrong)
-        request = replace(request, samples=tuple(range(first, first + n)), about=asked)
+        limit = self.prompt.sampling.max_tokens
+        reading = _Reading(lambda reply: self._read(reply, request, blanks, instructions), limit)
+        request = self.request(n, about or About(), blanks, domain_of(llm), first=first, wrong=reading.wrong)
         answers: list[AnswerT] = []
         lost: list[str] = []
         turns = 0
@@ -149,8 +148,17 @@ class Agent(Generic[AnswerT]):
             raise AnswerError(f"{some if n > 1 else ''}{lost[0]}")
         return Samples(tuple(answers), tuple(lost), turns)
 
-    def request(self, n: int, about: About, blanks: Mapping[str, Any], domain: Domain | None = None) -> Request:
-        """The first question, as it will be asked about data of this domain."""
+    def request(
+        self,
+        n: int,
+        about: About,
+        blanks: Mapping[str, Any],
+        domain: Domain | None = None,
+        *,
+        first: int = 0,
+        wrong: Callable[[Reply], Unusable | None] | None = None,
+    ) -> Request:
+        """The first question, as it will be asked about data of this domain; `wrong` judges a reply."""
         prompt = self.prompt
         if prompt.about_domain and DOMAIN not in blanks:
             blanks = {DOMAIN: domain or Domain(), **blanks}
@@ -164,9 +172,10 @@ class Agent(Generic[AnswerT]):
             blanks=prompts.blanks_json(blanks),
             rendered=len(messages),
             repairs=self.repairs,
+            wrong=wrong,
         )
         shape = self.format if self.among is None else narrowed(self.format, self.among(blanks))
-        return Request(messages, prompt.sampling, tuple(range(n)), shape, about=about)
+        return Request(messages, prompt.sampling, tuple(range(first, first + n)), shape, about=about)
 
     async def _settle(
         self, llm: LanguageModel, first: Request, reply: Reply, reading: _Reading[AnswerT]
@@ -175,16 +184,15 @@ class Agent(Generic[AnswerT]):
 
         A server that refuses the repair (the prompt is longer by the wrong answer) leaves the sample unusable.
         """
-        request = replace(first, samples=(reply.sample,))
         for turn in range(1, self.repairs + 2):
             wrong = reading.wrong(reply)
             if wrong is None:
                 return reading.answer(reply), turn
             if turn > self.repairs or wrong.final:
                 return AnswerError(f"{self._unusable(llm)}: {wrong.said} (turn {turn})."), turn
-            request = self.again(request, first, reply, wrong, turn)
+            request = replace(first, samples=(reply.sample,))
             try:
-                (reply,) = await llm.complete(request)
+                (reply,) = await llm.complete(self.again(request, first, reply, wrong, turn))
             except Refused as error:
                 return AnswerError(f"{self._unusable(llm)}: {wrong.said}; asking again was refused: {error}"), turn
         raise AssertionError("unreachable: the last turn returns")

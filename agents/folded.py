@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _DENSE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # scripts without spaces between words
@@ -13,13 +14,15 @@ _ANSWER = re.compile(r"(?:final )?answer\W{0,4}(?:yes|no)\b|\b(?:yes|no)\b", re.
 _SENTENCE = 4  # words from which something said between two full stops can be a sentence
 _AGAIN = 5  # words of a sentence that should not stand again
 _OFTEN, _SHARE = 3, 0.2  # times that it stands once more, or share of the text that stands there once more
+_FEWEST = 4  # words in which anything can stand too often
 _LONGEST = 12  # words of a run that is looked for again right behind itself
 _GRAM, _LEAST, _FRESH = 4, 24, 0.45  # runs of four words, from so many on, and the share of them that has to differ
 
 
+@lru_cache(maxsize=1024)
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text without case and punctuation."""
-    return tuple(m[0].casefold() for m in _WORD.finditer(text))
+    """The words of a text without case and punctuation. Kept, as every check of an answer asks for them again."""
+    return tuple(" ".join(_WORD.findall(text)).casefold().split())
 
 
 def fold(text: str) -> str:
@@ -29,7 +32,7 @@ def fold(text: str) -> str:
 
 def count(text: str) -> int:
     """How many words a text has; two signs of a script without spaces count as one."""
-    dense = len(_DENSE.findall(text))
+    dense = 0 if text.isascii() else len(_DENSE.findall(text))
     return len(words(_DENSE.sub(" ", text)) if dense else words(text)) + dense // 2
 
 
@@ -41,6 +44,8 @@ def has_sentence(text: str) -> bool:
 def loop(text: str) -> str:
     """What a text says again and again, "" where it does not: a sentence, a run of words, or hardly a new word."""
     said = words(text)
+    if len(said) < _FEWEST or len(set(said)) == len(said):
+        return ""
     sentences = [one for one in map(fold, _ENDS.split(text)) if one.count(" ") >= _AGAIN - 1]
     again = {one: times - 1 for one, times in Counter(sentences).items() if times > 1}
     extra = sum(times * (one.count(" ") + 1) for one, times in again.items())

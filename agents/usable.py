@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args, get_origin
 
 from agents.answers import Answer, Kind, Misread, Words, read, shown_objects
 from agents.folded import count, fold, has_sentence, loop
@@ -88,16 +88,13 @@ class _Field:
     inner: type[Answer] | None = None
 
 
-@dataclass(frozen=True)
-class _Text:
+class _Text(NamedTuple):
+    """A text of an answer; `key` is it as it is compared with the instructions."""
+
     path: str
     of: _Field
     text: str
-
-    @property
-    def key(self) -> str:
-        """As it is compared with the instructions: which numbers it names makes no difference."""
-        return _key(self.text)
+    key: str
 
 
 def flaw(answer: Answer, shown: Shown = NOTHING, mask: Mask | None = None) -> Unusable | None:
@@ -136,6 +133,7 @@ def shown(answer: type[Answer], kind: Kind, instructions: str) -> Shown:
 
 
 def _key(text: str) -> str:
+    """Words alone; which numbers they name makes no difference."""
     return _DIGITS.sub("0", fold(text))
 
 
@@ -246,9 +244,9 @@ def _texts(answer: Answer, path: str = "") -> Iterator[_Text]:
         value, place = getattr(answer, one.name), f"{path}{one.name}"
         if one.kind == "text":
             if value or type(answer).model_fields[one.name].is_required():
-                yield _Text(place, one, value)
+                yield _Text(place, one, value, _key(value))
         elif one.kind == "texts":
-            yield from (_Text(f"{place}.{number}", one, text) for number, text in enumerate(value))
+            yield from (_Text(f"{place}.{number}", one, text, _key(text)) for number, text in enumerate(value))
         else:
             for number, entry in enumerate(value):
                 yield from _texts(entry, f"{place}.{number}.")

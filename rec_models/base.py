@@ -12,6 +12,7 @@ entries without one for padding: entry i belongs to item i + 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -77,6 +78,15 @@ class Recommender(Protocol):
 
     def scores(self, states: Tensor) -> Tensor:
         """scores_BI of the whole catalogue; may be written over by the caller."""
+        ...
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A recommender that makes ready once what the scores of all users need."""
+
+    def scorer(self) -> Callable[[Tensor], Tensor]:
+        """`Recommender.scores` for as long as no weight changes."""
         ...
 
 

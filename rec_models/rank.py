@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from rec_models.base import Recommender
+from rec_models.base import Prepared, Recommender
 from rec_models.sequential.batches import Rows, history_rows
 from whyrec.data.corpus import IntArray
 from whyrec.data.split import SplitView
@@ -97,13 +97,14 @@ def places(
     flags = np.empty((SLICE, width), bool)
     order = np.argsort(shown.lengths, kind="stable")
     with _evaluating(model) as device, torch.inference_mode():
+        scores_of = model.scorer() if isinstance(model, Prepared) else model.scores
         for start in range(0, len(order), batch):
             some = order[start : start + batch]
             states = model.encode(shown.batch(some).to(device))
             for first in range(0, len(some), SLICE):
                 who = some[first : first + SLICE]
                 # Nothing holds the last slice's scores here: these lie in the same, still warm memory.
-                scores = model.scores(states[first : first + SLICE])
+                scores = scores_of(states[first : first + SLICE])
                 target = torch.from_numpy(view.targets[who].astype(np.int64)).to(device)
                 ids = None if allowed is None else torch.from_numpy(allowed[who]).to(device)
                 if ids is not None:

@@ -64,10 +64,8 @@ def training_rows(view: SplitView, row_length: int, *, shortest: int = 2) -> Row
 
 def history_rows(view: SplitView, max_length: int) -> Rows:
     """The latest `max_length` events that may be shown for each of `view.users`, in that order."""
-    shown = [view.history(int(user))[-max_length:] for user in view.users]
-    lengths = np.fromiter((len(s) for s in shown), np.int64, len(shown))
-    items = np.concatenate(shown).astype(np.int64) if shown else np.empty(0, np.int64)
-    return Rows(items, view.users, np.cumsum(lengths) - lengths, lengths)
+    offsets, items = view.histories(last=max_length)
+    return Rows(items.astype(np.int64), view.users, offsets[:-1], np.diff(offsets))
 
 
 class Batcher:

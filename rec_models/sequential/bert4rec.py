@@ -7,6 +7,7 @@ is appended to the history. So the model reads one item fewer than its positions
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from rec_models.base import Batch, NegativesWanted
 from rec_models.sequential.layers import Activation, Norm, blocks_of
-from rec_models.sequential.losses import LossSettings, next_item_loss, scaled
+from rec_models.sequential.losses import LossSettings, next_item_loss, scorer
 from rec_models.sequential.tables import Tables, UserToken, Vectors, initialise
 
 
@@ -108,8 +109,11 @@ class BERT4Rec(nn.Module):
 
     def scores(self, states: Tensor) -> Tensor:
         """scores_BI."""
-        h_BD, items_ID = scaled(states, self.tables.items, self.settings.loss.temperature)
-        return h_BD @ items_ID.T
+        return self.scorer()(states)
+
+    def scorer(self) -> Callable[[Tensor], Tensor]:
+        """`scores` with the item table as it is now."""
+        return scorer(self.tables.items, self.settings.loss.temperature)
 
     def loss(self, batch: Batch) -> Tensor:
         """The hidden places, from torch's random numbers, predict what they hide."""

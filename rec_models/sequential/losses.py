@@ -8,6 +8,7 @@ Unusual: the full softmax never holds the [T, I] logits (rec_models/sequential/s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +86,12 @@ def scaled(h: Tensor, items_ID: Tensor, temperature: float | None) -> tuple[Tens
     if temperature is None:
         return h, items_ID
     return F.normalize(h, dim=-1) / temperature, F.normalize(items_ID, dim=-1)
+
+
+def scorer(items_ID: Tensor, temperature: float | None) -> Callable[[Tensor], Tensor]:
+    """States to scores_BI of all items, which are scaled once for many slices of users."""
+    _, table_ID = scaled(items_ID, items_ID, temperature)
+    return lambda states: scaled(states, items_ID[:0], temperature)[0] @ table_ID.T
 
 
 def _gbce_power(settings: LossSettings, n_items: int) -> float:

@@ -7,13 +7,14 @@ llmehance/SASRec_user_emb), with a table of its own, and then predicts the first
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from torch import Tensor, nn
 
 from rec_models.base import Batch, NegativesWanted
 from rec_models.sequential.layers import Activation, Block, Norm, blocks_of
-from rec_models.sequential.losses import LossSettings, next_item_loss, scaled
+from rec_models.sequential.losses import LossSettings, next_item_loss, scorer
 from rec_models.sequential.tables import Tables, UserToken, Vectors, initialise
 
 
@@ -120,8 +121,11 @@ class SASRec(nn.Module):
 
     def scores(self, states: Tensor) -> Tensor:
         """scores_BI."""
-        h_BD, items_ID = scaled(states, self.tables.items, self.settings.loss.temperature)
-        return h_BD @ items_ID.T
+        return self.scorer()(states)
+
+    def scorer(self) -> Callable[[Tensor], Tensor]:
+        """`scores` with the item table as it is now."""
+        return scorer(self.tables.items, self.settings.loss.temperature)
 
     def loss(self, batch: Batch) -> Tensor:
         """Every place predicts the item after it; a user token predicts the first."""

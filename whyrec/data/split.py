@@ -90,8 +90,18 @@ class SplitView:
         """(offsets, items): per user, the events parameters may be trained on (s[:-2])."""
         lengths = self.corpus.lengths
         kept = np.where(lengths >= MIN_EVENTS, lengths - 2, lengths)
-        offsets = np.concatenate([[0], np.cumsum(kept)])
-        place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], kept) + np.repeat(self.corpus.offsets[:-1], kept)
+        return self._flat(self.corpus.offsets[:-1], kept)
+
+    def histories(self, *, last: int) -> tuple[IntArray, npt.NDArray[np.int32]]:
+        """(offsets, items): `history(user)[-last:]` of every one of `users`, in that order."""
+        starts = self.corpus.offsets[self.users]
+        lengths = np.maximum(self.corpus.offsets[self.users + 1] - _BACK[self.split] - starts, 0)
+        kept = np.minimum(lengths, last)
+        return self._flat(starts + lengths - kept, kept)
+
+    def _flat(self, starts: IntArray, lengths: IntArray) -> tuple[IntArray, npt.NDArray[np.int32]]:
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths) + np.repeat(starts, lengths)
         return offsets, self.corpus.items[place]
 
     def example(self, user: int, *, with_target: bool = False, last: int | None = None) -> Example:

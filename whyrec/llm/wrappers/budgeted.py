@@ -195,7 +195,7 @@ class Budgeted(Wrapper):
         replies = await self._paid(lambda: self.inner.complete(request), worst, self._real)
         price = self._price
         if price is None:
-            return [replace(reply, cost=None) for reply in replies]
+            return [reply if reply.cost is None else replace(reply, cost=None) for reply in replies]
         if price.free:
             return replies
         return [replace(reply, cost=price.of(reply.usage)) for reply in replies]
