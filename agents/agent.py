@@ -31,6 +31,9 @@ Check = Callable[[AnswerT, Mapping[str, Any]], Unusable | str | None]
 Among = Callable[[Mapping[str, Any]], Mapping[str, Sequence[int]]]
 Mask = Callable[[str, Mapping[str, Any]], str]
 _SHOWN = 4000  # characters of a wrong answer that the model is shown again
+_SHOWN_OF_A_LOOP = 200
+_ROUND = ("loops", "repeats", "cut")  # reasons of answers that went on and on
+_WARMER = 0.7  # temperature of a repair
 
 
 class AnswerError(Exception):
@@ -198,13 +201,19 @@ class Agent(Generic[AnswerT]):
         raise AssertionError("unreachable: the last turn returns")
 
     def again(self, request: Request, first: Request, reply: Reply, wrong: Unusable, turn: int) -> Request:
-        """The question with a wrong answer and what is wrong with it, to be asked as this turn."""
+        """The question with a wrong answer and what is wrong with it, to be asked as this turn.
+
+        It is asked at a temperature of at least 0.7: a model that went round in a loop gives the same answer once more
+        where its likeliest word is always taken. Little is shown of what went round: it would go on with it.
+        """
         keep = tuple(self.answer.model_fields) if self.format.kind == "tags" else ()
-        shown = neutralise_answer(reply.text[: 4 * _SHOWN], keep)[:_SHOWN] or "(nothing)"
+        most = _SHOWN_OF_A_LOOP if wrong.reason in _ROUND else _SHOWN
+        shown = neutralise_answer(reply.text[: 4 * most], keep)[:most] or "(nothing)"
         told = neutralise_answer(wrong.said, keep)  # it may quote the answer
         ask = Message("user", f"This answer cannot be used: {told}. Give the whole corrected answer and nothing else.")
         messages = (*first.messages, Message("assistant", shown), ask)
-        return replace(request, messages=messages, about=replace(first.about, turn=turn))
+        sampling = replace(first.sampling, temperature=max(_WARMER, first.sampling.temperature))
+        return replace(request, messages=messages, sampling=sampling, about=replace(first.about, turn=turn))
 
     def _unusable(self, llm: LanguageModel) -> str:
         return f"{self.prompt_name} got no usable answer from {llm.name}"

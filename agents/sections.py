@@ -13,6 +13,8 @@ _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 
 def tags(text: str, fields: tuple[str, ...]) -> dict[str, list[str]]:
     """Every `<field>...</field>` of each field; a missing closing tag ends at the next tag or the end."""
+    if not fields:
+        return {}
     any_tag = re.compile(f"<(/?)({'|'.join(map(re.escape, fields))})>", re.IGNORECASE)
     marks = list(any_tag.finditer(text))
     stops = [*(mark.start() for mark in marks[1:]), len(text)]
@@ -26,6 +28,8 @@ def tags(text: str, fields: tuple[str, ...]) -> dict[str, list[str]]:
 
 def headers(text: str, fields: tuple[str, ...]) -> dict[str, list[str]]:
     """Every text under each header `## field` (or `field:`, or bold), up to the next."""
+    if not fields:
+        return {}
     names = {f.replace("_", " "): f for f in fields}
     any_name = "|".join(re.escape(n).replace(r"\ ", "[ _]") for n in names)
     pattern = rf"^[ \t]*+(?:#{{1,6}}[ \t]*+|(?=\w[^\n]*:)|(?=\*\*))\**+({any_name})\**+[ \t]*+:?\**+[ \t]*+"

@@ -153,6 +153,14 @@ async def test_repairs_are_bounded_and_the_reason_is_kept() -> None:
     assert len(llm.asked[2].messages) == SHOWN + 2, "each repair shows the latest answer only"
 
 
+async def test_a_repair_of_a_loop_is_drawn_anew_and_shows_little_of_it() -> None:
+    loop = GOOD.replace(WARM, "They walk in wool. " * 20)
+    llm = Scripted([loop, GOOD])
+    await summarise(llm, history=HISTORY)
+    assert [r.sampling.temperature for r in llm.asked] == [0.0, 0.7], "the likeliest words would be the same loop"
+    assert len(llm.asked[1].messages[SHOWN].content) == 200 < len(loop)
+
+
 async def test_no_repairs_at_all() -> None:
     llm = Scripted(["no"])
     with pytest.raises(AnswerError):

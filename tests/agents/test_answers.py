@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field
 
 from agents.answers import Answer, Kind, Misread, Words, answer_format, complaints, echoes, read, read_reply
+from agents.sections import headers, tags
 from whyrec.llm.model import Reply
 
 Short = Annotated[str, Field(min_length=1, max_length=12)]
@@ -284,6 +285,11 @@ def test_tags(text: str) -> None:
 )
 def test_headers(text: str) -> None:
     assert read(Thing, "headers", text) == THING
+
+
+@pytest.mark.parametrize("text", ["a: a: a:", "<>x</>", "## \nx"])
+def test_a_type_without_fields_has_no_sections(text: str) -> None:
+    assert tags(text, ()) == headers(text, ()) == {}
 
 
 @pytest.mark.parametrize("kind", ["tags", "headers"])

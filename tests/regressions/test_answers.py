@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ import pytest
 from agents.agent import Agent, AnswerError
 from agents.answers import Misread, answer_format, read
 from agents.cot_rec import ShortTermInterest, write_review
-from agents.examples import shown_answers
 from agents.scoter import split_path
 from prompts.neutral import neutralise_answer
 from whyrec.llm.model import Reply, Request
@@ -67,7 +67,7 @@ def test_09_the_last_object_that_is_an_answer_is_found(text: str) -> None:
 
 
 def test_09_the_example_of_the_prompt_is_not_taken_for_an_answer() -> None:
-    example, *_ = shown_answers(write_review.prompt)
+    example = re.findall(r'\{"text".*\}', write_review.prompt.text)[-1]
     said = json.dumps({"text": "Too warm for me, and wool makes my feet itch.", "stance": -1})
     blanks = {"preference": {"summary": "s", "keywords": ["k"]}, "item": Item(1, "a", "Socks")}
     llm = Says([example, said])
