@@ -2,7 +2,7 @@
 
     python -m tests.checks.prompt_gate --llm M --out build/gate-M.json             # 40 real examples of every prompt
     python -m tests.checks.prompt_gate --llm M --prompts shared/describe_item cot_rec/summarise_batch --examples 20
-    python -m tests.checks.prompt_gate --llm M --draw 200 --seed 0 --out answers.jsonl   # answers to be read one by one
+    python -m tests.checks.prompt_gate --llm M --answers build/answers.jsonl --draw 200   # also answers, to be read
     python -m tests.checks.prompt_gate --page build/gate-A.json build/gate-B.json        # writes docs/prompt_gate.md
 
 Each prompt gets examples as the graphs make them (`gate_questions.py`), from real data where it is there and from the
@@ -10,7 +10,7 @@ generated world otherwise; the model is asked through the prompt's own agent, wi
 letters' probabilities and scored against chance. `prompt_gate_thresholds.json` says what a model has to reach, and what
 it reached when last committed: a changed prompt must not fall below that by more than the noise of so few examples.
 
-Exit codes: 0 it holds, 1 something fell short, 2 usage or environment. What `--draw` writes holds real data: it is for
+Exit codes: 0 it holds, 1 something fell short, 2 usage or environment. What `--answers` writes holds real data: it is for
 reading, not for committing. No cache is used, so every run asks anew.
 """
 
@@ -248,7 +248,8 @@ def main() -> int:
     parser.add_argument("--prompts", nargs="*", default=[])
     parser.add_argument("--examples", type=int, default=40)
     parser.add_argument("--concurrency", type=int, default=2)
-    parser.add_argument("--draw", type=int, default=0, help="write so many drawn answers instead of the shares")
+    parser.add_argument("--answers", type=Path, help="also write answers with their verdicts, to be read one by one")
+    parser.add_argument("--draw", type=int, default=200, help="how many of them, drawn by --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--page", type=Path, nargs="+", help="results to write docs/prompt_gate.md from")
@@ -262,10 +263,10 @@ def main() -> int:
         print(f"prompt_gate: {error}", file=sys.stderr)
         return 2
     name = given.name or given.llm
-    if given.out and given.draw:
+    if given.answers:
         drawn = random.Random(given.seed).sample(answers, min(given.draw, len(answers)))
-        given.out.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in drawn))
-    elif given.out:
+        given.answers.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in drawn))
+    if given.out:
         result = {"model": name, "examples": given.examples, "digest": prompts_digest(),
                   "prompts": [asdict(one) for one in measured]}  # fmt: skip
         given.out.write_text(json.dumps(result, indent=1) + "\n")
