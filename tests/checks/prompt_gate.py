@@ -10,8 +10,8 @@ generated world otherwise; the model is asked through the prompt's own agent, wi
 letters' probabilities and scored against chance. `prompt_gate_thresholds.json` says what a model has to reach, and what
 it reached when last committed: a changed prompt must not fall below that by more than the noise of so few examples.
 
-Exit codes: 0 it holds, 1 something fell short, 2 usage or environment. What `--answers` writes holds real data: it is for
-reading, not for committing. No cache is used, so every run asks anew.
+Exit codes: 0 it holds, 1 something fell short, 2 usage or environment. What `--answers` writes holds real data: it is
+for reading, not for committing. No cache is used, so every run asks anew.
 """
 
 from __future__ import annotations
