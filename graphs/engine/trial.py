@@ -34,7 +34,7 @@ _SHOWN, _LONGEST = 2, 200  # answers shown as evidence, characters of each
 @dataclass(frozen=True)
 class _Evidence:
     prompt: str
-    reason: str
+    why: str
     text: str
 
 
@@ -141,7 +141,7 @@ class Trial:
             self._reasons[wrong.reason] += 1
             said = neutralise(reply.text or reply.reasoning)[:_LONGEST]
             if len(self._evidence) < _SHOWN:
-                self._evidence.setdefault(said, _Evidence(about.prompt, wrong.reason, said))
+                self._evidence.setdefault(said, _Evidence(about.prompt, _why(wrong), said))
             self._bad += self._asking and (wrong.final or about.turn >= about.repairs)
             if self._asking and self._bad > TRIED:
                 self._stop(f"{self._bad} of the first {self._bad + self._good} answers are of no use, repairs included")
@@ -150,7 +150,7 @@ class Trial:
     def _stop(self, what: str) -> None:
         does = " and ".join(REASONS[reason] for reason, _ in self._reasons.most_common(2))
         why = ", ".join(f"{times} x {reason}" for reason, times in self._reasons.most_common())
-        shown = " and ".join(f"«{one.text}» ({one.prompt}: {one.reason})" for one in self._evidence.values())
+        shown = " and ".join(f"«{one.text}» ({one.prompt}: {one.why})" for one in self._evidence.values())
         self.verdict = (
             f"Stopped early: {what}. The model {does or 'gives no usable answer'} ({why}). It said, for example, "
             f"{shown or 'nothing'}. Take a model that is up to it (whyrec llm check MODEL tells beforehand), or go on "
@@ -162,6 +162,11 @@ class Trial:
         self._on = self._asking = False
         self._calls.open()
         self._examples.open()
+
+
+def _why(wrong: Unusable) -> str:
+    """The reason and what is wrong in words, without the advice that is for the model."""
+    return f"{wrong.reason}: {neutralise(wrong.said.partition(';')[0])[:_LONGEST]}"
 
 
 class Watched(Wrapper):
