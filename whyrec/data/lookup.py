@@ -24,7 +24,7 @@ from whyrec.data.corpus import Corpus
 from whyrec.data.joining import rules_of
 from whyrec.data.prepare import prepare
 from whyrec.data.questions import Questions, need_corpus
-from whyrec.data.readers import Reader, domains, table
+from whyrec.data.readers import Reader, beside, domains, table
 from whyrec.data.readers.anonymous import anonymised, titles_of
 from whyrec.data.readers.files import longest_line
 from whyrec.data.readers.foreign import sentences
@@ -106,7 +106,8 @@ def _open(name: str, base: str, options: dict[str, str], settings: Settings | No
         made = world.load(base)
         return Opened(made.corpus, made)
     place = locate(base, settings=settings)
-    named, found = _for_reader(place, options), address.place(place.path, options)
+    named = _for_reader(place, options)
+    found = address.place(place.path, beside.settled(place.path, options) if place.reader is _TABLE else options)
     told = options.get(domains.OPTION)
     about = domains.read_domain(told) if told is not None else domains.domain_of(place.path.name, place.reader.name)
     full = address.written(base if Path(base).name not in ("", "..") else str(place.path.resolve()), options)

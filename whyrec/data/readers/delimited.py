@@ -100,6 +100,11 @@ def parse(data: bytes, path: Path, fields: Sequence[Field], *, dialect: Dialect 
     return frame.select(list(kinds)).with_columns(texts)
 
 
+def header(path: Path, *, dialect: Dialect = CSV) -> list[str]:
+    """The names of all columns of a file with a header; errors as in `read`."""
+    return _Source(path, _recode(read_bytes(path), path, dialect), dialect).columns([])
+
+
 def place(path: Path, row: int, *, dialect: Dialect = CSV) -> str:
     """Where a row (from 0) of a file that was read stands: "FILE, line 7"."""
     source = _Source(path, _recode(read_bytes(path), path, dialect), dialect)
