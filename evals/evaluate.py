@@ -28,10 +28,10 @@ from evals.results import CellRun, ModelNote, Results, Row
 from evals.statistics.aggregate import summarise
 from evals.statistics.informative import of_outcomes
 from evals.statistics.verdicts import judged
-from whyrec import __version__
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
+from whyrec.version import __version__
 
 
 @dataclass(frozen=True)

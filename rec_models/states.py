@@ -27,14 +27,15 @@ def user_states(model: Recommender, histories: Sequence[npt.NDArray[np.integer]]
     with torch.inference_mode():
         for at in range(0, len(order), _AT_ONCE):
             some = order[at : at + _AT_ONCE]
-            states = model.encode(_batch([kept[n] for n in some])).float().numpy()
+            states = model.encode(batch_of([kept[n] for n in some])).float().numpy()
             if found is None:
                 found = np.zeros((len(kept), states.shape[1]), np.float32)
             found[some] = states
     return np.zeros((len(kept), 1), np.float32) if found is None else found
 
 
-def _batch(histories: list[npt.NDArray[np.int64]]) -> Batch:
+def batch_of(histories: Sequence[npt.NDArray[np.int64]]) -> Batch:
+    """Histories, none empty, as a batch in which users are not told apart."""
     lengths = torch.tensor([len(h) for h in histories])
     items = torch.zeros(len(histories), int(lengths.max()), dtype=torch.int64)
     for row, history in enumerate(histories):

@@ -1,3 +1,61 @@
-"""whyrec: language models that reason about users and items, and recommenders that use the reasons."""
+"""whyrec: language models that reason about users and items, and recommenders that use the reasons.
 
-__version__ = "0.1.0"
+As a library: `import whyrec`, then `whyrec.load_data`, `whyrec.run`, `whyrec.fit`, `whyrec.evaluate` and what else
+`whyrec.__all__` names (docs/library.md). Each is imported when it is first used, so importing this costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from whyrec.version import __version__
+
+if TYPE_CHECKING:
+    from whyrec.api.data import Data, load_data
+    from whyrec.api.measuring import Compared, TableOfResults, compare, evaluate
+    from whyrec.api.models import Model, Recommendation, fit, open_model
+    from whyrec.api.running import RunStopped, arun, estimate, run
+    from whyrec.api.runs import Run, list_runs, open_run
+
+__all__ = [
+    "Compared",
+    "Data",
+    "Model",
+    "Recommendation",
+    "Run",
+    "RunStopped",
+    "TableOfResults",
+    "__version__",
+    "arun",
+    "compare",
+    "estimate",
+    "evaluate",
+    "fit",
+    "list_runs",
+    "load_data",
+    "open_model",
+    "open_run",
+    "run",
+]
+
+_MODULES = {
+    "data": ("Data", "load_data"),
+    "measuring": ("Compared", "TableOfResults", "compare", "evaluate"),
+    "models": ("Model", "Recommendation", "fit", "open_model"),
+    "running": ("RunStopped", "arun", "estimate", "run"),
+    "runs": ("Run", "list_runs", "open_run"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, from its module of `whyrec.api`."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"whyrec.api.{module}"), name)
+    raise AttributeError(f"module 'whyrec' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What there is, imported or not."""
+    return sorted({*globals(), *__all__})

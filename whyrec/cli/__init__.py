@@ -6,7 +6,7 @@ import importlib
 
 import typer
 
-from whyrec import __version__
+from whyrec.version import __version__
 
 # noun or verb -> whether its module offers a group (`app`) or a single `command`
 _NOUNS = {
@@ -26,13 +26,15 @@ _NOUNS = {
     "dial": "command",
     "mechanism": "command",
     "ablate": "gone",
+    "fit": "command",
+    "recommend": "command",
     "scoter": "app",
     "search": "command",
     "demo": "command",
 }
 
 
-_MEASURES = ("compare", "eval", "dial", "mechanism", "ablate")
+_ROOMS = {"measures": ("compare", "eval", "dial", "mechanism", "ablate"), "recommenders": ("fit", "recommend")}
 
 
 def _version(value: bool) -> None:
@@ -62,8 +64,8 @@ def build(only: str = "") -> typer.Typer:
         """Hold the options of `whyrec` itself."""
 
     for noun, kind in {only: _NOUNS[only]}.items() if only in _NOUNS else _NOUNS.items():
-        room = "whyrec.cli.measures" if noun in _MEASURES else "whyrec.cli"
-        module = importlib.import_module(f"{room}.{noun}")
+        room = next((f"{room}." for room, nouns in _ROOMS.items() if noun in nouns), "")
+        module = importlib.import_module(f"whyrec.cli.{room}{noun}")
         if kind == "app":
             app.add_typer(module.app, name=noun)
         elif kind == "gone":

@@ -12,7 +12,7 @@ import typer
 from whyrec.cli.shared.asking import agreed
 from whyrec.cli.shared.data import need_examples, open_checked
 from whyrec.cli.shared.options import FIRST, LLM, USERS
-from whyrec.errors import UnknownNameError, UsageError
+from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
     from graphs.engine.estimate import Estimate
@@ -91,27 +91,12 @@ def asked_by(
 ) -> tuple[Settings, Models]:
     """Settings and models from `--llm`, `--prompt`, `--seed`, `--concurrency` and `--quiet`; errors as `models_of`."""
     from graphs.engine.models import read_models
+    from whyrec.api.running import models_of
     from whyrec.settings import read_settings
 
     plain, roles = read_models(llm, "")
     settings = read_settings(llm=plain or None, concurrency=concurrency, quiet=quiet or None)
     return settings, models_of(settings.llm, roles, prompt, seed)
-
-
-def models_of(llm: str, roles: dict[str, str], prompt: list[Path], seed: int) -> Models:
-    """Who is asked, in whose words.
-
-    Raises:
-        UsageError: two edited copies are of one prompt, or one is not usable.
-    """
-    from agents.wording import Wording, read_edited
-    from graphs.engine.models import Models
-
-    edited = [read_edited(path) for path in prompt]
-    found = {one.name: one for one in edited}
-    if len(found) < len(edited):
-        raise UsageError("Two files of --prompt are copies of the same prompt; a run uses one of them.")
-    return Models(llm, roles, Wording(found, seed))
 
 
 def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
@@ -123,6 +108,7 @@ def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
 
     from graphs.engine.estimate import estimate
     from graphs.run import execute, prepare
+    from whyrec.api.loop import loop_factory
     from whyrec.cli.shared.live import Live
 
     console = Console(highlight=False)
@@ -153,7 +139,7 @@ def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
             how.stop.listen(live.say)
             return await execute(job)
 
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             report = runner.run(main())
     for line in _outcome(report):
         console.print(line, soft_wrap=True, markup=False)
@@ -177,23 +163,17 @@ def _list() -> None:
 
 def options_of(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
     """The graph's options from `--option key=value` and `--split`."""
-    from graphs.workflow import option_help, read_options
+    from whyrec.api.running import options_of as from_pairs
 
     texts: dict[str, str] = {}
-    for pair in [*given, *([f"split={split}"] if split else [])]:
+    for pair in given:
         key, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"--option {pair!r} is not of the form key=value.")
         if key in texts and texts[key] != value:
             raise UsageError(f"Option {key} is given as {texts[key]!r} and as {value!r}; give it once.")
         texts[key] = value
-    known = [name for name, _, _ in option_help(flow)]
-    if split and "split" not in known:
-        raise UsageError(f"{flow.name} has no split: it is the same for all. Leave --split out.")
-    for key in texts:
-        if key not in known:
-            raise UnknownNameError(f"option of {flow.name}", key, known)
-    return read_options(flow, texts)
+    return from_pairs(flow, texts, split)
 
 
 def expectation(job: Job, expected: Estimate) -> str:
@@ -249,17 +229,6 @@ def ask(most: int, limit: int, *, yes: bool) -> None:
         f"Make up to {most} calls?",
         otherwise=f"Add --yes, or --users to make it smaller; up to {limit} (WHYREC_ASK_ABOVE) need no question.",
     )
-
-
-def _loop_factory() -> Any:
-    """uvloop's event loop where it is installed: a quarter less CPU per call."""
-    import importlib.util
-
-    if importlib.util.find_spec("uvloop") is None:
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
 
 
 def _outcome(report: RunReport) -> list[str]:

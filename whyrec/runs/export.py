@@ -12,7 +12,7 @@ from whyrec.errors import UsageError
 from whyrec.redaction import KNOWN
 from whyrec.runs.reading import RunReader
 from whyrec.sqlite import make_folder
-from whyrec.sqlite_errors import is_full, no_space
+from whyrec.sqlite.errors import is_full, no_space
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from whyrec import __version__
 from whyrec.errors import LockedError, UsageError
 from whyrec.llm.model import USABLE
 from whyrec.redaction import cut, redact
@@ -23,7 +22,8 @@ from whyrec.runs.reading import FILE_NAME, RunReader
 from whyrec.runs.rows import CallRecord, Counts, Result, pack
 from whyrec.runs.schema import MIGRATIONS, Batch, call_row, write_batches
 from whyrec.sqlite import BatchedWriter, Row, connect, make_folder, migrate
-from whyrec.sqlite_errors import is_full, no_space, readable
+from whyrec.sqlite.errors import is_full, no_space, readable
+from whyrec.version import __version__
 
 if TYPE_CHECKING:
     from filelock import FileLock

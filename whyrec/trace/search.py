@@ -21,7 +21,7 @@ from typing import Any
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
-from whyrec.sqlite_errors import readable
+from whyrec.sqlite.errors import readable
 
 FILE_NAME = "search.sqlite"
 _PIECE = 10_000  # calls per transaction: what an interrupted build loses at most

@@ -15,7 +15,6 @@ import jinja2
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from whyrec import __version__
 from whyrec.errors import UnknownNameError
 from whyrec.redaction import KNOWN
 from whyrec.runs import RunReader, open_run
@@ -24,6 +23,7 @@ from whyrec.settings import Settings
 from whyrec.ui.safety import Door
 from whyrec.ui.shown import FILTERS
 from whyrec.ui.tally import Tallies
+from whyrec.version import __version__
 
 if TYPE_CHECKING:
     from whyrec.workbench.path import Workplace

@@ -37,7 +37,8 @@ def export(
     from graphs.engine.models import read_models
     from graphs.run import prepare
     from graphs.workflow import workflow
-    from whyrec.cli.run import models_of, options_of
+    from whyrec.api.running import models_of
+    from whyrec.cli.run import options_of
     from whyrec.data.some import how_many
     from whyrec.llm.batch import write
     from whyrec.settings import read_settings

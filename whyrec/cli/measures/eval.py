@@ -150,53 +150,44 @@ def _without_running(console: Console, shared: Path | None, *, render: bool) -> 
 
 def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings]:
     """Load the data, build the experiment and choose its cells."""
-    from evals.evaluate import Notes, Place
-    from evals.inputs.graph_artefacts import GraphArtefacts
-    from evals.models import model_notes, need_evidence
-    from evals.registry import TITLES, EncodeAndMap, Options, chosen
-    from evals.results import EVIDENCE, own_folder
-    from evals.session import Choice, Session
+    from evals.models import need_evidence
+    from evals.results import EVIDENCE
     from graphs.run import How
+    from whyrec.api.data import Data
+    from whyrec.api.measuring import Wanted, session_of
     from whyrec.cli.shared.typed import command_line, pairs
-    from whyrec.data import address
-    from whyrec.data.some import how_many
     from whyrec.settings import read_settings
 
     _check(given)
-    picked = pairs(given["option"])
     settings = read_settings(precision=given["precision"])
-    embedders = list(dict.fromkeys(given["embedder"]))
-    options = Options(
-        llms=tuple(given["llm"]) or (settings.llm,),
+    wanted = Wanted(
+        llms=tuple(given["llm"]),
+        seeds=given["seeds"],
+        cells=given["cells"],
+        backbone=given["backbone"],
+        users=given["users"],
+        drawn=given["drawn"],
         folds=tuple(_fold(text) for text in given["fold"]),
-        how=EncodeAndMap(embedders[0], given["mapping"], given["norm"]),
+        embedders=tuple(given["embedder"]),
+        mapping=given["mapping"],
+        norm=given["norm"],
         epochs=given["epochs"] or None,
-        mask_seen=not given["keep_seen"],
-        cache=settings.home / "embedders",
-        users=how_many(given["users"], drawn=given["drawn"]),
+        keep_seen=given["keep_seen"],
+        device=given["device"],
+        options=pairs(given["option"]),
+        about=tuple(given["about"]),
         spaces=tuple(given["space"]),
-        embedders=tuple(embedders[1:]),
+        results=given["results"],
+        one_revision=given["one_revision"],
+        command=command_line(),
     )
-    options = chosen(options, picked)
-    base, reading = address.split(given["data"])
-    if TITLES in picked:
-        given = {**given, "data": address.written(base, reading | {TITLES: picked[TITLES]})}
-    opened = open_checked(given["data"], settings=settings)
-    how = How(settings=settings, world=opened.world, progress=_Told(console), say=console.print)
-    notes = Notes(models=model_notes(options.llms, given["about"], home=settings.home), command=command_line())
-    seeds = tuple(range(FIRST_SEED, FIRST_SEED + given["seeds"]))
-    told = (given["cells"], given["backbone"], given["device"])
-    session = Session(
-        given["name"],
-        opened.data,
-        artefacts=GraphArtefacts(opened.data, how=how),
-        place=Place(settings.home, given["results"] or own_folder(settings.home, given["name"], opened.data)),
-        choice=Choice(seeds, *told, settings.precision, given["one_revision"], notes),
-        options=options,
+    data = Data(open_checked(given["data"], settings=settings))
+    session = session_of(
+        given["name"], data, wanted, How(settings=settings, progress=_Told(console), say=console.print)
     )
     if given["results"] is not None and given["results"].name == EVIDENCE:
         asked = {name for cell in session.cells for name in cell.models}
-        need_evidence({name: notes.models[name] for name in asked})
+        need_evidence({name: session.choice.notes.models[name] for name in asked})
     return session, settings
 
 

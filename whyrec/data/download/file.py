@@ -18,8 +18,8 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from whyrec import __version__
 from whyrec.errors import UsageError
+from whyrec.version import __version__
 
 Progress = Callable[[int, int | None], None]
 _CHUNK = 1 << 18

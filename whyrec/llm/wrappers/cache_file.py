@@ -23,7 +23,7 @@ from whyrec.sqlite import (
     make_folder,
     migrate,
 )
-from whyrec.sqlite_errors import is_damaged, readable
+from whyrec.sqlite.errors import is_damaged, readable
 
 FILE_NAME = "cache.sqlite"
 

@@ -28,7 +28,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from whyrec.errors import UsageError
 from whyrec.redaction import KNOWN
-from whyrec.sqlite_errors import BUSY_SECONDS, CLOSED, code_of, gone, is_full, misfit, no_space, readable, unread
+from whyrec.sqlite.errors import BUSY_SECONDS, CLOSED, code_of, gone, is_full, misfit, no_space, readable, unread
 
 Row: TypeAlias = tuple[Any, ...]
 Migration: TypeAlias = Callable[[sqlite3.Connection], None]
