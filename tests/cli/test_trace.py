@@ -58,11 +58,11 @@ def test_a_call_is_sent_again_changed():
         "--llm",
         "simulated:0",
         "--replace",
-        "at most 60 words=>in a word",
+        "at most 40 words=>in a word",
         "--times",
         "2",
     )
-    assert "[-at most 60 words-]{+in a word+}" in " ".join(said.split()).replace("+} {", "+}{")
+    assert "[-at most 40 words-]{+in a word+}" in " ".join(said.split()).replace("+} {", "+}{")
     assert "now: simulated:0" in said and "Kept as replay 1" in said
     with pytest.raises(UsageError, match="OLD=>NEW"):
         whyrec("trace", "replay", f"{run}:1", "--replace", "x")

@@ -201,7 +201,7 @@ def test_secrets_in_the_manifest_the_replays_and_the_cache():
     reader = made("cot_rec.preference", users=2)
     manifest = reader.folder / "manifest.json"
     manifest.write_text(manifest.read_text().replace("{", '{"x": "' + KEY + '",', 1))
-    change = bench.Change(llm="scripted:x", replaced=(("at most 60 words", KEY),))
+    change = bench.Change(llm="scripted:x", replaced=(("at most 40 words", KEY),))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench, "open_provider", lambda name, **_: Scripted(["yes"]))
         asyncio.run(bench.replay(reader, 1, change, settings=read_settings()))
