@@ -20,6 +20,7 @@ def list_(json_: bool = typer.Option(False, "--json", help="Print JSON.")) -> No
     from rich.console import Console
     from rich.table import Table
 
+    from whyrec.data.address import named
     from whyrec.data.lookup import places
     from whyrec.settings import read_settings
 
@@ -31,6 +32,7 @@ def list_(json_: bool = typer.Option(False, "--json", help="Print JSON.")) -> No
             {"name": p.name, "format": p.reader.name, "bytes": size, "folder": str(p.path)}
             for p, size in zip(found, sizes, strict=True)
         ]
+        rows += [{"name": name, "address": at} for name, at in named.read(settings.home).items()]
         typer.echo(json.dumps(rows, indent=1))
         return
     table = Table(box=None, pad_edge=False)
@@ -39,6 +41,8 @@ def list_(json_: bool = typer.Option(False, "--json", help="Print JSON.")) -> No
         table.add_column(header, overflow="fold")
     for place, size in zip(found, sizes, strict=True):
         table.add_row(place.name, place.reader.name, f"{size / 1e6:,.1f} MB", str(place.path.parent))
+    for name, at in named.read(settings.home).items():
+        table.add_row(name, "a given name", "", at)
     table.add_row("world", "generated", "", "also world:easy, world:hard, world:users=2000,seed=1")
     table.add_row("facts", "generated", "", "questions; also facts:questions=500,seed=1")
     console = Console(soft_wrap=True)
@@ -71,6 +75,45 @@ def stats(
         typer.echo(json.dumps(found, indent=1))
         return
     Console(soft_wrap=True).print(_table(found))
+
+
+@app.command()
+def add(
+    name: str = typer.Argument(help="What the data shall be called."),
+    interactions: str = typer.Option(..., "--interactions", help="The file or folder; options after '?' are allowed."),
+    items: str = typer.Option("", "--items", help="A file of the items: CSV, Parquet or JSON lines."),
+    user: str = typer.Option("", help="The column of users."),
+    item: str = typer.Option("", help="The column of items."),
+    column: list[str] = typer.Option(
+        [], "--column", help="OURS=THEIRS: time, rating, review, title, description, brand, categories, items_id, …"
+    ),
+) -> None:
+    """Give data of your own a name that every command takes, in every folder.
+
+    Exit codes: 0; 2 the data cannot be read, or the name cannot be one.
+    """
+    from whyrec.cli.shared.data import warn
+    from whyrec.cli.shared.typed import pairs
+    from whyrec.data import add as give
+    from whyrec.data import address
+    from whyrec.errors import UsageError
+
+    base, told = address.split(interactions)
+    named = {"items": items, "user": user, "item": item, **pairs(column, "--column", "time=when")}
+    if twice := sorted(told.keys() & {key for key, value in named.items() if value}):
+        raise UsageError(f"{twice[0]} is given twice, after the '?' and as an option.")
+    found = give(name, address.written(base, told | {key: value for key, value in named.items() if value})).data
+    warn(found)
+    typer.echo(f"{name}: {found.source}\nTry: whyrec data stats {name}")
+
+
+@app.command()
+def forget(name: str = typer.Argument(help="A name that `whyrec data add` gave.")) -> None:
+    """Take a given name away; the data stay where they are."""
+    from whyrec.data import forget as take
+
+    take(name)
+    typer.echo(f"{name} is no name any more; the files are as they were.")
 
 
 @app.command()

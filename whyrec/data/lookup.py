@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from whyrec.data import address, readers
+from whyrec.data.address import named
 from whyrec.data.corpus import Corpus
 from whyrec.data.joining import rules_of
 from whyrec.data.prepare import prepare
@@ -105,17 +106,22 @@ def _open(name: str, base: str, options: dict[str, str], settings: Settings | No
 
         made = world.load(base)
         return Opened(made.corpus, made)
+    settings = settings or read_settings()
+    given, base, options = base, *_meant(base, options, settings)
     place = locate(base, settings=settings)
-    named = _for_reader(place, options)
+    told_reader = _for_reader(place, options)
     found = address.place(place.path, beside.settled(place.path, options) if place.reader is _TABLE else options)
     told = options.get(domains.OPTION)
     about = domains.read_domain(told) if told is not None else domains.domain_of(place.path.name, place.reader.name)
-    full = address.written(base if Path(base).name not in ("", "..") else str(place.path.resolve()), options)
+    if given != base:
+        full = name
+    else:
+        full = address.written(base if Path(base).name not in ("", "..") else str(place.path.resolve()), options)
     with (
         longest_line(_count("longest_line", options.get("longest_line", "0"))),
         sentences(place.path, place.reader.name),
     ):
-        raw = place.reader.read(place.path, named)
+        raw = place.reader.read(place.path, told_reader)
         if isinstance(raw, Questions):
             return Opened(replace(raw, name=full, source=found))
         corpus = prepare(
@@ -130,6 +136,50 @@ def _open(name: str, base: str, options: dict[str, str], settings: Settings | No
             corpus = anonymised(corpus, titles_of(options["titles"]))
     notes = {**corpus.notes, **({"domain": told} if told is not None else {})}
     return Opened(replace(corpus, source=found, domain=about, notes=notes))
+
+
+def add(name: str, at: str, *, settings: Settings | None = None) -> Opened:
+    """Give data a name, once they could be read; `open_data(name)` then opens them from any folder.
+
+    Args:
+        name: letters, digits, '_', '-' and '.'.
+        at: their address, as `load` takes it.
+        settings: where names are kept (`home`) and data are looked for.
+
+    Raises:
+        UsageError: the name cannot be one, or a data set in the data folders has it already, or as `load`.
+    """
+    settings = settings or read_settings()
+    named.check(name)
+    if any(place.name == name for place in places(settings)):
+        raise UsageError(f"A data set in the data folders is called {name} already; take another name.")
+    opened = open_data(at, settings=settings)
+    if not opened.data.source:
+        raise UsageError(f"{at} is generated and has a name already.")
+    named.write(settings.home, named.read(settings.home) | {name: opened.data.source})
+    return open_data(name, settings=settings)
+
+
+def forget(name: str, *, settings: Settings | None = None) -> None:
+    """Take a given name away; the data stay where they are.
+
+    Raises:
+        UnknownNameError: nobody gave this name.
+    """
+    settings = settings or read_settings()
+    known = named.read(settings.home)
+    if name not in known:
+        raise UnknownNameError("name of data", name, known, hint="`whyrec data add` gives names.")
+    named.write(settings.home, {one: at for one, at in known.items() if one != name})
+
+
+def _meant(base: str, options: Mapping[str, str], settings: Settings) -> tuple[str, dict[str, str]]:
+    """What a given name stands for, with the options on top; of all others the same."""
+    known = named.read(settings.home)
+    if base not in known:
+        return base, dict(options)
+    path, told = address.split(known[base])
+    return path, {**told, **options}
 
 
 def open_again(name: str, source: str, *, settings: Settings | None = None) -> Opened:
@@ -190,7 +240,9 @@ def places(settings: Settings | None = None) -> list[Place]:
 
 def names(settings: Settings | None = None) -> list[str]:
     """Names that `open_data` knows: what the data folders hold, and what is generated."""
-    return [*(p.name for p in places(settings)), "facts", "world", "world:default", "world:easy", "world:hard"]
+    settings = settings or read_settings()
+    given = sorted(named.read(settings.home))
+    return [*given, *(p.name for p in places(settings)), "facts", "world", "world:default", "world:easy", "world:hard"]
 
 
 def _for_reader(place: Place, options: Mapping[str, str]) -> dict[str, str]:

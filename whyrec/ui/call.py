@@ -93,7 +93,7 @@ def _again(request: Request, run: RunReader, found: Asked, form: Mapping[str, st
         return site.page(
             request, "confirm.html", status=402, run=run.id, call=number, model=model, price=price, worst=worst,
             times=change.times, given=list(form.items()),
-            confirm="unknown" if price is None else f"{worst:.6f}",
+            confirm="unknown" if price is None else f"{worst + 1e-6:.6f}",  # never rounded below
         )  # fmt: skip
     budget = Budget(calls=change.times * 3) if price is None else Budget(dollars=float(form.get("confirm") or 0.0))
     replayed = asyncio.run(bench.replay(run, number, change, settings=site.settings, budget=budget))

@@ -48,10 +48,10 @@ def plant(monkeypatch, prompt: str, change) -> None:
     """Whenever this prompt is about to be said of the victim, its blanks are changed first."""
     honest = Agent.request
 
-    def request(self, n, about, blanks, domain=None):
+    def request(self, n, about, blanks, domain=None, **told):
         if self.prompt_name == prompt and about.user == VICTIM:
             blanks = {**blanks, **change(blanks)}
-        return honest(self, n, about, blanks, domain)
+        return honest(self, n, about, blanks, domain, **told)
 
     monkeypatch.setattr(Agent, "request", request)
 

@@ -11,8 +11,8 @@ from whyrec.errors import UsageError
 from whyrec.redaction import KNOWN
 
 
-def pairs(texts: Sequence[str]) -> dict[str, str]:
-    """KEY=VALUE each, as a mapping.
+def pairs(texts: Sequence[str], option: str = "-o", such_as: str = "titles=anonymous") -> dict[str, str]:
+    """KEY=VALUE each, as a mapping; `option` and an example are for the errors.
 
     Raises:
         UsageError: one has no key or no value, or a key comes twice.
@@ -21,9 +21,9 @@ def pairs(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not (key and equals and value):
-            raise UsageError(f"-o {text!r} is not KEY=VALUE, as in -o titles=anonymous.")
+            raise UsageError(f"{option} {text!r} is not KEY=VALUE, as in {option} {such_as}.")
         if key in found:
-            raise UsageError(f"-o {key} is given twice ({found[key]!r} and {value!r}).")
+            raise UsageError(f"{option} {key} is given twice ({found[key]!r} and {value!r}).")
         found[key] = value
     return found
 
