@@ -214,7 +214,7 @@ def evaluate(table: str, data: Data | Any, **how: Unpack[TableOptions]) -> Table
         llms=_several(how.get("llm", ())),
         embedders=_several(how.get("embedder", "lsa")),
         options={name: str(value) for name, value in how.get("options", {}).items()},
-        results=Path(how["results"]) if how.get("results") else None,
+        results=Path(kept) if (kept := how.get("results")) else None,
         command=f"whyrec.evaluate({table!r}, …)",
         **{name: how[name] for name in same if name in how},  # type: ignore[literal-required]
     )
