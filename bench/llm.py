@@ -2,7 +2,7 @@
 
 One process asks, another serves, and only the asking one's CPU time counts (threads included), so a busy machine does
 not matter much. All variants run the same 3-node graph over the same users, 256 graphs at once, with the same rendered
-prompts and a schema on every call: summarise a batch, merge, review an item. Each number is the median of five
+prompts and a schema on every call: summarise a batch, merge, review an item. Each number is the median of nine
 repetitions, the variants taking turns; every repetition has an empty cache. All run in the event loop and under the
 garbage collector settings that `whyrec run` uses.
 """
@@ -40,7 +40,7 @@ from whyrec.records import Example, Item
 from whyrec.runs import Identity, Run
 from whyrec.settings import Settings
 
-GRAPHS, AT_ONCE, REPEATS, NODES = 300, 256, 5, 3
+GRAPHS, AT_ONCE, REPEATS, NODES = 300, 256, 9, 3
 CACHED_CALLS = 1000
 SERVER = Path(__file__).resolve().parents[1] / "tests" / "servers" / "openai_like.py"
 
