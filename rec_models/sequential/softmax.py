@@ -47,7 +47,7 @@ def cross_entropy(
     kind = torch.get_autocast_dtype(place) if torch.is_autocast_enabled(place) else h_TD.dtype
     with torch.autocast(place, enabled=False):
         how = _How(smoothing, directions, kind)
-        loss: Tensor = _LinearCrossEntropy.apply(h_TD, items_ID, true_T, how)  # type: ignore[no-untyped-call]
+        loss: Tensor = _LinearCrossEntropy.apply(h_TD.to(items_ID.dtype), items_ID, true_T, how)  # type: ignore[no-untyped-call]
     return loss
 
 

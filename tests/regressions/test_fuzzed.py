@@ -21,12 +21,14 @@ def test_22_a_damaged_record_of_a_download_is_a_sentence(whyrec, tmp_path, recor
     assert "SOURCE.json" in done.said and "Delete it" in done.said
 
 
-def test_22_a_damaged_search_index_is_made_again(whyrec, tmp_path):
+@pytest.mark.parametrize("damage", ["no database", "other encoding"])
+def test_22_a_damaged_search_index_is_made_again(whyrec, tmp_path, damage):
     assert whyrec("run", "cot_rec.preference", "--data", "world:users=3,items=24", "--llm", "extractive").code == 0
     first = whyrec("trace", "ls", "latest", "a*")
     assert first.code == 0, first.said
     (index,) = (tmp_path / "home" / "runs").glob("*/search.sqlite")
-    index.write_bytes(b"no database at all" * 500)
+    whole = index.read_bytes()
+    index.write_bytes(b"no database at all" * 500 if damage == "no database" else whole[:56] + b"\0\0\0\4" + whole[60:])
     again = whyrec("trace", "ls", "latest", "a*")
     assert again.code == 0, again.said
     assert again.out == first.out

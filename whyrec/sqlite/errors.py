@@ -84,9 +84,13 @@ def misfit(path: Path, error: sqlite3.Error) -> Exception:
     )
 
 
+_OF_A_STRANGE_FILE = ("no such", "attached databases must use the same text encoding", "unsupported file format")
+
+
 def unread(path: Path, error: sqlite3.Error) -> Exception:
     """A failed read as a sentence, else unchanged."""
-    strange = str(error).startswith("no such") and not str(error).startswith("no such function")
+    told = str(error)
+    strange = told.startswith(_OF_A_STRANGE_FILE) and not told.startswith("no such function")
     if is_damaged(error) or code_of(error) == sqlite3.SQLITE_IOERR or strange:
         return UsageError(
             f"{path} is damaged, or is no file of whyrec's ({error}). Something changed it after it was written: take "

@@ -116,10 +116,18 @@ class TextIndex:
             index.close()
 
     def attach(self, connection: sqlite3.Connection) -> None:
-        """Make the index visible to a connection as schema `x`. Once per index."""
-        if self._attached is None:
-            connection.execute("ATTACH ? AS x", (f"{self._path.absolute().as_uri()}?mode=ro",))
-            self._attached = connection
+        """Make the index visible to a connection as schema `x`. Once per index; one that does not fit is made again."""
+        if self._attached is not None:
+            return
+        how = ("ATTACH ? AS x", (f"{self._path.absolute().as_uri()}?mode=ro",))
+        try:
+            connection.execute(*how)
+        except (sqlite3.Error, UsageError) as error:
+            if not self._throw_away(error):
+                raise
+            self.update()
+            connection.execute(*how)
+        self._attached = connection
 
     def close(self) -> None:
         """Forget the connection it was attached to."""

@@ -69,9 +69,10 @@ def test_cross_entropy_survives_scores_far_apart(way, by, near):
         torch.testing.assert_close(one, other, rtol=near, atol=near * float(other.abs().max()))
 
 
+@pytest.mark.parametrize("states", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("amx", [True, False])
 @pytest.mark.parametrize("by", [1.0, 100.0])
-def test_chunks_in_bfloat16_are_near_whether_scores_are_small_or_not(by, amx, monkeypatch):
+def test_chunks_in_bfloat16_are_near_whether_scores_are_small_or_not(by, amx, states, monkeypatch):
     """Processors with AMX attend, others go by chunks; scores above `SAFE` are lowered first."""
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     h, table, true = draws(t=600, items=300, d=8, dtype=torch.float32)
@@ -79,7 +80,7 @@ def test_chunks_in_bfloat16_are_near_whether_scores_are_small_or_not(by, amx, mo
     h = (by * F.normalize(h.detach(), dim=-1)).to(torch.bfloat16).float().requires_grad_()
     want = F.cross_entropy(h @ table.T, true)
     with torch.autocast("cpu", torch.bfloat16):
-        got = cross_entropy(h, table, true)
+        got = cross_entropy(h.to(states), table, true)
     torch.testing.assert_close(got, want, rtol=0.01, atol=0.02)
     grads, wanted = (torch.autograd.grad(loss, [h, table]) for loss in (got, want))
     for near, exact in zip(grads, wanted, strict=True):
