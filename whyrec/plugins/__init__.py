@@ -2,7 +2,7 @@
 
 A plug-in is a Python file named in `whyrec.toml` (`plugins = ["taste.py"]`), by `--plugin FILE` or in WHYREC_PLUGINS,
 or an installed package with entry points in the groups `whyrec.graphs`, `whyrec.providers` and so on. What a file
-declares is what stands in it at its top level: a `Workflow`, a `PromptText`, a `Table`, a `RecommenderKind`, a
+declares is what stands in it at its top level: a `Workflow`, a `OwnPrompt`, a `Table`, a `RecommenderKind`, a
 `Provider`, a `Reader`. There is nothing to register: the kind is written in the type, as `plugin_kind`.
 
 A plug-in that cannot be loaded is named once on the error stream and stops nothing else. Files are imported when
@@ -41,7 +41,7 @@ class Declared(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PromptText:
+class OwnPrompt:
     """A prompt as a plug-in declares it: the text of a prompt file (docs/prompts.md).
 
     Attributes:

@@ -23,14 +23,14 @@ from graphs.outcomes import Judged, Worth
 from graphs.services import Services
 from graphs.shared.users import Users, about_example
 from graphs.workflow import Source, Workflow
-from whyrec.plugins import PromptText
+from whyrec.plugins import OwnPrompt
 from whyrec.plugins.rules import Rule, Rules
 from whyrec.records import Example, Split
 
 NAME = "taste"
 
 # The prompt: front matter, sections word for word, and the user's part with its blanks (docs/prompts.md).
-ASK = PromptText(
+ASK = OwnPrompt(
     "taste/ask",
     """---
 name: taste/ask
