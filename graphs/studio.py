@@ -133,7 +133,8 @@ class Served:
             index = await asyncio.to_thread(find_example, job.inputs, user)
             first = await asyncio.to_thread(job.inputs.state, index)
             services = Services(job.cast(llms), await asyncio.to_thread(self._parts_of, job), run)
-            final = await inner.ainvoke(first, {"recursion_limit": self._flow.steps(first)}, context=services)
+            config = {"recursion_limit": self._flow.steps(first), "run_name": self.name}
+            final = await inner.ainvoke(first, config, context=services)
             return {"example": job.inputs.key(index), "result": self._flow.result(self._flow.state(**final))}
         finally:
             for llm in llms.values():

@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from graphs import studio
 from graphs.studio import FILE, Served, context_of, settings_file
-from graphs.workflow import names, workflow
-from whyrec.errors import UsageError
+from graphs.workflow import find_example, names, workflow
+from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import list_runs
 from whyrec.settings import read_settings
 
@@ -81,6 +82,28 @@ async def test_a_wrong_name_is_told_in_an_error_whose_message_the_server_shows(a
     with pytest.raises(UsageError) as told:
         await Served("cot_rec.preference")().ainvoke(asked, context={"data": WORLD, **context})
     assert said in str(told.value) and isinstance(told.value, ValueError)
+
+
+class Rows:
+    """Three rows of two users."""
+
+    indices = np.arange(3)
+
+    def key(self, index: int) -> str:
+        return f"test/row-{index}"
+
+    def place(self, index: int) -> tuple[str, str]:
+        return ("u1", "u2", "u2")[index], "test"
+
+
+def test_an_example_is_found_by_its_key_or_by_whose_it_alone_is():
+    rows: Any = Rows()
+    assert [find_example(rows, name) for name in ("", "test/row-2", "row-1", "u1")] == [0, 2, 1, 0]
+    with pytest.raises(UnknownNameError, match="Known: test/row-1, test/row-2"):
+        find_example(rows, "u2")
+    rows.indices = np.arange(0)
+    with pytest.raises(UsageError, match="no example"):
+        find_example(rows, "u1")
 
 
 def test_the_form_shows_every_option_with_its_default_here():
