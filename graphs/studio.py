@@ -7,8 +7,9 @@ either into Studio. So each is served within an outer graph of one node, which m
 the context holds a model, a data set and options as text, and the default of each is enough. The graph itself runs
 below that node, and Studio shows its nodes and states.
 
-`langgraph.json` names a variable of this module for each workflow; `python -m graphs.studio` writes it, and a test says
-when it is stale. Unusual: imported by that server, this module changes the environment that it reads afterwards.
+`langgraph.json` names a variable of this module for each workflow, those of plug-ins too; `python -m graphs.studio`
+writes it into the folder it is started in, and a test says when the checkout's is stale. Unusual: imported by that
+server, this module changes what the server reads afterwards.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from whyrec.runs import Run
 from whyrec.settings import read_settings
 from whyrec.telemetry import langsmith_asked
 
-FILE = Path(__file__).resolve().parents[1] / "langgraph.json"
+FILE = "langgraph.json"
 _TRACING = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2")  # the server reads the one first, the traces' client the other
 _KEPT = 2  # parts of so many contexts are kept: a trained model or an index each
 
@@ -103,7 +104,7 @@ class Served:
 
     @cached_property
     def _graph(self) -> Any:
-        inner, name = self._flow.build(), self.name.partition(".")[2]
+        inner, name = self._flow.build(), self.name.rpartition(".")[2]
 
         async def run_example(state: State, runtime: Runtime[Any]) -> Update:
             """Run the workflow's graph on one example. That it closes over `inner` is how LangGraph finds that one."""
@@ -220,4 +221,4 @@ globals().update({variable(name): Served(name) for name in names()})
 
 
 if __name__ == "__main__":
-    FILE.write_text(settings_file(), encoding="utf-8")
+    Path(FILE).write_text(settings_file(), encoding="utf-8")

@@ -17,15 +17,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from graphs import studio
-from graphs.studio import FILE, Served, context_of, settings_file
+from graphs.studio import Served, context_of, settings_file
 from graphs.workflow import find_example, names, workflow
+from whyrec import plugins
+from whyrec.cli import build
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import list_runs
 from whyrec.settings import read_settings
 
-PAGE = FILE.parent / "docs" / "studio.md"
+ROOT = Path(__file__).resolve().parents[2]
+FILE, PAGE = ROOT / "langgraph.json", ROOT / "docs" / "studio.md"
 WORLD = "world:users=30,items=40"
 
 
@@ -82,6 +86,21 @@ async def test_a_wrong_name_is_told_in_an_error_whose_message_the_server_shows(a
     with pytest.raises(UsageError) as told:
         await Served("cot_rec.preference")().ainvoke(asked, context={"data": WORLD, **context})
     assert said in str(told.value) and isinstance(told.value, ValueError)
+
+
+def test_the_graph_of_a_plug_in_is_served_from_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    plugins.forget()
+    try:
+        CliRunner().invoke(build(), ["new", "graph", "liking"], catch_exceptions=False)
+    finally:
+        plugins.forget()
+    subprocess.run([sys.executable, "-m", "graphs.studio"], check=True, timeout=120)
+    listed = json.loads((tmp_path / "langgraph.json").read_text())["graphs"]
+    assert listed["liking"]["path"] == "graphs.studio:liking" and len(listed) > 1
+    code = "import asyncio, graphs.studio as s; print(asyncio.run(s.liking().ainvoke({}))['example'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == "test/u0\n", done.stderr
 
 
 class Rows:
