@@ -10,13 +10,13 @@ indices of all samples, which are part of the cache's key and, with a prompt's o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import prompts
-from prompts import Prompt
+from prompts import Prompt, versions
 from whyrec.errors import UsageError
 from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores
 from whyrec.llm.wrappers.wrapper import Wrapper
@@ -32,10 +32,12 @@ class Wording:
     Attributes:
         prompts: edited copies by the name of the house's prompt each takes the place of.
         seed: which samples; 0 for those of every ordinary run.
+        standing: names of copies that are there for any run: one that does not use such a prompt leaves it aside.
     """
 
     prompts: Mapping[str, Prompt] = field(default_factory=dict)
     seed: int = 0
+    standing: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse what no run could be made with.
@@ -47,6 +49,11 @@ class Wording:
             raise UsageError(f"A seed is a whole number from 0 to {MOST_SEEDS - 1}, not {self.seed}.")
         for name, prompt in self.prompts.items():
             check(prompts.load(name), prompt)
+
+    def of_run(self, used: Collection[str]) -> Wording:
+        """Without standing copies of prompts that a run does not use."""
+        kept = {name: prompt for name, prompt in self.prompts.items() if name in used or name not in self.standing}
+        return replace(self, prompts=kept)
 
     @property
     def plain(self) -> bool:
@@ -90,12 +97,15 @@ def as_asked(llm: LanguageModel, house: Prompt) -> Prompt:
 
 
 def read_edited(path: Path) -> Prompt:
-    """An edited copy from a file; its front matter says which prompt it is of.
+    """An edited copy from a file, or a version that was given a name ("cot_rec/describe@short").
+
+    The front matter says which prompt it is of.
 
     Raises:
         UsageError: there is no such file, or it is not a usable copy of a prompt of the house.
         UnknownNameError: it calls itself by a name that no prompt has.
     """
+    path = versions.file_of(str(path)) or path
     edited = prompts.parse(prompts.read_file(path), where=str(path))
     check(prompts.load(edited.name), edited)
     return edited

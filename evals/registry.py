@@ -6,9 +6,10 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, ClassVar, Literal, TypeAlias, cast
 
 from evals.experiment import Experiment
+from whyrec import plugins
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.data.some import HowMany
@@ -75,6 +76,24 @@ _EXPERIMENTS = {
 }
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table as a plug-in declares it.
+
+    Attributes:
+        name: "paper.table".
+        about: one line for lists.
+        build: data and options -> the experiment.
+        of_questions: whether it is about questions, not interactions.
+    """
+
+    plugin_kind: ClassVar[plugins.Kind] = "tables"
+    name: str
+    about: str
+    build: Callable[[Any, Options], Experiment]
+    of_questions: bool = False
+
+
 Labels: TypeAlias = Literal["any", "logprobs", "score", "answer"]
 
 
@@ -113,6 +132,7 @@ class Options:
         labels: the one way in which option letters are read in all rows; "any" takes the first that a model can.
         rotations: position bias also by rotations of the order, a second column.
         window: rows in RALLRec+ Figure 3's window; 0 for a fifth of them.
+        recommenders: of plug-ins, each a further row of cot_rec.table_1.
     """
 
     llms: tuple[str, ...] = ("extractive",)
@@ -128,6 +148,7 @@ class Options:
     labels: Labels = "logprobs"
     rotations: bool = True
     window: int = 0
+    recommenders: tuple[str, ...] = ()
 
 
 Builder = Callable[[Any, Options], Experiment]
@@ -135,8 +156,10 @@ _OF_QUESTIONS = ("hotpotqa.table_7",)
 
 
 def about() -> dict[str, str]:
-    """Every experiment and what it is."""
-    return {name: line for name, (_module, _function, line) in sorted(_EXPERIMENTS.items())}
+    """Every experiment and what it is, those of plug-ins too."""
+    ours = {name: line for name, (_module, _function, line) in _EXPERIMENTS.items()}
+    guests = {name: guest.value.about for name, guest in plugins.found("tables").items()}
+    return {name: ours.get(name) or guests[name] for name in plugins.names("tables", ours)}
 
 
 def builder(name: str) -> Builder:
@@ -146,7 +169,9 @@ def builder(name: str) -> Builder:
         UnknownNameError: there is none of this name.
     """
     if name not in _EXPERIMENTS:
-        raise UnknownNameError("experiment", name, _EXPERIMENTS)
+        if (own := _guest(name)) is not None:
+            return own.build
+        raise UnknownNameError("experiment", name, about())
     module, function, _line = _EXPERIMENTS[name]
     found: Builder = getattr(importlib.import_module(module), function)
     return found
@@ -158,6 +183,7 @@ _CHOICES = {
     "rotations": ("yes", "no"),
     "window": ("a whole number of rows",),
     TITLES: ("anonymous", "bare"),
+    "recommender": ("recommenders of plug-ins, joined by commas",),
 }
 
 
@@ -173,7 +199,11 @@ def chosen(options: Options, pairs: Mapping[str, str]) -> Options:
     for key, value in pairs.items():
         if key not in _CHOICES:
             raise UnknownNameError("option of a table", key, _CHOICES)
-        good = value.isdecimal() and len(value) < 8 if key == "window" else value in _CHOICES[key]
+        good = value in _CHOICES[key]
+        if key == "window":
+            good = value.isdecimal() and len(value) < 8
+        elif key == "recommender":
+            good = bool(value.strip(", "))
         if not good:
             raise UsageError(f"-o {key}={value}: {key} is {' or '.join(_CHOICES[key])}.")
     return replace(
@@ -181,6 +211,7 @@ def chosen(options: Options, pairs: Mapping[str, str]) -> Options:
         labels=cast(Labels, pairs.get("labels", options.labels)),
         rotations=pairs.get("rotations", "yes" if options.rotations else "no") == "yes",
         window=int(pairs.get("window", options.window)),
+        recommenders=tuple(filter(None, pairs.get("recommender", ",".join(options.recommenders)).split(","))),
     )
 
 
@@ -191,5 +222,11 @@ def build(name: str, data: Corpus | Questions, options: Options) -> Experiment:
         UnknownNameError: there is none of this name.
         UsageError: it is about data of the other kind.
     """
-    make = builder(name)
-    return make(need_questions(data) if name in _OF_QUESTIONS else need_corpus(data), options)
+    make, own = builder(name), _guest(name)
+    questions = name in _OF_QUESTIONS if own is None else own.of_questions
+    return make(need_questions(data) if questions else need_corpus(data), options)
+
+
+def _guest(name: str) -> Table | None:
+    found = None if name in _EXPERIMENTS else plugins.found("tables").get(name)
+    return None if found is None else found.value

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ import prompts
 from graphs.engine.job import How, Job, RunReport
 from graphs.engine.models import Models
 from graphs.engine.start import Start
-from graphs.workflow import Source, contents_of, identity_of, workflow
+from graphs.workflow import Source, code_of, contents_of, identity_of, workflow
 from whyrec.data.corpus import Corpus
 from whyrec.data.joining import need_joined
 from whyrec.data.questions import Questions
@@ -79,6 +79,7 @@ def prepare(
     source = Source(corpus, how.settings.home, users, how.settings.precision)
     inputs = flow.inputs(source, flow.options() if options is None else options)
     asked = model if isinstance(model, Models) else Models(model)
+    asked = replace(asked, wording=asked.wording.of_run(flow.prompts(inputs.options)))
     opener = partial(open_provider, settings=how.settings, world=how.world, asks=how.asks)
     models = asked.opened(flow.roles, flow.name, opener)
 
@@ -95,7 +96,7 @@ def prepare(
         model_revision=revision(models.model),
         prompts=_versions(flow.name, flow.prompts(inputs.options), asked.wording.prompts),
         options=identity_of(inputs.options),
-        contents=contents_of(inputs.options),
+        contents=contents_of(inputs.options) | code_of(flow),
         voices={**models.told(asked.wording.seed, revision), **_renamed(corpus)},
     )
     return Job(flow, source, inputs, models, identity, how, asked.wording)

@@ -14,17 +14,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from graphs.outcomes import Outcomes, Texts
+from whyrec import plugins
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions, need_corpus, need_questions
 from whyrec.data.some import HowMany
 from whyrec.embed import embedder_identity
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.weights.digest import revision_of
+from whyrec.plugins.rules import Rules
 from whyrec.precision import Precision
 
 S = TypeVar("S")
@@ -174,7 +177,13 @@ class Workflow(Generic[S, OptionsT]):
         equip: makes what its nodes reach through `Services.part`, once, before the first example (also before an
             estimate's dry run): an embedder, something trained. What it makes must follow from data and options alone.
         continues: whether models are asked to go on with an assistant's turn, so that their revision for that counts.
+        audit: what its prompts may show and its results may hold; of the house's graphs the audit's tables say it.
+        outcomes: what its results are worth, example by example, for `whyrec compare`; None where a table of the house
+            says it (evals/inputs/worth.py), or nothing can be said.
+        texts: what can be searched of its results: (what they are, in the plural; payload -> (id, text) pairs).
     """
+
+    plugin_kind: ClassVar[plugins.Kind] = "graphs"
 
     name: str
     about: str
@@ -188,11 +197,25 @@ class Workflow(Generic[S, OptionsT]):
     roles: tuple[str, ...] = ("writer",)
     equip: Callable[[Source, OptionsT], tuple[object, ...]] = lambda source, options: ()
     continues: Callable[[OptionsT], bool] = lambda options: False
+    audit: Rules = field(default_factory=Rules)
+    outcomes: Outcomes | None = None
+    texts: Texts | None = None
 
 
 def names() -> list[str]:
-    """Names of all workflows."""
-    return sorted(_WORKFLOWS)
+    """Names of all workflows, those of plug-ins too."""
+    return plugins.names("graphs", _WORKFLOWS)
+
+
+def guests() -> list[Workflow[Any, Any]]:
+    """The workflows of plug-ins."""
+    return [found.value for name, found in plugins.found("graphs").items() if name not in _WORKFLOWS]
+
+
+def guest(name: str) -> Workflow[Any, Any] | None:
+    """The workflow of a plug-in by its name; None where it is one of the house, or there is none."""
+    found = None if name in _WORKFLOWS else plugins.found("graphs").get(name)
+    return None if found is None else found.value
 
 
 def workflow(name: str) -> Workflow[Any, Any]:
@@ -202,7 +225,9 @@ def workflow(name: str) -> Workflow[Any, Any]:
         UnknownNameError: there is none.
     """
     if name not in _WORKFLOWS:
-        raise UnknownNameError("graph", name, _WORKFLOWS)
+        if (own := guest(name)) is not None:
+            return own
+        raise UnknownNameError("graph", name, names())
     found = importlib.import_module(_WORKFLOWS[name]).WORKFLOW
     assert isinstance(found, Workflow) and found.name == name
     return found
@@ -259,6 +284,12 @@ def contents_of(options: Any) -> dict[str, str]:
         elif name == "encoder" and (content := revision_of(value)):
             found[name] = content
     return found
+
+
+def code_of(flow: Workflow[Any, Any]) -> dict[str, str]:
+    """Of a plug-in's workflow the digest of its file or package (`Identity.contents`): edited, it makes another run."""
+    found = None if flow.name in _WORKFLOWS else plugins.found("graphs").get(flow.name)
+    return {} if found is None else {"plugin": found.digest}
 
 
 def option_help(flow: Workflow[Any, Any]) -> list[tuple[str, str, str]]:

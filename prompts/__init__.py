@@ -3,6 +3,6 @@
 `load("cot_rec/summarise_batch").render(history=...)` gives the messages; `names()` lists the prompts.
 """
 
-from prompts.prompt import Prompt, blanks_json, load, names, parse, read_file, render_recorded
+from prompts.prompt import Prompt, blanks_json, house_names, load, names, own, parse, read_file, render_recorded
 
-__all__ = ["Prompt", "blanks_json", "load", "names", "parse", "read_file", "render_recorded"]
+__all__ = ["Prompt", "blanks_json", "house_names", "load", "names", "own", "parse", "read_file", "render_recorded"]

@@ -26,9 +26,11 @@ from prompts import front_matter, gate
 from prompts.front_matter import Format, shown
 from prompts.lines import FILTERS, Lines, to_json
 from prompts.neutral import neutralise
+from whyrec import plugins
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message, Role, Sampling
 from whyrec.records import Domain
+from whyrec.settings import read_settings
 
 FOLDER = Path(__file__).parent
 MOST = 1_048_576  # bytes of a prompt file, characters of a prompt
@@ -120,12 +122,24 @@ class Prompt:
 
 
 def names() -> list[str]:
+    """Every prompt: of the house, of plug-ins, of one's own folder; sorted."""
+    found = {name for folder in (FOLDER, read_settings().prompt_folder) for name in _in_folder(folder)}
+    return sorted(found | plugins.found("prompts").keys())
+
+
+def house_names() -> list[str]:
     """Every prompt of the house, sorted."""
-    return sorted(path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.glob("*/*.md"))
+    return sorted(_in_folder(FOLDER))
+
+
+def _in_folder(folder: Path) -> list[str]:
+    return [path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("*/*.md")]
 
 
 def load(name: str) -> Prompt:
-    """The prompt of this name, as its file stands now.
+    """The prompt of this name, as its text stands now: of the house, else of a plug-in, else of one's own folder.
+
+    One's own copy of a prompt of the house does not change the house's: a run takes it as an edited copy (`own`).
 
     Raises:
         UnknownNameError: no such prompt; the message lists the known ones.
@@ -133,11 +147,37 @@ def load(name: str) -> Prompt:
     """
     if name not in (known := names()):
         raise UnknownNameError("prompt", name, known, hint="`whyrec prompts ls` describes them.")
-    path = FOLDER / f"{name}.md"
-    prompt = parse(read_file(path), where=str(path))
+    where, text = _source(name)
+    prompt = parse(text, where=where)
     if prompt.name != name:
-        raise UsageError(f"{path} calls itself {prompt.name!r}; its name must be its path, {name!r}.")
+        raise UsageError(f"{where} calls itself {prompt.name!r}; its name must be its path, {name!r}.")
     return prompt
+
+
+def own() -> dict[str, Prompt]:
+    """One's own copies of prompts that the house or a plug-in has, by name: they are taken instead (docs/prompts.md).
+
+    Raises:
+        UsageError: a file is not a prompt, or calls itself otherwise.
+    """
+    folder, theirs = read_settings().prompt_folder, {*_in_folder(FOLDER), *plugins.found("prompts")}
+    found = {}
+    for name in sorted(theirs & set(_in_folder(folder))):
+        path = folder / f"{name}.md"
+        found[name] = parse(read_file(path), where=str(path))
+        if found[name].name != name:
+            raise UsageError(f"{path} calls itself {found[name].name!r}; its name must be its path, {name!r}.")
+    return found
+
+
+def _source(name: str) -> tuple[str, str]:
+    """(where a known prompt stands, its text)."""
+    guest = plugins.found("prompts").get(name)
+    house, mine = FOLDER / f"{name}.md", read_settings().prompt_folder / f"{name}.md"
+    if guest is not None and not house.is_file():
+        return f"{name} in {guest.where}", guest.value.text
+    path = house if house.is_file() else mine
+    return str(path), read_file(path)
 
 
 def read_file(path: Path) -> str:

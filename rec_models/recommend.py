@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from rec_models.base import Recommender
-from rec_models.collaborative.itemcf import ItemCF
-from rec_models.collaborative.popularity import Popularity
+from rec_models.kinds import COUNTED, maker
 from rec_models.sequential.bert4rec import BERT4Rec, BERT4RecSettings
 from rec_models.sequential.losses import LossSettings
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
@@ -25,8 +24,6 @@ from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
-COUNTED: dict[str, Callable[[SplitView], Recommender]] = {"ItemCF": ItemCF, "Popularity": Popularity}
-"""Recommenders without weights, which are counted anew from the data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +66,13 @@ def best(model: Recommender, histories: Sequence[npt.NDArray[np.int64]], n: int,
 def save(model: Recommender, folder: Path, about: dict[str, Any]) -> None:
     """Write a recommender's weights and what `load` has to know; `about` is kept beside them.
 
+    A plug-in's is named in `about` as its "kind", and is made again when it is opened.
+
     Raises:
         UsageError: it is of a kind that cannot be kept.
     """
-    kind = type(model).__name__
-    if kind not in (*COUNTED, "SASRec", "BERT4Rec"):
+    kind = str(about.get("kind", type(model).__name__))
+    if kind not in (*COUNTED, "SASRec", "BERT4Rec") and "kind" not in about:
         raise UsageError(f"A recommender of the kind {kind} cannot be kept.")
     folder.mkdir(parents=True, exist_ok=True)
     settings = None
@@ -113,10 +112,11 @@ def load(folder: Path, view: SplitView) -> Recommender:
 
     Raises:
         UsageError: the folder holds none, or its weights are not those of this data set.
+        UnknownNameError: it is of a plug-in that is not there.
     """
     known = about(folder)
-    if known["kind"] in COUNTED:
-        return COUNTED[known["kind"]](view)
+    if known["kind"] not in ("SASRec", "BERT4Rec"):
+        return maker(known["kind"])(view, int(known.get("seed", 0)))
     told = dict(known["settings"])
     told["loss"] = LossSettings(**told["loss"])
     network = SASRecSettings(**told) if known["kind"] == "SASRec" else BERT4RecSettings(**told)

@@ -79,13 +79,42 @@ def main() -> None:
         _run()
 
 
+def _without_plugins(arguments: list[str]) -> list[str]:
+    """The arguments without `--plugin FILE`, which may stand anywhere before `--` and holds for all that is done.
+
+    Raises:
+        UsageError: no file follows.
+    """
+    from whyrec import plugins
+    from whyrec.errors import UsageError
+
+    kept: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return [*kept, argument, *rest]
+        if argument == "--plugin":
+            file = next(rest, "")
+            if not file or file.startswith("-"):
+                raise UsageError(
+                    "--plugin needs a Python file, as in: whyrec run taste --plugin taste.py --data world."
+                )
+            plugins.use([file])
+        elif argument.startswith("--plugin="):
+            plugins.use([argument.removeprefix("--plugin=")])
+        else:
+            kept.append(argument)
+    return kept
+
+
 def _run() -> None:
     from whyrec.cli import build
     from whyrec.errors import LeakageError, UnknownNameError, UsageError
     from whyrec.redaction import redact
 
     try:
-        build("".join(sys.argv[1:2]))()
+        arguments = _without_plugins(sys.argv[1:])
+        build("".join(arguments[:1]))(args=arguments)
     except (UsageError, UnknownNameError, LeakageError, OSError) as error:
         if os.environ.get("WHYREC_DEBUG"):
             raise

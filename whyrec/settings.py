@@ -30,6 +30,8 @@ class Settings(BaseModel):
         keep_going: whether runs go on though most of their first answers are of no use (`--keep-going`).
         precision: of what is trained and of local models: the fastest here ("auto"), or one by name.
         quiet: say nothing on the side, such as that a local model is being loaded.
+        plugins: Python files with graphs, tables and so on of one's own (`$WHYREC_PLUGINS`, separated like PATH).
+        prompts: folder of prompts that stand before those of the house; `home/prompts` where it is not given.
     """
 
     model_config = ConfigDict(extra="forbid", validate_default=True)
@@ -42,6 +44,18 @@ class Settings(BaseModel):
     keep_going: bool = False
     precision: Precision = "auto"
     quiet: bool = False
+    plugins: tuple[str, ...] = ()
+    prompts: Path | None = None
+
+    @field_validator("plugins", mode="before")
+    @classmethod
+    def _split_plugins(cls, value: Any) -> Any:
+        return tuple(part for part in value.split(os.pathsep) if part) if isinstance(value, str) else value
+
+    @field_validator("prompts")
+    @classmethod
+    def _expand_prompts(cls, value: Path | None) -> Path | None:
+        return None if value is None else _nameable(_expanded(value).absolute())
 
     @field_validator("data", mode="before")
     @classmethod
@@ -72,6 +86,11 @@ class Settings(BaseModel):
             raise ValueError("it has characters in it that cannot be printed")
         KNOWN.learn_text(value, "a key in the setting llm")
         return value
+
+    @property
+    def prompt_folder(self) -> Path:
+        """Where prompts of one's own are looked for."""
+        return self.prompts or self.home / "prompts"
 
     @property
     def data_folders(self) -> tuple[Path, ...]:

@@ -23,6 +23,7 @@ from rec_models.base import Recommender, SequenceModel
 from rec_models.collaborative.itemcf import ItemCF
 from rec_models.collaborative.popularity import Popularity
 from rec_models.fit import EpochRow, FitReport, FitSettings, fit
+from rec_models.kinds import maker
 from rec_models.rank import rank
 from rec_models.sequential.bert4rec import BERT4Rec, BERT4RecSettings
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
@@ -149,6 +150,12 @@ def popularity(*, mask_seen: bool = True) -> CellFunction:
 def item_cf(*, mask_seen: bool = True) -> CellFunction:
     """The cell of item-based collaborative filtering."""
     return lambda context, _seed: ranked(ItemCF(SplitView(context.corpus, "valid")), context, mask_seen=mask_seen)
+
+
+def of_plugin(name: str, *, mask_seen: bool = True) -> CellFunction:
+    """The cell of a recommender that a plug-in declares, made with the seed of the cell."""
+    make = maker(name)
+    return lambda context, seed: ranked(make(SplitView(context.corpus, "valid"), seed), context, mask_seen=mask_seen)
 
 
 def over_some(function: CellFunction, users: HowMany) -> CellFunction:

@@ -9,16 +9,16 @@ less like the text (by lsa) than the target's is. That is called by its name and
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evals.metrics import metric
+from graphs.outcomes import Judged, Worth
+from graphs.workflow import guest, guests
 from whyrec.data.corpus import Corpus
-from whyrec.data.questions import Questions, need_corpus
 from whyrec.data.split import SplitView
 from whyrec.data.text import captions
 from whyrec.embed import open_embedder
@@ -32,53 +32,6 @@ OWN = "own item's percentile (its prompt shows the item)"
 WORDS = "words"
 
 
-@dataclass(frozen=True)
-class Worth:
-    """One measure of the examples of a run.
-
-    Attributes:
-        name: of the measure.
-        values: by the example's key; failed examples are not in it.
-        better: "higher", "lower", or "" where neither is.
-    """
-
-    name: str
-    values: Mapping[str, float]
-    better: str = "higher"
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Results to be judged.
-
-    Attributes:
-        data: what they are about.
-        options: of the workflow, as used.
-        results: done and failed ones.
-        home: the folder fitted embedders are kept in (`home/embedders`).
-    """
-
-    data: Corpus | Questions
-    options: Any
-    results: Sequence[Result]
-    home: Path
-
-    @property
-    def corpus(self) -> Corpus:
-        """The data as interactions."""
-        return need_corpus(self.data)
-
-    @property
-    def view(self) -> SplitView:
-        """The view whose targets the results are held against."""
-        return SplitView(self.corpus, self.options.split)
-
-    @property
-    def done(self) -> list[tuple[Result, Mapping[str, Any]]]:
-        """Results with their payloads."""
-        return [(result, result.payload) for result in self.results if result.payload is not None]
-
-
 def worth(graph: str, judged: Judged) -> list[Worth]:
     """The measures of a workflow's results, the one that counts first.
 
@@ -86,14 +39,19 @@ def worth(graph: str, judged: Judged) -> list[Worth]:
         UnknownNameError: nothing can be said of single examples of this workflow.
     """
     check(graph)
-    return _READERS[graph](judged)
+    if graph in _READERS:
+        return _READERS[graph](judged)
+    flow = guest(graph)
+    assert flow is not None and flow.outcomes is not None
+    return flow.outcomes(judged)
 
 
 def check(graph: str) -> None:
     """Before anything is asked; raises as `worth`."""
-    if graph not in _READERS:
-        hint = "The others have one example for a whole data set, or ask no model."
-        raise UnknownNameError("workflow whose examples can be compared", graph, _READERS, hint=hint)
+    known = [*_READERS, *(flow.name for flow in guests() if flow.outcomes is not None)]
+    if graph not in known:
+        hint = "The others have one example for a whole data set, ask no model, or declare no outcomes."
+        raise UnknownNameError("workflow whose examples can be compared", graph, known, hint=hint)
 
 
 def _choose(judged: Judged) -> list[Worth]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graphs.workflow import guests
 from whyrec.errors import UsageError
 from whyrec.runs import Result, RunReader
 
@@ -39,13 +40,13 @@ def texts_of(run: RunReader) -> RunTexts:
     Raises:
         UsageError: its graph leaves no texts, or none is finished.
     """
-    graph = run.info()["graph"]
-    if graph not in _WHAT:
+    graph, known = run.info()["graph"], _known()
+    if graph not in known:
         raise UsageError(
             f"Run {run.id} is a run of {graph}, whose results hold no texts to search. Texts are left by "
-            f"{', '.join(sorted(_WHAT))}."
+            f"{', '.join(sorted(known))}."
         )
-    what, read = _WHAT[graph]
+    what, read = known[graph]
     found: dict[str, str] = {}
     for result in run.results("done"):
         for id_, text in read(result, result.payload or {}):
@@ -59,7 +60,7 @@ def texts_of(run: RunReader) -> RunTexts:
 def kinds() -> dict[str, tuple[str, ...]]:
     """What can be searched -> the graphs whose runs hold it."""
     found: dict[str, tuple[str, ...]] = {}
-    for graph, (what, _) in _WHAT.items():
+    for graph, (what, _) in _known().items():
         found[what] = (*found.get(what, ()), graph)
     return found
 
@@ -104,3 +105,8 @@ _WHAT: dict[str, tuple[str, Callable[[Result, Mapping[str, Any]], Texts]]] = {
     "scoter.validate": ("chains", _chains),
     "scoter.distil": ("steps", _steps),
 }
+
+
+def _known() -> dict[str, tuple[str, Callable[[Result, Mapping[str, Any]], Texts]]]:
+    """Ours, and what plug-ins declare of their graphs."""
+    return {**{flow.name: flow.texts for flow in guests() if flow.texts is not None}, **_WHAT}

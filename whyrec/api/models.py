@@ -13,7 +13,7 @@ import numpy.typing as npt
 from typing_extensions import Unpack
 
 from graphs.cot_rec.written import item_text
-from rec_models import presets, recommend
+from rec_models import kinds, presets, recommend
 from rec_models.base import Recommender
 from rec_models.checkpoint import digest
 from rec_models.fit import EpochRow, FitReport
@@ -144,7 +144,7 @@ def fit(model: str, data: Data | Any, **how: Unpack[FitOptions]) -> Model:
     The same call again finds it finished; one that was killed goes on with the epoch after the last.
 
     Args:
-        model: "sasrec", "bert4rec", or one that only counts: "itemcf", "popularity".
+        model: "sasrec", "bert4rec", one that only counts ("itemcf", "popularity"), or one of a plug-in.
         data: a `Data`, or whatever `load_data` opens.
         **how: see `FitOptions`.
 
@@ -155,12 +155,12 @@ def fit(model: str, data: Data | Any, **how: Unpack[FitOptions]) -> Model:
     for name in how:
         if name not in FitOptions.__annotations__:
             raise UnknownNameError("argument of whyrec.fit", name, FitOptions.__annotations__)
-    if model.lower() not in KINDS:
-        raise UnknownNameError("recommender", model, KINDS)
-    kind, settings = KINDS[model.lower()], how.get("settings") or read_settings()
+    if model.lower() not in KINDS and model not in kinds.guests():
+        raise UnknownNameError("recommender", model, [*KINDS, *kinds.guests()])
+    kind, settings = KINDS.get(model.lower(), model), how.get("settings") or read_settings()
     opened = as_data(data, settings)
-    if kind in recommend.COUNTED:
-        return _counted(kind, opened, settings)
+    if kind not in presets.BACKBONES:
+        return _counted(kind, opened, settings, how)
     return _fitted(kind, opened, how, settings)
 
 
@@ -228,10 +228,17 @@ def _find(name: str, settings: Settings) -> Path:
     raise UnknownNameError("recommender", name, known, hint="`whyrec fit MODEL --data …` trains one.")
 
 
-def _counted(kind: str, data: Data, settings: Settings) -> Model:
-    known = {**_of(data), "items": "what users bought together" if kind == "ItemCF" else "how often each was met"}
+_COUNTS = {"ItemCF": "what users bought together", "Popularity": "how often each was met"}
+
+
+def _counted(kind: str, data: Data, settings: Settings, how: FitOptions) -> Model:
+    """One that only counts, or one of a plug-in, which is told the seed and nothing else."""
+    known = {**_of(data), "items": _COUNTS.get(kind, "what the plug-in makes of them")}
+    seed = how.get("seed", 0)
+    if kind not in kinds.COUNTED:
+        known |= {"kind": kind, "plugin": kinds.digest_of(kind), "seed": seed}
     folder = _folder(kind, data, settings, known, "")
-    made: Recommender = recommend.COUNTED[kind](SplitView(data.corpus, "valid"))
+    made = kinds.maker(kind)(SplitView(data.corpus, "valid"), seed)
     recommend.save(made, folder, known)
     return Model(made, data, folder)
 

@@ -20,6 +20,7 @@ from graphs.engine.models import Models
 from graphs.engine.progress import Progress, Snapshot
 from graphs.run import execute, prepare
 from graphs.workflow import Workflow, option_help, read_options, workflow
+from prompts import own
 from whyrec.api.data import Data, as_data
 from whyrec.api.loop import finish
 from whyrec.api.runs import Run
@@ -131,7 +132,7 @@ def estimate(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions
 
 
 def models_of(llm: str | LanguageModel, roles: Mapping[str, str], prompts: Sequence[str | Path], seed: int) -> Models:
-    """Who is asked, in whose words.
+    """Who is asked, in whose words: of the edited copies named, else of one's own folder, else the house's.
 
     Raises:
         UsageError: two edited copies are of one prompt, or one is not usable.
@@ -140,7 +141,8 @@ def models_of(llm: str | LanguageModel, roles: Mapping[str, str], prompts: Seque
     found = {one.name: one for one in edited}
     if len(found) < len(edited):
         raise UsageError("Two edited copies are of the same prompt; a run uses one of them.")
-    return Models(llm, dict(roles), Wording(found, seed))
+    mine = own()
+    return Models(llm, dict(roles), Wording({**mine, **found}, seed, frozenset(mine.keys() - found.keys())))
 
 
 def options_of(flow: Workflow[Any, Any], given: Mapping[str, Any], split: str) -> Any:

@@ -30,11 +30,18 @@ _NOUNS = {
     "recommend": "command",
     "scoter": "app",
     "search": "command",
+    "new": "app",
+    "plugins": "command",
     "demo": "command",
 }
 
 
-_ROOMS = {"measures": ("compare", "eval", "dial", "mechanism", "ablate"), "recommenders": ("fit", "recommend")}
+_ROOMS = {
+    "measures": ("compare", "eval", "dial", "mechanism", "ablate"),
+    "recommenders": ("fit", "recommend"),
+    "guests": ("new", "plugins"),
+    "outputs": ("export", "scoter", "search"),
+}
 
 
 def _version(value: bool) -> None:
@@ -60,8 +67,14 @@ def build(only: str = "") -> typer.Typer:
     @app.callback()
     def root(
         version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+        plugin: list[str] = typer.Option(
+            [], "--plugin", metavar="FILE", help="A Python file with graphs, tables and so on of your own; repeatable."
+        ),
     ) -> None:
         """Hold the options of `whyrec` itself."""
+        from whyrec import plugins
+
+        plugins.use(plugin)
 
     for noun, kind in {only: _NOUNS[only]}.items() if only in _NOUNS else _NOUNS.items():
         room = next((f"{room}." for room, nouns in _ROOMS.items() if noun in nouns), "")

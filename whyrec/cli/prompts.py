@@ -18,25 +18,45 @@ def list_prompts() -> None:
     from rich.table import Table
 
     import prompts
+    from prompts import versions
 
     table = Table("prompt", "version", "answer", "blanks", "what it is", box=None, pad_edge=False)
-    for prompt in map(prompts.load, prompts.names()):
+    own = prompts.own()
+    for prompt in (own.get(name) or prompts.load(name) for name in prompts.names()):
         answer = f"{prompt.answer} ({prompt.format})"
-        table.add_row(prompt.name, prompt.digest[:8], answer, ", ".join(prompt.variables), prompt.description)
+        named = [name for name, digest in versions.tags(prompt.name).items() if digest == prompt.digest]
+        version = " ".join([prompt.digest[:8], *named, *(["(your own)"] if prompt.name in own else [])])
+        table.add_row(prompt.name, version, answer, ", ".join(prompt.variables), prompt.description)
     Console().print(table)
+
+
+@app.command("tag")
+def name_version(
+    prompt: str = typer.Argument(help="The prompt as it stands now (your own copy, if you have one), or a file."),
+    name: str = typer.Argument(help="A name for this version; PROMPT@NAME then stands for its text."),
+) -> None:
+    """Give a version of a prompt a name, so that it can be run and compared after the file has changed."""
+    import prompts
+    from agents.wording import read_edited
+    from prompts import versions
+
+    text = read_edited(Path(prompt)) if Path(prompt).is_file() else prompts.own().get(prompt) or prompts.load(prompt)
+    path = versions.tag(text, name)
+    typer.echo(f"{text.name}@{name} is the version {text.digest[:8]}, kept in {path}.")
 
 
 @app.command()
 def show(
-    name: str = typer.Argument(help="The prompt, such as cot_rec/summarise_batch."),
+    name: str = typer.Argument(help="The prompt, such as cot_rec/summarise_batch, or a version of it, PROMPT@TAG."),
     render: str = typer.Option("", metavar="USER", help="Fill the blanks for this user of the data set."),
     data: str = typer.Option("world", help="The data set the user belongs to."),
     split: str = typer.Option("valid", help="Whose history may be seen: train, valid or test."),
 ) -> None:
     """Print a prompt's text, or what a model would be told about a user."""
     import prompts
+    from agents.wording import read_edited
 
-    prompt = prompts.load(name)
+    prompt = read_edited(Path(name)) if "@" in name else prompts.own().get(name) or prompts.load(name)
     if not render:
         typer.echo(prompt.text.rstrip("\n"))
         return
@@ -56,7 +76,7 @@ def lint(
     import prompts
     from prompts.prompt import FOLDER
 
-    paths = files or [FOLDER / f"{name}.md" for name in prompts.names()]
+    paths = files or [FOLDER / f"{name}.md" for name in prompts.house_names()]
     said = [line for path in paths for line in _complaints(path)]
     for line in said:
         typer.echo(line)

@@ -221,7 +221,7 @@ def locate(name: str, *, settings: Settings | None = None) -> Place:
     for path in found:
         if reader := readers.find(path) or (_TABLE if path.is_file() and _TABLE.recognise(path) else None):
             return Place(name, path, reader)
-    known = ", ".join(r.name for r in readers.READERS)
+    known = ", ".join(readers.formats())
     raise UsageError(
         f"{found[0]} is there, but its files are in no format that is known ({known}, or a CSV or Parquet file)."
     )

@@ -1,7 +1,7 @@
 """Which schemes there are: the part of a model's name before the first colon, and the function that opens the rest.
 
-The table is the whole plug-in system. A provider is one module with one function
-`open_(rest, *, settings, world) -> LanguageModel`; it is imported when a name asks for it and not before.
+A provider is one function `open_(rest, *, settings, world) -> LanguageModel`. Ours are in a table and are imported when
+a name asks for them and not before; others are declared by plug-ins, as `Provider`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
+from whyrec import plugins
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import LanguageModel
 from whyrec.redaction import KNOWN
@@ -54,6 +55,26 @@ class Opener(Protocol):
     def __call__(self, rest: str, *, settings: Settings, world: World | FactWorld | None) -> LanguageModel:
         """The model; UsageError or UnknownNameError where the rest of the name is wrong."""
         ...
+
+
+@dataclass(frozen=True)
+class Provider:
+    """A kind of model as a plug-in declares it.
+
+    Attributes:
+        name: the scheme, what stands before the colon.
+        open: the opener.
+        about: one line.
+        example: a name as a person would write it.
+        real: a trained language model answers.
+    """
+
+    plugin_kind: ClassVar[plugins.Kind] = "providers"
+    name: str
+    open: Opener
+    about: str
+    example: str
+    real: bool = True
 
 
 _SCHEMES: dict[str, Scheme] = {
@@ -142,14 +163,17 @@ _SCHEMES: dict[str, Scheme] = {
 
 
 def openers() -> Mapping[str, Scheme]:
-    """Every scheme by name."""
-    return dict(_SCHEMES)
+    """Every scheme by name, those of plug-ins too."""
+    guests = {name: guest.value for name, guest in plugins.found("providers").items()}
+    told = {name: Scheme("", "", one.about, one.example, real=one.real) for name, one in guests.items()}
+    return {name: _SCHEMES.get(name) or told[name] for name in plugins.names("providers", _SCHEMES)}
 
 
 def is_real(name: str) -> bool:
     """Whether a trained language model answers under this name; built-in doubles and unknown kinds are none."""
-    scheme = _SCHEMES.get(name.partition(":")[0])
-    return scheme is not None and scheme.real
+    kind = name.partition(":")[0]
+    scheme = _SCHEMES.get(kind) or plugins.found("providers").get(kind)
+    return scheme is not None and (scheme.real if isinstance(scheme, Scheme) else scheme.value.real)
 
 
 def open_provider(
@@ -172,19 +196,25 @@ def open_provider(
     if not name.isprintable():
         raise UsageError(f"The name of a model has characters in it that cannot be printed: {name[:200]!a}.")
     scheme_name, _, rest = name.partition(":")
-    scheme = _SCHEMES.get(scheme_name)
+    model = _opener(scheme_name, name)(rest, settings=settings, world=world)
+    if asks and (check := getattr(model, "check_key", None)) is not None:
+        check()
+    return model
+
+
+def _opener(kind: str, name: str) -> Opener:
+    scheme = _SCHEMES.get(kind)
     if scheme is None:
+        if (guest := plugins.found("providers").get(kind)) is not None:
+            opener: Opener = guest.value.open
+            return opener
         raise UnknownNameError(
             "kind of language model",
-            scheme_name,
-            _SCHEMES,
+            kind,
+            plugins.names("providers", _SCHEMES),
             hint=f"A model is named SCHEME:MODEL, such as {_SCHEMES['openai'].example!r}; see `whyrec llm ls`.",
         )
     if missing := scheme.missing:
         how = f'pip install "whyrec[{scheme.extra}]"' if scheme.extra else f"pip install {' '.join(missing)}"
         raise UsageError(f"{name} needs {' and '.join(missing)}, which is not installed: {how}.")
-    opener = cast(Opener, getattr(importlib.import_module(scheme.module), scheme.function))
-    model = opener(rest, settings=settings, world=world)
-    if asks and (check := getattr(model, "check_key", None)) is not None:
-        check()
-    return model
+    return cast(Opener, getattr(importlib.import_module(scheme.module), scheme.function))

@@ -22,9 +22,10 @@ import numpy as np
 import prompts
 from agents.wording import Wording, read_edited
 from evals.inputs.workflow_runs import brought_to_its_end
-from evals.inputs.worth import Judged, Worth, worth
+from evals.inputs.worth import worth
 from evals.statistics.aggregate import compare, holm, summarise
 from evals.summary import Paired, Summary
+from graphs.outcomes import Judged, Worth
 from graphs.run import How, Job, Models, RunReport, prepare
 from graphs.workflow import identity_of
 from prompts import Prompt

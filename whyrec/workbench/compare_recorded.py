@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from evals.inputs.worth import Judged, worth
+from evals.inputs.worth import worth
+from graphs.outcomes import Judged
 from graphs.workflow import recorded_options, workflow
 from whyrec.data import open_again
 from whyrec.errors import UsageError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from evals.inputs.worth import Judged, Worth, worth
+from evals.inputs.worth import worth
+from graphs.outcomes import Judged, Worth
 from graphs.workflow import recorded_options, workflow
 from whyrec.data import open_again
 from whyrec.errors import UsageError

@@ -24,6 +24,7 @@ from evals.inputs.training import (
     Start,
     Training,
     item_cf,
+    of_plugin,
     over_some,
     popularity,
     trained,
@@ -32,6 +33,7 @@ from evals.output.published import Published, published
 from evals.registry import Options
 from rec_models import presets
 from rec_models.fit import FitSettings
+from rec_models.kinds import digest_of
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import in_words, named
 
@@ -116,6 +118,9 @@ def _anchors(options: Options) -> Iterator[Cell]:
     for name, function in cells.items():
         measured = over_some(function, options.users)
         yield Cell(name, measured, settings={"model": name, **settings}, anchor=True, seeded=False)
+    for name in options.recommenders:
+        measured = over_some(of_plugin(name, mask_seen=options.mask_seen), options.users)
+        yield Cell(name, measured, settings={"model": name, "plugin": digest_of(name), **settings})
 
 
 def _grid(corpus: Corpus, backbone: Backbone, options: Options) -> Iterator[Cell]:

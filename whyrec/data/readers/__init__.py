@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from whyrec import plugins
 from whyrec.data.questions import Questions
 from whyrec.data.raw import Raw
 from whyrec.data.readers import amazon, bookcrossing, hotpotqa, interactions, mind, movielens, yelp
@@ -23,6 +25,7 @@ class Reader:
         of_questions: whether it holds questions, which are not prepared any further.
     """
 
+    plugin_kind: ClassVar[plugins.Kind] = "readers"
     name: str
     recognise: Callable[[Path], bool]
     read: Callable[[Path, Mapping[str, str]], Raw | Questions]
@@ -42,5 +45,13 @@ READERS = (
 
 
 def find(path: Path) -> Reader | None:
-    """The reader for this folder or file, or None."""
-    return next((r for r in READERS if r.recognise(path)), None)
+    """The reader for this folder or file, or None. Ours are asked first, then those of plug-ins."""
+    return next((r for r in READERS if r.recognise(path)), None) or next(
+        (r.value for r in plugins.found("readers").values() if r.value.recognise(path)), None
+    )
+
+
+def formats() -> list[str]:
+    """Names of the formats that are known, ours first."""
+    ours = [reader.name for reader in READERS]
+    return [*ours, *(name for name in plugins.names("readers", ours) if name not in ours)]

@@ -21,7 +21,7 @@ from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import RunReader, open_run
 from whyrec.workbench.audit.findings import Findings
 from whyrec.workbench.audit.places import strings
-from whyrec.workbench.audit.rules import EARLIER, LEAK, SWITCHES, Builds
+from whyrec.workbench.audit.rules import LEAK, Builds, earlier_of, switch_of
 from whyrec.workbench.audit.scopes import options_of
 
 _ORDER = ("train", "valid", "test")
@@ -53,7 +53,7 @@ class Artefacts:
     def check(self) -> None:
         """Check everything, switches first: they say what is expected to leak."""
         self._switches()
-        for option, builds in EARLIER.items():
+        for option, builds in earlier_of(self.graph).items():
             given = str(self.options.get(option, ""))
             if given not in _NO_RUN:
                 self._earlier(option, given, builds)
@@ -70,7 +70,7 @@ class Artefacts:
         for option, value in self.options.items():
             if not str(value).endswith(LEAK):
                 continue
-            switch = SWITCHES.get((self.graph, option))
+            switch = switch_of(self.graph, option)
             self._findings.count("switches that leak on purpose")
             what = switch.what if switch else "leaks in a way no table knows"
             self._findings.add("oracle", f"option {option}={value}", f"{what}: asked for by name, and not hidden")

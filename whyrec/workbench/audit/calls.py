@@ -21,7 +21,7 @@ from whyrec.workbench.asked import Asked, asked
 from whyrec.workbench.audit.findings import Findings
 from whyrec.workbench.audit.names import Hit, Name, Text, words
 from whyrec.workbench.audit.places import MAY_NAME, Place, Places, strings
-from whyrec.workbench.audit.rules import BLANKS, Rule
+from whyrec.workbench.audit.rules import Rule, blanks_of
 from whyrec.workbench.audit.scopes import Scope, Scopes
 
 _LONG = 3  # words of a title that no instruction holds by chance
@@ -115,7 +115,7 @@ class CallAudit:
         memo = (call["example"], call["prompt"], hash(call["blanks"]))
         if memo in self._done:
             return self._done[memo]
-        rules = BLANKS.get(call["prompt"])
+        rules = blanks_of(call["prompt"])
         if rules is None and blanks:
             self._findings.undeclared(call["prompt"])
         shown: set[int] = set()

@@ -16,7 +16,7 @@ from whyrec.runs import Result, RunReader
 from whyrec.workbench.audit.calls import Answers
 from whyrec.workbench.audit.findings import Findings
 from whyrec.workbench.audit.places import Place, Places
-from whyrec.workbench.audit.rules import RESULTS, Rule
+from whyrec.workbench.audit.rules import Rule, results_of
 from whyrec.workbench.audit.scopes import Scope, Scopes
 
 _MINED = "scoter.mine"
@@ -60,7 +60,7 @@ class ResultAudit:
             self._made_from(result, payload, scope)
             self._note_place(payload, scope)
         self._answers.at(result.key)
-        rules = RESULTS.get(self._graph)
+        rules = results_of(self._graph)
         if rules is None:
             self._findings.undeclared(self._graph)
         for name, value in payload.items():

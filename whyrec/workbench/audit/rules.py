@@ -8,32 +8,10 @@ later than the history shown may stand there. A test holds that every prompt and
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 from types import MappingProxyType
 
-
-class Rule(Enum):
-    """What may stand in a place; the value is the reason."""
-
-    HISTORY = "only events before the moment that is predicted, as the user rated and reviewed them"
-    NEIGHBOURS = "training events of other users, so the target may be among them where others met it in training"
-    CANDIDATES = "items to choose from, the target unmarked among them: each exactly as the catalogue has it"
-    QUESTION = "the item a row asks about is no secret, whether it was liked is"
-    EXPLAINED = "a rationale of phase I explains the target of the train split, and no later one"
-    CATALOGUE = "any item, as the catalogue has it: descriptions are made of items alone"
-    OF_CANDIDATES = "a model wrote it about the candidates, so it may name the split's target, and no later one"
-    OF_EXPLAINED = "a model wrote it about the item explained, so it may name that, and no later one"
-    OF_QUESTION = "a model wrote it about the row's item, so it may name that, and no later one"
-    SAID = "a model said it of the history alone: it may name what a recorded answer guessed, and nothing else"
-    BEHAVIOUR = "the history as text, after a preference that a model made of it"
-    PARAGRAPHS = "the question's own paragraphs, whole sentences from the beginning"
-    ASKED = "the question, as the data set has it"
-    STEPS = "what a model thought, and what the paragraphs answered"
-    OVER_USERS = "made of many users' training or validation examples, for nobody in particular"
-    GIVEN = "the same for everybody, or data about the user that is no event: nothing later may stand in it"
-    NUMBERS = "numbers, names of rules and ids that say nothing of what is later"
-
+from graphs.workflow import guest, guests
+from whyrec.plugins.rules import LEAK, Builds, Rule, Switch
 
 R = Rule
 _DOMAIN = {"domain": R.GIVEN}
@@ -145,21 +123,6 @@ RESULTS: Mapping[str, Mapping[str, Rule]] = MappingProxyType(
 """Graph -> field of its result -> rule. scoter.mine is of many users and no one's: its splits are checked instead."""
 
 
-@dataclass(frozen=True)
-class Builds:
-    """What an option that names an earlier run may name.
-
-    Attributes:
-        splits: of that run: "same" (equal to this run's), "" where it has none, else those listed.
-        why: the reason.
-        same_data: whether it has to be of the same data.
-    """
-
-    splits: tuple[str, ...]
-    why: str
-    same_data: bool = True
-
-
 EARLIER: Mapping[str, Builds] = MappingProxyType(
     {
         "descriptions": Builds(("",), "descriptions are made of the catalogue alone"),
@@ -182,14 +145,6 @@ EARLIER: Mapping[str, Builds] = MappingProxyType(
 """Option -> what it may name."""
 
 
-@dataclass(frozen=True)
-class Switch:
-    """An option that leaks on purpose: what it is for, and which rules it lifts."""
-
-    what: str
-    lifts: frozenset[Rule]
-
-
 SWITCHES: Mapping[tuple[str, str], Switch] = MappingProxyType(
     {
         ("pulse.rationale", "target"): Switch(
@@ -207,4 +162,33 @@ SWITCHES: Mapping[tuple[str, str], Switch] = MappingProxyType(
 )  # fmt: skip
 """(graph, option) -> what it leaks where its value ends with LEAK."""
 
-LEAK = "i-know-this-leaks"
+
+def blanks_of(prompt: str) -> Mapping[str, Rule] | None:
+    """The rules of a prompt's blanks; None where nobody declares any."""
+    if prompt in BLANKS:
+        return BLANKS[prompt]
+    return next((flow.audit.blanks[prompt] for flow in guests() if prompt in flow.audit.blanks), None)
+
+
+def results_of(graph: str) -> Mapping[str, Rule] | None:
+    """The rules of a graph's results; None where nobody declares any."""
+    flow = guest(graph)
+    return RESULTS.get(graph) if flow is None else flow.audit.results or None
+
+
+def earlier_of(graph: str) -> Mapping[str, Builds]:
+    """What options of a graph may name."""
+    flow = guest(graph)
+    return EARLIER if flow is None else {**EARLIER, **flow.audit.earlier}
+
+
+def switch_of(graph: str, option: str) -> Switch | None:
+    """What an option of a graph leaks on purpose, and lifts."""
+    flow = guest(graph)
+    return SWITCHES.get((graph, option)) if flow is None else flow.audit.switches.get(option)
+
+
+__all__ = [
+    "BLANKS", "EARLIER", "LEAK", "RESULTS", "SWITCHES", "Builds", "Rule", "Switch", "blanks_of", "earlier_of",
+    "results_of", "switch_of",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""What is done with what runs leave: exported, searched, SCoTER's templates, pairs and steps."""
