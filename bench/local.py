@@ -125,14 +125,15 @@ def measure(who: Contender, questions: Path, out: Path) -> dict[str, Any]:
 
 
 def table(rows: dict[str, dict[str, Any]]) -> Table:
-    """A line per contender, cost first."""
-    shown = Table("who", "CPU s", "x", "s on the clock", "tokens read", "written", "written per CPU s")
-    first = next(iter(rows.values()))["cpu"] if rows else 0.0
+    """A line per contender, cost first; x and the answers that are alike, letter by letter, are against the first."""
+    shown = Table("who", "CPU s", "x", "s on the clock", "tokens read", "written", "written per CPU s", "alike")
+    first = next(iter(rows.values()), {})
     for name, row in rows.items():
         rate = row["completion"] / row["cpu"]
+        alike = sum(map(str.__eq__, first["answers"], row["answers"]))
         shown.add_row(
-            name, f"{row['cpu']:.0f}", f"{first / row['cpu']:.1f}", f"{row['wall']:.0f}", f"{row['prompt']:,}",
-            f"{row['completion']:,}", f"{rate:.1f}",
+            name, f"{row['cpu']:.0f}", f"{first['cpu'] / row['cpu']:.1f}", f"{row['wall']:.0f}", f"{row['prompt']:,}",
+            f"{row['completion']:,}", f"{rate:.1f}", f"{alike} of {len(row['answers'])}",
         )  # fmt: skip
     return shown
 

@@ -18,13 +18,23 @@ from pathlib import Path
 from typing import Any
 
 
-async def ask(model: Any, requests: list[Any]) -> list[Any]:
-    """All at once, as a run with many users in flight does."""
-    return [replies[0] for replies in await asyncio.gather(*(model.complete(request) for request in requests))]
+async def ask(model: Any, warm: Any, requests: list[Any]) -> tuple[list[Any], float, float]:
+    """Warm up with one call, then ask all at once, as a run with many users in flight does.
+
+    Returns:
+        (the first reply to each request, CPU seconds of this process, seconds on the clock), of the requests alone.
+    """
+    try:
+        await model.complete(warm)
+        cpu, wall = time.process_time(), time.perf_counter()
+        replies = [many[0] for many in await asyncio.gather(*(model.complete(request) for request in requests))]
+        return replies, time.process_time() - cpu, time.perf_counter() - wall
+    finally:
+        await model.close()
 
 
 def main(questions: str, name: str, out: str) -> None:
-    """Open, warm up with one call, ask."""
+    """Open, ask, write down."""
     sys.path.insert(0, str(Path.cwd()))
     from whyrec.llm.model import AnswerFormat, Message, Request, Sampling
     from whyrec.llm.registry import open_provider
@@ -42,10 +52,7 @@ def main(questions: str, name: str, out: str) -> None:
     model = open_provider(name, settings=read_settings())
     loaded = time.process_time()
     short = Request((Message("user", "Say yes."),), Sampling(max_tokens=2))
-    asyncio.run(ask(model, [short]))
-    cpu, wall = time.process_time(), time.perf_counter()
-    replies = asyncio.run(ask(model, requests))
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    replies, cpu, wall = asyncio.run(ask(model, short, requests))
     Path(out).write_text(
         json.dumps(
             {

@@ -78,11 +78,11 @@ def _models(models: Mapping[str, ModelNote]) -> list[str]:
 
 
 def _paragraph(file: Path, own: Mapping[str, Results]) -> str:
-    """What is said of a paper: nothing measured, the text that lies there, or what the tables' claims come to."""
-    if not own:
-        return NOTHING
+    """What is said of a paper: the text that lies there, else nothing measured or what the tables' claims come to."""
     if file.exists():
         return filled(" ".join(file.read_text(encoding="utf-8").split()), own, where=str(file))
+    if not own:
+        return NOTHING
     said = []
     for table in own.values():
         judged = {claim: [v for v in table.verdicts if v.claim == claim] for claim in table.claims}

@@ -70,6 +70,16 @@ def test_a_dry_run_does_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "docs").exists()
 
 
+def test_a_dry_run_lists_what_cells_can_name_apart_from_what_is_read(tmp_path: Path) -> None:
+    lines = table_1(tmp_path, "--dry-run", "--cells", CELLS).output.splitlines()
+    start = next(at for at, line in enumerate(lines) if "cells with" in line)
+    end = next(at for at, line in enumerate(lines) if "cells read" in line)
+    cells = [line.strip() for line in lines[start + 1 : end]]
+    assert cells and not any("10/2" in cell and cell.startswith("preference@") for cell in cells)
+    again = table_1(tmp_path, "--dry-run", "--cells", ";".join(cells))
+    assert again.exit_code == 0 and f"{len(cells)} cells with" in again.output
+
+
 def test_an_estimate_says_calls_and_time_and_does_nothing(tmp_path: Path) -> None:
     result = table_1(tmp_path, "--estimate", "--cells", CELLS)
     assert result.exit_code == 0 and "calls" in result.output and "Takes about" in result.output

@@ -89,6 +89,17 @@ def test_a_paragraph_names_its_numbers(measured: Callable[..., Results], tmp_pat
         evidence_page(folder)
 
 
+def test_what_is_said_of_a_paper_without_a_table_stands_there(tmp_path: Path) -> None:
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    (folder / "scoter.txt").write_text("No chain was written\nby a model here.")
+    page = evidence_page(folder)
+    assert "## SCoTER\n\nNo chain was written by a model here.\n" in page and page.count(NOTHING) == len(PAPERS) - 1
+    (folder / "scoter.txt").write_text("It finds {{scoter.table_11.world | mined | recall@20}}.")
+    with pytest.raises(UnknownNameError, match=r"scoter\.table_11"):
+        evidence_page(folder)
+
+
 def test_three_pages_of_one_folder(measured: Callable[..., Results], tmp_path: Path) -> None:
     results = tmp_path / "docs" / "results"
     kept(measured(), results / "evidence")

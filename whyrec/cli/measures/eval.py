@@ -243,12 +243,17 @@ class _Told:
 
 
 def _dry(console: Console, session: Session) -> None:
-    """Say which cells, texts and runs there are."""
-    console.print(f"{len(session.cells)} cells with {len(session.choice.seeds)} seeds of {session.experiment.name}:")
+    """Say which cells there are, and apart from them, as --cells knows none of these, the texts and runs they read."""
+    seeds, name = len(session.choice.seeds), session.experiment.name
+    console.print(f"{len(session.cells)} cells with {seeds} seeds of {name}, by the names that --cells matches:")
     for cell in session.cells:
         console.print(f"  {cell.name}", markup=False)
+    if session.needs:
+        console.print(
+            f"{len(session.needs)} texts and runs that these cells read; they are made as needed, not chosen:"
+        )
     for need in session.needs:
-        console.print(f"  reads {need}", markup=False)
+        console.print(f"  {need}", markup=False)
 
 
 def _run(console: Console, session: Session) -> Results:
