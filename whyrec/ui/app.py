@@ -34,7 +34,7 @@ def build(settings: Settings, door: Door | None = None) -> ASGIApp:
 
 def routes() -> list[Route]:
     """Every address. What acts is a POST through `_acting`, and there is no other."""
-    from whyrec.ui import call, calls, differences, examples, prompts, results, runs, vectors
+    from whyrec.ui.pages import call, calls, differences, examples, prompts, results, runs, vectors
 
     return [
         Route("/", runs.runs),
@@ -42,6 +42,7 @@ def routes() -> list[Route]:
         Route("/runs/{run}/calls", calls.calls),
         Route("/runs/{run}/calls/{call:int}", call.call),
         Route("/runs/{run}/calls/{call:int}/replay", _acting(call.again), methods=["POST"]),
+        Route("/runs/{run}/result", examples.download),
         Route("/runs/{run}/examples", examples.opened),
         Route("/runs/{run}/examples/{key:path}", examples.example),
         Route("/diff", differences.diff),

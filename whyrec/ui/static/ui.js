@@ -54,8 +54,22 @@
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-theme-switch]")) theme();
     if (event.target.closest("[data-keys]")) one("#keys").showModal();
+    const copied = event.target.closest("[data-copy]");
+    if (copied) copy(copied);
     if (event.target.closest("[data-edit]")) { event.preventDefault(); edit(); }
   });
+
+  // --- a text is copied; where the clipboard is shut (no TLS, not loopback), it is selected instead
+  const copy = async (button) => {
+    const text = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(text);
+      button.textContent = "Selected";
+    }
+  };
 
   // --- a list is narrowed to the rows that hold what is typed
   document.addEventListener("input", (event) => {

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import Result, RunReader
 from whyrec.trace.words import Piece, compare
-from whyrec.ui.runs import seen
+from whyrec.ui.pages.runs import seen
 from whyrec.ui.shown import told
 from whyrec.ui.site import Site, link, site_of
 from whyrec.workbench.difference import calls_of, difference

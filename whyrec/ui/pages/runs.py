@@ -6,8 +6,8 @@ import json
 import os
 import socket
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from starlette.requests import Request
@@ -16,8 +16,9 @@ from starlette.responses import Response
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
-from whyrec.ui.charts import Area, area
-from whyrec.ui.drawing import Drawing, of_workflow
+from whyrec.ui.pictures.charts import Area, area
+from whyrec.ui.pictures.drawing import Drawing, of_workflow
+from whyrec.ui.shapes import headline
 from whyrec.ui.site import Site, site_of
 from whyrec.ui.tally import Sum, Tally
 
@@ -83,15 +84,16 @@ def run(request: Request) -> Response:
     with site.run(request.path_params["run"]) as found:
         one = seen(site, found)
         failed, more = _failures(found)
-        results = list(islice(found.results("done"), _SHOWN))
+        at = _offset(request, "results")
+        results = [(key, headline(_payload(found, key))) for key in _done(found, at)]
         settings = json.loads(one.info["settings"])
         drawing, problem = _drawing(one.info["graph"])
         named = {box.name for box in drawing.boxes} if drawing else set()
         others = {node: total for node, total in one.tally.nodes.items() if node not in named}
         return site.page(
             request, "run.html", run=one, info=one.info, tally=one.tally, settings=settings, failed=failed, more=more,
-            results=results, drawing=drawing, problem=problem, others=others, chart=_chart(one.tally), live=one.live,
-            metrics=found.metrics()[:40],
+            results=results, at=at, per=_SHOWN, drawing=drawing, problem=problem, others=others,
+            chart=_chart(one.tally), live=one.live, metrics=found.metrics()[:40],
         )  # fmt: skip
 
 
@@ -106,8 +108,21 @@ def _started(site: Site, run_id: str) -> tuple[float, str]:
         return float(run.info()["started_at"]), run_id
 
 
-def _offset(request: Request) -> int:
-    text = request.query_params.get("offset", "0")
+def _done(run: RunReader, at: int) -> list[str]:
+    """The keys of some examples that are done, in order."""
+    rows = run._read.execute(
+        "SELECT key FROM example WHERE status='done' ORDER BY key LIMIT ? OFFSET ?", (_SHOWN, at)
+    ).fetchall()
+    return [str(key) for (key,) in rows]
+
+
+def _payload(run: RunReader, key: str) -> Mapping[str, Any] | None:
+    found = run.result(key)
+    return found.payload if found else None
+
+
+def _offset(request: Request, name: str = "offset") -> int:
+    text = request.query_params.get(name, "0")
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
