@@ -273,6 +273,25 @@ def test_a_call_is_edited_and_sent_again_in_place(window, stage, numbers):
     here.whole()
 
 
+def test_a_call_is_labelled_with_a_key_and_filtered_by_it(window, stage, numbers):
+    here = window(**PHONE)
+    number = numbers(stage.poor)[0]
+    page = here.open(link("runs", stage.poor, "calls", number))
+    page.fill('form.label input[name="note"]', "worth a look")
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.locator("span.label.good").wait_for()
+    assert page.locator("form.label", has_text="worth a look").is_visible()
+    here.whole()
+    here.open(link("runs", stage.poor, "calls", label="good"))
+    assert page.locator("tr[data-row]").count() == 1 and page.locator("tr span.label.good").is_visible()
+    with page.expect_download() as started:
+        page.click("text=Save these as data")
+    assert "messages" in Path(started.value.path()).read_text()
+    here.whole()
+    (stage.settings.home / "labels.sqlite").unlink()
+
+
 def test_two_ticked_runs_are_compared(window, stage):
     here = window()
     page = here.open("/")

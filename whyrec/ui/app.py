@@ -34,12 +34,15 @@ def build(settings: Settings, door: Door | None = None) -> ASGIApp:
 
 def routes() -> list[Route]:
     """Every address. What acts is a POST through `_acting`, and there is no other."""
-    from whyrec.ui.pages import call, calls, differences, examples, prompts, results, runs, vectors
+    from whyrec.ui.pages import call, calls, differences, examples, labels, prompts, results, runs, vectors
 
     return [
         Route("/", runs.runs),
         Route("/runs/{run}", runs.run),
         Route("/runs/{run}/calls", calls.calls),
+        Route("/runs/{run}/calls.jsonl", labels.conversations),
+        Route("/runs/{run}/labels.jsonl", labels.labels),
+        Route("/runs/{run}/label", _acting(labels.mark), methods=["POST"]),
         Route("/runs/{run}/calls/{call:int}", call.call),
         Route("/runs/{run}/calls/{call:int}/replay", _acting(call.again), methods=["POST"]),
         Route("/runs/{run}/result", examples.download),

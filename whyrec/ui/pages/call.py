@@ -21,6 +21,7 @@ from whyrec.llm.sent import as_sent
 from whyrec.llm.wrappers.budgeted import worst_cost
 from whyrec.runs import RunReader
 from whyrec.runs.reading import read_logprobs
+from whyrec.trace.labels import Labels, whoami
 from whyrec.trace.words import Piece, compare
 from whyrec.ui.pages.known import around
 from whyrec.ui.shapes import blocks
@@ -71,7 +72,8 @@ def _page(request: Request, run: RunReader, found: Asked, given: Mapping[str, st
         logprobs=logprobs[:_MOST_TOKENS_SHOWN], replays=_replays(run, found), state=state, stop=stop, differs=differs,
         neighbours=_neighbours(run, number), settings=_SETTINGS,
         models=_models(told["model"]), edit=bool(given) or "edit" in request.query_params, most=_MOST_TIMES,
-        given=given, said=said,
+        given=given, said=said, whoami=whoami(),
+        label=Labels(site.settings.home).of_run(run.id).of(number, str(told["example"])),
     )  # fmt: skip
 
 

@@ -19,12 +19,14 @@ from starlette.responses import RedirectResponse, Response
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.redaction import KNOWN
 from whyrec.runs import Result, RunReader
+from whyrec.trace.labels import Label, Labels, whoami
 from whyrec.trace.words import Piece, compare
 from whyrec.ui.pages.known import around
 from whyrec.ui.pictures.drawing import of_workflow
 from whyrec.ui.shapes import blocks
 from whyrec.ui.shown import told
-from whyrec.ui.site import link, site_of
+from whyrec.ui.site import Site, link, site_of
+from whyrec.workbench.labels import example_key
 from whyrec.workbench.path import Path, Stop
 
 _MOST_CALLS = 200
@@ -54,9 +56,11 @@ def example(request: Request) -> Response:
         return _way(request)
     except (UnknownNameError, UsageError) as error:
         with site_of(request).run(run_id) as run:
-            stored = _stored(run, name)
-            if stored is None:
-                raise
+            try:
+                stored = run.result(example_key(run, name))
+            except UnknownNameError:
+                raise error from None
+            assert stored is not None
             return _kept(request, run, stored, str(error))
 
 
@@ -91,6 +95,7 @@ def _way(request: Request) -> Response:
             visits=_visits(path), went=_went(path), start=_start(place, key), unlike=_unlike(path),
             other=_others(run, key), payload=payload, shown=blocks(payload or {}, around(request, site, place.data)),
             page=link("runs", run.id, "examples", key), download=_download(run, path.stored),
+            label=_label(site, run, key), whoami=whoami(),
         )  # fmt: skip
 
 
@@ -102,18 +107,12 @@ def _kept(request: Request, run: RunReader, stored: Result, why: str) -> Respons
         request, "example_kept.html", run=run.id, key=stored.key, graph_is=run.info()["graph"], why=why, calls=calls,
         stored=stored, payload=payload, shown=blocks(payload or {}, around(request, site)), most=_MOST_CALLS,
         page=link("runs", run.id, "examples", stored.key), download=_download(run, stored),
-        other=_others(run, stored.key),
+        other=_others(run, stored.key), label=_label(site, run, stored.key), whoami=whoami(),
     )  # fmt: skip
 
 
-def _stored(run: RunReader, name: str) -> Result | None:
-    """The stored result of a key, or of the only example of a user or item; None where there is none."""
-    if found := run.result(name):
-        return found
-    sql = "SELECT key FROM example WHERE user=? OR key LIKE ? ESCAPE '!' LIMIT 2"
-    like = "%/" + "".join(f"!{letter}" if letter in "!%_" else letter for letter in name)
-    meant = [key for (key,) in run._read.execute(sql, (name, like))]
-    return run.result(meant[0]) if len(meant) == 1 else None
+def _label(site: Site, run: RunReader, key: str) -> Label | None:
+    return Labels(site.settings.home).of_run(run.id).examples.get(key)
 
 
 def _download(run: RunReader, stored: Result | None) -> str:
