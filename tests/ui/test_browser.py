@@ -132,6 +132,9 @@ def addresses(stage, numbers, first, collection) -> list[str]:
         link("runs", stage.evil, "examples", "test/s1"),
         link("diff", a=f"{stage.good}/u3", b=f"{stage.poor}/u3"),
         link("diff", a=stage.good, b=stage.poor, test=1),
+        "/diff",
+        "/?sort=calls",
+        f"{link('runs', stage.good)}?worth=1",
         "/prompts",
         "/prompts/cot_rec/merge_preference",
         "/results",
@@ -300,6 +303,26 @@ def test_two_ticked_runs_are_compared(window, stage):
     page.click("text=Compare ticked")
     page.wait_for_url("**/diff?a=*")
     assert page.locator("del", has_text="simulated").first.is_visible()
+    here.whole()
+
+
+def test_two_runs_are_picked_and_a_list_is_sorted_by_its_heads(window, stage):
+    here = window()
+    page = here.open("/diff")
+    page.select_option('select[name="a"]', stage.good)
+    page.select_option('select[name="b"]', stage.poor)
+    page.click("text=Compare the runs")
+    page.wait_for_url("**/diff?a=*")
+    assert page.locator("del", has_text="simulated").first.is_visible()
+    here.open("/")
+    page.click('#runs th a:text-is("calls")')
+    page.wait_for_url("**sort=calls*")
+    page.click("#runs th[aria-sort] a")
+    page.wait_for_url("**desc=0*")
+    page.select_option('select[name="model"]', "simulated:0.3")
+    page.click('button:text-is("Filter")')
+    page.wait_for_url("**model=simulated*")
+    assert page.locator("tr[data-row]").count() == 1
     here.whole()
 
 

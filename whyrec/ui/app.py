@@ -34,10 +34,10 @@ def build(settings: Settings, door: Door | None = None) -> ASGIApp:
 
 def routes() -> list[Route]:
     """Every address. What acts is a POST through `_acting`, and there is no other."""
-    from whyrec.ui.pages import call, calls, differences, examples, labels, prompts, results, runs, vectors
+    from whyrec.ui.pages import call, calls, differences, examples, labels, prompts, results, run_list, runs, vectors
 
     return [
-        Route("/", runs.runs),
+        Route("/", run_list.runs),
         Route("/runs/{run}", runs.run),
         Route("/runs/{run}/calls", calls.calls),
         Route("/runs/{run}/calls.jsonl", labels.conversations),

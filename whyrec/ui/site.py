@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,16 @@ _WORKPLACES = 2  # each holds a data set
 _THEMES = ("light", "dark")
 
 
+@dataclass(frozen=True)
+class Measure:
+    """What a run's results are worth by one measure: its mean over so many examples; which way is better."""
+
+    name: str
+    mean: float
+    n: int
+    better: str
+
+
 class Site:
     """One home behind one door.
 
@@ -44,6 +55,7 @@ class Site:
         KNOWN.learn_environment()
         self.settings, self.door, self.tallies = settings, door, Tallies()
         self.projects = _projects_results()
+        self.worth: dict[str, tuple[str, tuple[Measure, ...]]] = {}
         self.building: dict[str, tuple[int, int]] = {}
         self._workplaces: OrderedDict[str, Workplace] = OrderedDict()
         self._working = threading.Lock()
