@@ -134,6 +134,7 @@ def addresses(stage, numbers, first, collection) -> list[str]:
         link("diff", a=stage.good, b=stage.poor, test=1),
         "/diff",
         "/?sort=calls",
+        "/new?graph=pulse.refine&data=world",
         f"{link('runs', stage.good)}?worth=1",
         "/prompts",
         "/prompts/cot_rec/merge_preference",
@@ -323,6 +324,27 @@ def test_two_runs_are_picked_and_a_list_is_sorted_by_its_heads(window, stage):
     page.click('button:text-is("Filter")')
     page.wait_for_url("**model=simulated*")
     assert page.locator("tr[data-row]").count() == 1
+    here.whole()
+
+
+def test_a_run_is_started_from_the_page_and_watched(window, stage):
+    here = window(**PHONE)
+    page = here.open("/")
+    page.click("text=New run")
+    page.select_option('select[name="graph"]', "cot_rec.preference")
+    page.fill('input[name="data"]', "world:users=6,items=40,seed=9")
+    page.fill('input[name="llm"]', "extractive")
+    page.fill('input[name="users"]', "4")
+    page.click('button:text-is("Estimate")')
+    page.locator("#estimate").wait_for(timeout=120_000)
+    here.whole()
+    page.click('button:text-is("Start")')
+    page.wait_for_url("**/started/*")
+    page.locator("text=Watch it").wait_for(timeout=120_000)
+    page.locator("text=its process has ended").wait_for(timeout=120_000)
+    here.whole()
+    page.click("text=Watch it")
+    page.locator("span.state.done").first.wait_for()
     here.whole()
 
 

@@ -34,10 +34,27 @@ def build(settings: Settings, door: Door | None = None) -> ASGIApp:
 
 def routes() -> list[Route]:
     """Every address. What acts is a POST through `_acting`, and there is no other."""
-    from whyrec.ui.pages import call, calls, differences, examples, labels, prompts, results, run_list, runs, vectors
+    from whyrec.ui.pages import (
+        call,
+        calls,
+        differences,
+        examples,
+        labels,
+        prompts,
+        results,
+        run_list,
+        runs,
+        starting,
+        vectors,
+    )
 
     return [
         Route("/", run_list.runs),
+        Route("/new", starting.new),
+        Route("/new", _acting(starting.estimated), methods=["POST"]),
+        Route("/started", _acting(starting.start), methods=["POST"]),
+        Route("/started/{name}", starting.started),
+        Route("/started/{name}/stop", _acting(starting.stop), methods=["POST"]),
         Route("/runs/{run}", runs.run),
         Route("/runs/{run}/calls", calls.calls),
         Route("/runs/{run}/calls.jsonl", labels.conversations),

@@ -23,6 +23,7 @@ from whyrec.runs.folders import run_ids
 from whyrec.settings import Settings
 from whyrec.ui.safety import Door
 from whyrec.ui.shown import FILTERS
+from whyrec.ui.started import Processes
 from whyrec.ui.tally import Tallies
 from whyrec.version import __version__
 
@@ -54,6 +55,7 @@ class Site:
     def __init__(self, settings: Settings, door: Door) -> None:
         KNOWN.learn_environment()
         self.settings, self.door, self.tallies = settings, door, Tallies()
+        self.processes = Processes(settings)
         self.projects = _projects_results()
         self.worth: dict[str, tuple[str, tuple[Measure, ...]]] = {}
         self.building: dict[str, tuple[int, int]] = {}
