@@ -78,6 +78,12 @@ def use(files: Iterable[str | Path]) -> None:
     _asked.extend(str(file) for file in files if str(file) not in _asked)
 
 
+def files() -> list[str]:
+    """The plug-ins of the settings and of this process, as absolute paths, for a process that is started by it."""
+    named = (*read_settings().plugins, *_asked)
+    return list(dict.fromkeys(str(Path(file).expanduser().absolute()) for file in named))
+
+
 def forget() -> None:
     """As if no plug-in had been used in this process yet; for tests."""
     _asked.clear()
@@ -116,8 +122,7 @@ def _all() -> dict[Kind, dict[str, Guest]]:
 
 
 def _of_files() -> Iterator[tuple[Kind, Guest]]:
-    files = dict.fromkeys(Path(file).expanduser().absolute() for file in (*read_settings().plugins, *_asked))
-    for file in files:
+    for file in map(Path, files()):
         content, problem = _content(file)
         module: ModuleType | None = None
         if not problem:

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from whyrec import plugins
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.redaction import redact
 from whyrec.settings import Settings
@@ -175,10 +176,11 @@ class Processes:
             return ""
 
     def _environment(self) -> dict[str, str]:
-        """Ours, with this home and these data folders."""
+        """Ours, with this home, these data folders and these plug-ins."""
         data = os.pathsep.join(str(path.absolute()) for path in self._settings.data)
         said = {"WHYREC_HOME": str(self._settings.home), "WHYREC_DATA": data, "PYTHONUNBUFFERED": "1", "COLUMNS": "120"}
-        return {**os.environ, **said}
+        plugged = os.pathsep.join(plugins.files())
+        return {**os.environ, **said, **({"WHYREC_PLUGINS": plugged} if plugged else {})}
 
 
 def read_wish(form: Mapping[str, str], graphs: Sequence[str]) -> Wish:
