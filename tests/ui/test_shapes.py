@@ -81,6 +81,14 @@ def test_a_tree_has_its_scores_and_who_chose_which_leaf():
     assert headline(payload) == "thought 3"
 
 
+def test_a_branch_that_nobody_would_read_to_its_end_is_a_table_and_a_huge_number_is_only_shown():
+    rows = [{"text": "a", "parent": number - 1} for number in range(200)]
+    table = only({"rows": rows}, "grid")
+    assert table.part.total == 200 and kinds({"rows": rows[:40]}) == ["tree"]
+    huge = only({"p": [10**400, 1], "probability": 10**400}, "facts")
+    assert huge.pairs[0][1].text == str(10**400) and huge.pairs[0][1].share is None
+
+
 @pytest.mark.parametrize("parents", [(0, 0), (-1, 5), (-1, "0"), (-1, True)])
 def test_rows_that_do_not_grow_out_of_one_another_are_no_tree(parents):
     rows = [{"text": "a", "parent": one} for one in parents]

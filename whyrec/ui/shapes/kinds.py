@@ -8,6 +8,7 @@ from typing import Any
 
 from whyrec.ui.shapes.blocks import Cell
 
+_BITS = 63  # a longer whole number is shown, and nothing is computed with it
 LONG = 60  # characters from which on a text is read and not glanced at
 _ITEMS = ("item", "items", "ranking", "shown", "retrieved", "candidates", "similar", "ranked", "recommended")
 _SHARES = ("p", "own", "expert", "prob", "share", "mass")
@@ -15,7 +16,9 @@ _SHARES = ("p", "own", "expert", "prob", "share", "mass")
 
 def is_number(value: Any) -> bool:
     """Whether it is a number that is one, and no truth value."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and value.bit_length() <= _BITS
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def is_scalar(value: Any) -> bool:

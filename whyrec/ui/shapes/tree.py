@@ -12,7 +12,8 @@ from typing import Any
 from whyrec.ui.shapes.blocks import Leaf, Tree
 from whyrec.ui.shapes.kinds import is_number, rows_of
 
-_MOST = 2000
+_MOST = 2000  # rows; and so deep at most
+_DEEPEST = 40
 _TEXTS = ("text", "thought", "reason", "content", "name")
 
 
@@ -33,12 +34,14 @@ def find(payload: Mapping[str, Any]) -> tuple[str, Tree, set[str]] | None:
 
 
 def _grows(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether every row names a parent before it, or none."""
+    """Whether every row names a parent before it, or none, and no branch is so long that nobody would read it."""
+    depths: list[int] = []
     for number, row in enumerate(rows):
         parent = row.get("parent", "missing")
         if parent is not None and not (isinstance(parent, int) and not isinstance(parent, bool) and parent < number):
             return False
-    return True
+        depths.append(depths[parent] + 1 if parent is not None and parent >= 0 else 0)
+    return max(depths, default=0) <= _DEEPEST
 
 
 def _leaves(rows: Sequence[Mapping[str, Any]], others: Mapping[str, Any]) -> list[int]:
