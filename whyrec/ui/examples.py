@@ -11,10 +11,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from graphs.engine.drawing import of_workflow
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 from whyrec.trace.words import Piece, compare
-from whyrec.ui.drawing import of_workflow
 from whyrec.ui.shown import told
 from whyrec.ui.site import link, site_of
 from whyrec.workbench.path import Path, Stop

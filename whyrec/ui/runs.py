@@ -13,11 +13,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from graphs.engine.drawing import Drawing, of_workflow
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
 from whyrec.ui.charts import Area, area
-from whyrec.ui.drawing import Drawing, of_workflow
 from whyrec.ui.site import Site, site_of
 from whyrec.ui.tally import Sum, Tally
 
