@@ -79,18 +79,21 @@ def _joined(work: Callable[[], T], interrupted: Callable[[], None]) -> T:
     """What work in a thread gives, waited for here."""
     found: list[T] = []
     failed: list[BaseException] = []
+    ended = threading.Event()  # a thread whose join is interrupted passes for dead (CPython 3.11)
 
     def outcome() -> None:
         try:
             found.append(work())
         except BaseException as error:
             failed.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=outcome, name="whyrec", daemon=True)
-    thread.start()
-    while thread.is_alive():
+    threading.Thread(target=outcome, name="whyrec", daemon=True).start()
+    while True:
         try:
-            thread.join(_LOOK_S)
+            if ended.wait(_LOOK_S):
+                break
         except KeyboardInterrupt:
             interrupted()
     if failed:
