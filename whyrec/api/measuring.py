@@ -25,7 +25,7 @@ from whyrec.api.bars import lines
 from whyrec.api.data import Data, as_data, load_data
 from whyrec.api.loop import aside
 from whyrec.api.runs import Run, as_pandas
-from whyrec.api.shown import cells, text
+from whyrec.api.shown import Sentences, cells, text
 from whyrec.data import address
 from whyrec.data.some import how_many
 from whyrec.embed import check_embedder
@@ -165,19 +165,18 @@ class Compared:
         return f"<{' against '.join(one.run for one in self.found.arms)}; .show() prints it>"
 
     @property
-    def says(self) -> list[str]:
+    def says(self) -> Sentences:
         """What the differences in what the results are worth say and do not say, a sentence each."""
         arms = self.found.arms
-        return [
+        return Sentences(
             _said(f"{row.name}, {arms[number].arm.name} minus {arms[0].arm.name}", row, number)
             for row in self.found.rows
             if row.outcome
             for number in range(1, len(arms))
-        ]
+        )
 
     def _repr_html_(self) -> str:
-        says = "".join(f"<li>{text(line)}</li>" for line in self.says)
-        made = f"{cells(*self._table())}<p>{_HOW_TO_READ}</p><ul>{says}</ul>"
+        made = f"{cells(*self._table())}<p>{_HOW_TO_READ}</p>{self.says._repr_html_()}"
         arms = self.found.arms
         rows = [(one.key, arms[one.arm].arm.name, f"{one.old:.4g}", f"{one.new:.4g}") for one in self.found.changed]
         if not rows:

@@ -127,6 +127,9 @@ class Cost:
     def __str__(self) -> str:
         return self.told
 
+    def _repr_html_(self) -> str:
+        return text(self.told)
+
 
 @dataclass(frozen=True)
 class Said:

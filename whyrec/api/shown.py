@@ -41,3 +41,10 @@ def facts(title: str, pairs: Mapping[str, Any]) -> str:
 def whole(content: str) -> str:
     """A text of many lines, as it is."""
     return f"<pre style='white-space:pre-wrap'>{escape(content)}</pre>"
+
+
+class Sentences(list[str]):
+    """Sentences that a notebook shows one below the other."""
+
+    def _repr_html_(self) -> str:
+        return f"<ul>{''.join(f'<li>{text(line, len(line))}</li>' for line in self)}</ul>"
