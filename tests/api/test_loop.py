@@ -6,11 +6,20 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+import whyrec
 from whyrec.api.loop import aside, finish
+
+
+@pytest.fixture(autouse=True)
+def interrupts() -> Iterator[None]:
+    """As in a session of Python, whatever ran before in this process."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def in_a_notebook(cell: Callable[[], object]) -> object:
@@ -67,3 +76,12 @@ def test_the_second_interrupt_leaves_work_that_does_not_listen() -> None:
         in_a_notebook(lambda: aside(work, interrupted=lambda: heard.append("once")))
     assert heard == ["once"] and not let_go.is_set()
     let_go.set()
+
+
+def test_after_a_run_an_interrupt_interrupts_again(capfd: pytest.CaptureFixture[str]) -> None:
+    """uvloop's handler stayed after its loop was closed: in a session of Python, Ctrl-C then did nothing any more."""
+    run = whyrec.run("cot_rec.preference", "world:users=60,items=120", llm="extractive", users=2)
+    assert run.complete and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert not capfd.readouterr().err
