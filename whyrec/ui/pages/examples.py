@@ -16,13 +16,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from graphs.engine.drawing import of_workflow
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.redaction import KNOWN
 from whyrec.runs import Result, RunReader
 from whyrec.trace.labels import Label, Labels, whoami
 from whyrec.trace.words import Piece, compare
 from whyrec.ui.pages.known import around
-from whyrec.ui.pictures.drawing import of_workflow
 from whyrec.ui.shapes import blocks
 from whyrec.ui.shown import told
 from whyrec.ui.site import Site, link, site_of

@@ -13,13 +13,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from graphs.engine.drawing import Drawing, of_workflow
 from whyrec.errors import UnknownNameError
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
 from whyrec.ui.pages.worth import worth_of
 from whyrec.ui.pictures.bars import by_node
 from whyrec.ui.pictures.charts import Area, area
-from whyrec.ui.pictures.drawing import Drawing, of_workflow
 from whyrec.ui.shapes import headline
 from whyrec.ui.site import Site, site_of
 from whyrec.ui.tally import Tally
