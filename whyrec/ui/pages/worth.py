@@ -13,8 +13,10 @@ from whyrec.ui.site import Measure, Site
 
 def worth_of(site: Site, run: RunReader, *, compute: bool) -> tuple[tuple[Measure, ...], str]:
     """(the measures, why there are none): those known already, or computed now where that is asked for."""
-    state = _state(site, run)
     known = site.worth.get(run.id)
+    if known is None and not compute:
+        return (), ""
+    state = _state(site, run)
     if known is not None and known[0] == state:
         return known[1], ""
     if not compute:
