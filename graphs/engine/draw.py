@@ -35,8 +35,7 @@ def _section(name: str) -> str:
             f"## {name}\n",
             f"{told}\n",
             f"```mermaid\n{flow.build().get_graph().draw_mermaid().strip()}\n```\n",
-            "| option | is | default |\n|---|---|---|",
-            *rows,
+            *(["| option | is | default |\n|---|---|---|", *rows] if rows else ["No options."]),
             "",
         ]
     )
