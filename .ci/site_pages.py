@@ -21,6 +21,7 @@ OURS = ("whyrec", "agents", "evals", "graphs", "prompts", "rec_models")
 PLACES = {
     "docs/results": "results.md",
     "docs/decisions": "decisions/index.md",
+    "docs/notebooks": "notebooks/first_steps.ipynb",
     "CONTRIBUTING.md": "contributing.md",
     "README.md": "index.md",
 }
