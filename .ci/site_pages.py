@@ -8,7 +8,6 @@ have to fetch from elsewhere.
 from __future__ import annotations
 
 import ast
-import html
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -124,27 +123,11 @@ def drawn(markdown: str) -> str:
 
 
 def _svg(name: str) -> str:
-    """A graph as the page of `whyrec ui` draws it; colours stand in docs/site/site.css."""
+    """A graph as notebooks draw it."""
     from graphs.engine.drawing import of_workflow
+    from whyrec.api.drawn import svg
 
-    drawing, arrow = of_workflow(name), f"arrow-{name.replace('.', '-')}"
-    size = f'viewBox="0 0 {drawing.width:.0f} {drawing.height:.0f}" width="{drawing.width:.0f}"'
-    parts = [
-        f'<div class="drawing"><svg {size} role="img" aria-label="The graph {name}">',
-        f'<defs><marker id="{arrow}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        'orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>',
-    ]
-    for line in drawing.lines:
-        kind = "edge choice" if line.choice else "edge"
-        parts.append(f'<path class="{kind}" d="{line.path}" marker-end="url(#{arrow})"/>')
-    for box in drawing.boxes:
-        end = box.name.startswith("__")
-        parts.append(
-            f'<g class="{"end" if end else "node"}"><rect x="{box.x:.0f}" y="{box.y:.0f}" width="{box.width:.0f}" '
-            f'height="{box.height:.0f}" rx="{box.height / 2 if end else 8:.0f}"/><text x="{box.middle:.0f}" '
-            f'y="{box.y + box.height / 2:.0f}">{html.escape(box.name.strip("_"))}</text></g>'
-        )
-    return "".join([*parts, "</svg></div>"])
+    return f'<div class="drawing">{svg(of_workflow(name), name)}</div>'
 
 
 def _bars(row: str) -> str:
