@@ -14,7 +14,7 @@ endif
 WHYREC_HOME ?= $(CURDIR)/build/home
 export WHYREC_HOME
 
-.PHONY: help demo test check bench fuzz docs clean
+.PHONY: help demo test check bench fuzz studio docs clean
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
@@ -33,7 +33,12 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: $(VENV)/.base
 	@echo "Installing the tools of make test and make check"
-	@$(INSTALL) -e '.[dev,grammar,hf,otel]'
+	@$(INSTALL) -e '.[dev,grammar,hf,otel,studio]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.base
+	@echo "Installing the tools of make docs"
+	@$(INSTALL) -e '.[docs]'
 	@touch $@
 
 demo: $(VENV)/.base ## graphs, vectors, a trained recommender and a table, on a generated world and on real data where found
@@ -58,11 +63,18 @@ FUZZ_SEED ?= 0
 fuzz: $(VENV)/.dev ## FUZZ_INPUTS (100,000) odd inputs over every reader, name, file and reply; writes build/fuzz/
 	@$(BIN)/python tests/fuzz/run.py --inputs $(FUZZ_INPUTS) --minutes $(FUZZ_MINUTES) --seed $(FUZZ_SEED)
 
-docs: $(VENV)/.base ## redraw docs/graphs.md and the project's pages of results, from docs/results
+studio: $(VENV)/.dev ## serve the graphs to LangGraph Studio on 127.0.0.1:2024, telling nobody (docs/studio.md)
+	@LANGGRAPH_CLI_NO_ANALYTICS=1 $(BIN)/langgraph dev --no-browser
+
+NOTEBOOKS ?= run
+docs: $(VENV)/.docs ## redraw what is drawn from the code, then build the site in build/site (NOTEBOOKS=no leaves notebooks unrun)
 	@$(BIN)/python -m graphs.engine.draw
+	@$(BIN)/python -m graphs.studio
 	@$(BIN)/python -m whyrec eval --render --results docs/results
 	@$(BIN)/python -m whyrec dial --render --results docs/results/dial --page docs/dial.md
 	@$(BIN)/python -m whyrec mechanism --render --results docs/results/mechanisms --page docs/mechanisms.md
+	@NO_MKDOCS_2_WARNING=1 WHYREC_NOTEBOOKS=$(NOTEBOOKS) $(BIN)/mkdocs build --strict --quiet
+	@echo "The site is in build/site. To read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8000"
 
 clean: ## remove everything that make made (the virtual environment, runs and caches under build/)
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

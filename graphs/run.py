@@ -124,7 +124,7 @@ def _versions(graph: str, names: Sequence[str], edited: Mapping[str, prompts.Pro
 
 async def execute(job: Job) -> RunReport:
     """Run a prepared job, then close its models. LangSmith is told nothing unless somebody asked for it."""
-    with tracing_context(enabled=None if langsmith_asked() else False):
+    with tracing_context(enabled=langsmith_asked()):
         return await _execute(job)
 
 

@@ -159,6 +159,38 @@ class MissingInput(Exception):
     """An example lacks something an earlier run should have made. The example fails with this reason."""
 
 
+def find_example(inputs: Inputs[Any], name: str) -> int:
+    """The index of the example that a person means: by its key, or the user or item it is of; "" for the first.
+
+    Raises:
+        UnknownNameError: there is none, or there are several of this user.
+        UsageError: there are no examples at all.
+    """
+    keys = {inputs.key(int(i)): int(i) for i in inputs.indices}
+    if not keys:
+        raise UsageError("These data have no example for this graph: a user needs three events and a target.")
+    if not name:
+        return next(iter(keys.values()))
+    of_it = [key for key, i in keys.items() if name in (key.partition("/")[2], inputs.place(i)[0])]
+    meant = [name] if name in keys else of_it
+    if len(meant) != 1:
+        raise UnknownNameError("example", name, meant or list(keys)[:10], hint="These are some of them.")
+    return keys[meant[0]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """On what a workflow runs though nothing was made before: where somebody looks at it for the first time.
+
+    Attributes:
+        data: a generated data set.
+        options: options that differ from the defaults, as text.
+    """
+
+    data: str = "world:users=60,items=80"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Workflow(Generic[S, OptionsT]):
     """A graph over a data set.
@@ -181,6 +213,7 @@ class Workflow(Generic[S, OptionsT]):
         outcomes: what its results are worth, example by example, for `whyrec compare`; None where a table of the house
             says it (evals/inputs/worth.py), or nothing can be said.
         texts: what can be searched of its results: (what they are, in the plural; payload -> (id, text) pairs).
+        sample: see there.
     """
 
     plugin_kind: ClassVar[plugins.Kind] = "graphs"
@@ -200,6 +233,7 @@ class Workflow(Generic[S, OptionsT]):
     audit: Rules = field(default_factory=Rules)
     outcomes: Outcomes | None = None
     texts: Texts | None = None
+    sample: Sample = Sample()
 
 
 def names() -> list[str]:

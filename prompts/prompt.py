@@ -145,9 +145,13 @@ def load(name: str) -> Prompt:
         UnknownNameError: no such prompt; the message lists the known ones.
         UsageError: its file is not a prompt.
     """
-    if name not in (known := names()):
+    house = FOLDER / f"{name}.md"
+    if name in _in_folder(FOLDER):  # which nobody may take the name of; agents ask at every call, plug-ins take 70 ms
+        where, text = str(house), read_file(house)
+    elif name in (known := names()):
+        where, text = _source(name)
+    else:
         raise UnknownNameError("prompt", name, known, hint="`whyrec prompts ls` describes them.")
-    where, text = _source(name)
     prompt = parse(text, where=where)
     if prompt.name != name:
         raise UsageError(f"{where} calls itself {prompt.name!r}; its name must be its path, {name!r}.")
@@ -171,12 +175,10 @@ def own() -> dict[str, Prompt]:
 
 
 def _source(name: str) -> tuple[str, str]:
-    """(where a known prompt stands, its text)."""
-    guest = plugins.found("prompts").get(name)
-    house, mine = FOLDER / f"{name}.md", read_settings().prompt_folder / f"{name}.md"
-    if guest is not None and not house.is_file():
+    """(where a known prompt stands that is not the house's, its text)."""
+    if (guest := plugins.found("prompts").get(name)) is not None:
         return f"{name} in {guest.where}", guest.value.text
-    path = house if house.is_file() else mine
+    path = read_settings().prompt_folder / f"{name}.md"
     return str(path), read_file(path)
 
 

@@ -13,15 +13,19 @@ from whyrec.version import __version__
 
 if TYPE_CHECKING:
     from whyrec.api.data import Data, load_data
+    from whyrec.api.graphs import Graph, list_graphs, open_graph
     from whyrec.api.measuring import Compared, TableOfResults, compare, evaluate
     from whyrec.api.models import Model, Recommendation, fit, open_model
+    from whyrec.api.prompts import PromptText, list_prompts, open_prompt
     from whyrec.api.running import RunStopped, arun, estimate, run
     from whyrec.api.runs import Run, list_runs, open_run
 
 __all__ = [
     "Compared",
     "Data",
+    "Graph",
     "Model",
+    "PromptText",
     "Recommendation",
     "Run",
     "RunStopped",
@@ -32,17 +36,23 @@ __all__ = [
     "estimate",
     "evaluate",
     "fit",
+    "list_graphs",
+    "list_prompts",
     "list_runs",
     "load_data",
+    "open_graph",
     "open_model",
+    "open_prompt",
     "open_run",
     "run",
 ]
 
 _MODULES = {
     "data": ("Data", "load_data"),
+    "graphs": ("Graph", "list_graphs", "open_graph"),
     "measuring": ("Compared", "TableOfResults", "compare", "evaluate"),
     "models": ("Model", "Recommendation", "fit", "open_model"),
+    "prompts": ("PromptText", "list_prompts", "open_prompt"),
     "running": ("RunStopped", "arun", "estimate", "run"),
     "runs": ("Run", "list_runs", "open_run"),
 }

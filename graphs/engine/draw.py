@@ -27,7 +27,7 @@ def page() -> str:
 def _section(name: str) -> str:
     """One graph: what it is, its drawing, its options."""
     flow = workflow(name)
-    told = _without_ours(inspect.getdoc(sys.modules[flow.build.__module__]) or "")
+    told = without_ours(inspect.getdoc(sys.modules[flow.build.__module__]) or "")
     rows = [f"| `{option}` | {kind.replace('|', chr(92) + '|')} | {default or '(none)'} |"
             for option, kind, default in option_help(flow)]  # fmt: skip
     return "\n".join(
@@ -35,14 +35,13 @@ def _section(name: str) -> str:
             f"## {name}\n",
             f"{told}\n",
             f"```mermaid\n{flow.build().get_graph().draw_mermaid().strip()}\n```\n",
-            "| option | is | default |\n|---|---|---|",
-            *rows,
+            *(["| option | is | default |\n|---|---|---|", *rows] if rows else ["No options."]),
             "",
         ]
     )
 
 
-def _without_ours(text: str) -> str:
+def without_ours(text: str) -> str:
     """A docstring without what it cites of the developers' own papers, which readers of the page do not have."""
     return _OURS_TOO.sub(")", _OURS.sub("", text))
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from agents.domain import InDomain
 from agents.wording import Wording
+from graphs.engine.at_langsmith import shown_if_asked
 from graphs.engine.models import Opened
 from graphs.engine.progress import Progress, Snapshot
 from graphs.workflow import Inputs, Source, Workflow
@@ -169,7 +170,7 @@ class Job:
             llms: by `id` of a bare model, what to ask in its place: the same with all its wrappers.
         """
         domain = self.source.data.domain
-        spoken = {number: InDomain(self.wording.around(llm), domain) for number, llm in llms.items()}
+        spoken = {number: InDomain(self.wording.around(shown_if_asked(llm)), domain) for number, llm in llms.items()}
         return {role: spoken[id(self.models.of(role))] for role in self.flow.roles}
 
     @cached_property

@@ -174,7 +174,8 @@ class Start:
                 for n, llm in self._llms.items()
             }
             services = self._services[generation] = Services(self._job.cast(stamped), self._job.parts, self._run)
-        final = await self._graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
+        config = {"recursion_limit": flow.steps(state), "run_name": flow.name}
+        final = await self._graph.ainvoke(state, config, context=services)
         return flow.result(flow.state(**final))
 
     def _record(self, result: Result) -> None:

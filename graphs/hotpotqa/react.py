@@ -30,7 +30,7 @@ from graphs.hotpotqa.space import resolved, scorer
 from graphs.hotpotqa.tools import observe
 from graphs.services import Services
 from graphs.shared.reasons import scorer_of
-from graphs.workflow import Source, Workflow
+from graphs.workflow import Sample, Source, Workflow
 from whyrec.llm.built_in.blocks import tokens
 from whyrec.llm.model import About
 
@@ -259,4 +259,5 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     steps=lambda state: state.task.options.steps + 10,
     prompts=prompt_names,
     equip=equip,
+    sample=Sample("facts"),
 )

@@ -32,7 +32,7 @@ from graphs.shared.earlier_run import open_earlier, payload_of
 from graphs.shared.gather import gather
 from graphs.shared.placements import Order, Placing
 from graphs.shared.users import Users, about_example
-from graphs.workflow import ADDED, MissingInput, Source, Workflow
+from graphs.workflow import ADDED, MissingInput, Sample, Source, Workflow
 from whyrec.data.some import Drawn, in_turn
 from whyrec.errors import UsageError
 from whyrec.llm.labels import LabelReading, Way
@@ -276,4 +276,5 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     prompts=prompt_names,
     roles=(WRITER, JUDGE, RANKER),
     equip=equip,
+    sample=Sample(options={"rationales": "none"}),
 )

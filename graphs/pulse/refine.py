@@ -33,7 +33,7 @@ from graphs.pulse.weigh import Weights, likelihoods, weigh
 from graphs.services import JUDGE, WRITER, Services
 from graphs.shared.gather import gather
 from graphs.shared.users import about_example
-from graphs.workflow import Workflow
+from graphs.workflow import Sample, Workflow
 from whyrec.llm.model import Refused, Request
 from whyrec.records import Domain, Event
 
@@ -254,4 +254,5 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     prompts=prompt_names,
     roles=(WRITER, JUDGE),
     equip=equip,
+    sample=Sample(options={"rationales": "none"}),
 )

@@ -44,7 +44,7 @@ def test_from_a_user_to_the_prompt_and_the_path():
 def test_two_runs_and_two_calls_are_compared_word_by_word():
     one, other = made("--llm", "simulated:1"), made("--llm", "simulated:0")
     said = whyrec("trace", "diff", f"{one}/u3", f"{other}/u3")
-    assert "simulated:1" in said and "simulated:0" in said and "[-" in said and "{+" in said and "came to" in said
+    assert "simulated:1" in said and "simulated:0" in said and "[-" in said and "{+" in said and "result" in said
     same = whyrec("trace", "diff", f"{one}:1", f"{one}:1")
     assert "messages: the same" in same and "answer: the same" in same
 

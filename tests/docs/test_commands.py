@@ -2,6 +2,7 @@
 
 A block under which `<!-- not run: why -->` stands is left out. What stands for something else is filled in: MODEL is
 `simulated:0.9`, a downloaded data set is a small generated world, PREFERENCE_RUN the last run of that workflow here.
+Files that a page shows (a block with `title="clicks.csv"`) lie in the folder where its commands run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ WRITTEN = {"evidence.md", "plumbing.md", "results.md", "dial.md", "mechanisms.md
 MOST_NOT_RUN = 10
 WORLD = "world:users=40,items=80"
 _BLOCK = re.compile(r"^```(?:console|bash|sh)\n(.*?)^```\n(\n?<!-- not run: [^>]+-->)?", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r'^```\w+ title="([\w.-]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
 _MENTION = re.compile(r"`(whyrec [a-z][^`\n]*)`")
 _ELSEWHERE = ("make ", "pip ", ". ", "cd ", "git ")  # what is no command of ours
 
@@ -71,6 +73,8 @@ def _last(workflow: str) -> str:
 def test_what_a_page_prints_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     whole = next(one for one in PAGES if one.name == page)
+    for name, text in _FILE.findall(whole.read_text()):
+        (tmp_path / name).write_text(text)
     for command in _of_page(whole)[0]:
         result = CliRunner().invoke(build(), _filled(command))
         said = f"{result.output}{result.exception or ''}"

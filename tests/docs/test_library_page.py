@@ -21,5 +21,6 @@ def test_what_is_printed_runs(page: str, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     found = blocks(page)
     assert found, "the page shows Python"
+    names = {"__name__": page}  # a page is read from its beginning: what one block makes, the next ones use
     for code in found:
-        exec(compile(code, page, "exec"), {"__name__": page})
+        exec(compile(code, page, "exec"), names)

@@ -141,14 +141,6 @@ def test_the_drawn_page_is_fresh():
     assert PAGE.read_text() == page(), "run python -m graphs.engine.draw"
 
 
-def test_langgraph_json_lists_every_graph():
-    listed = json.loads((PAGE.parents[1] / "langgraph.json").read_text())["graphs"]
-    assert sorted(listed) == names()
-    for name, where in listed.items():
-        file, function = where.split(":")
-        assert inspect.getfile(getattr(workflow(name), function)).endswith(file.removeprefix("."))
-
-
 def test_an_unknown_graph_is_refused_with_the_known_ones():
     with pytest.raises(UnknownNameError, match=re.escape("Did you mean 'cot_rec.preference'?")):
         workflow("cot_rec.preferense")

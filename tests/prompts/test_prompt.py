@@ -9,6 +9,7 @@ import pytest
 import prompts
 from prompts import lines
 from prompts.prompt import finalise
+from whyrec import plugins
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message, Sampling
 from whyrec.records import Domain, Event, Item
@@ -202,3 +203,15 @@ def test_the_front_matter_says_whether_to_think(said: str | None, mode: str, tok
 def test_the_numbers_of_records_can_be_named() -> None:
     items = [Item(17, "a"), {"index": 4, "id": "b", "title": "B"}]
     assert lines.ids(items) == "17, 4" and lines.ids([{"id": 3, "text": "x"}]) == "3"
+
+
+def test_a_prompt_of_the_house_is_loaded_without_asking_plug_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agents may load theirs at every call, and going through all installed packages takes longer than the call."""
+
+    def asked(kind: str) -> None:
+        raise AssertionError(f"{kind} of plug-ins were asked for")
+
+    monkeypatch.setattr(plugins, "found", asked)
+    assert prompts.load("pulse/choose").name == "pulse/choose"
+    with pytest.raises(AssertionError, match="plug-ins were asked for"):
+        prompts.load("pulse/chose")

@@ -51,6 +51,19 @@ def test_ids_are_safe_folder_names() -> None:
     assert Identity("g", "../../etc/Wörld !", "x", "m").stem.startswith("g-w_rld-")
 
 
+def test_an_items_file_elsewhere_neither_names_the_run_nor_hides_it(tmp_path: Path) -> None:
+    identity = Identity("g.g", "dir/clicks.csv?item=i&items=/shop/products.csv&user=u", "d1", "m")
+    assert identity.stem.startswith("g.g-clicks.csv_")
+    first = Run.open(tmp_path, identity)
+    first.close()
+    fresh = Run.open(tmp_path, identity, new=True)
+    fresh.close()
+    assert fresh.id != first.id
+    again = Run.open(tmp_path, identity)
+    assert again.id == fresh.id
+    again.close()
+
+
 def test_the_same_file_named_in_other_ways_is_one_run_and_its_place_is_kept(tmp_path: Path) -> None:
     """By the command line with its options, and by Python: the digest decides, the path is beside it."""
     named = Identity("g.g", "dir/t.csv?item=i&user=u", "d1", "m", data_path="/a/dir/t.csv?item=i&user=u")

@@ -109,3 +109,11 @@ def spending() -> Iterator[Any]:
     server = _module("spending").Spending()
     yield server
     server.close()
+
+
+@pytest.fixture
+def langsmith_like() -> Iterator[Any]:
+    """A running `LangSmithLike` (tests/servers/langsmith_like.py)."""
+    server = _module("langsmith_like").LangSmithLike()
+    yield server
+    server.close()

@@ -47,6 +47,15 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     return Stage(settings, *made, _run(settings, "strangers", Scripted(_answer)))
 
 
+@pytest.fixture(scope="session")
+def shaped(stage: Stage) -> dict[str, str]:
+    """Runs whose results are of other shapes: a tree, rankings, chains beside a template, samples."""
+    runs = {}
+    for graph in ("pulse.rationale", "pulse.refine", "cot_rec.recommend", "scoter.distil", "rallrec.predict"):
+        runs[graph] = _run(stage.settings, "world:users=12,items=40,seed=5", "simulated:1", graph)
+    return runs
+
+
 @pytest.fixture
 def door() -> Door:
     return Door()
@@ -69,10 +78,10 @@ def numbers(stage: Stage) -> Any:
     return find
 
 
-def _run(settings: Settings, data: str, model: Any) -> str:
+def _run(settings: Settings, data: str, model: Any, graph: str = "cot_rec.preference") -> str:
     opened = open_data(data, settings=settings)
     how = How(settings=settings, world=opened.world)
-    return asyncio.run(run("cot_rec.preference", corpus=opened.data, model=model, how=how)).run
+    return asyncio.run(run(graph, corpus=opened.data, model=model, how=how)).run
 
 
 def _answer(request: Any, sample: int) -> Any:

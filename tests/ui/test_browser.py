@@ -7,19 +7,26 @@ not there.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
 
 from graphs.run import How, run
-from whyrec.data import open_data
+from whyrec.data import load, open_data
+from whyrec.data.text import captions
+from whyrec.embed import open_embedder
+from whyrec.embed.store import VectorStore
 from whyrec.llm.built_in.simulated.model import Simulated
+from whyrec.runs import open_run
 from whyrec.ui.app import build
 from whyrec.ui.safety import Door
 from whyrec.ui.serving import listen
@@ -90,9 +97,33 @@ def window(browser, base) -> Iterator[Any]:
         context.close()
 
 
-def addresses(stage, numbers) -> list[str]:
+@pytest.fixture(scope="module")
+def first(stage, shaped) -> dict[str, str]:
+    """The first example's page of each run of another shape."""
+    found = {}
+    for graph, run_id in shaped.items():
+        with closing(open_run(stage.settings.home, run_id)) as opened:
+            found[graph] = link("runs", run_id, "examples", next(opened.results("done")).key)
+    return found
+
+
+@pytest.fixture(scope="module")
+def collection(stage) -> str:
+    """Vectors with ids as long as a web address."""
+    corpus = load("world:users=12,items=40,seed=5", settings=stage.settings)
+    texts = captions(corpus)
+    embedder = open_embedder("lsa", fit_on=texts, cache=stage.settings.home / "embedders")
+    with closing(VectorStore(stage.settings.home / "vectors")) as store:
+        ids = [f"https://shop.example/a/very/long/address/of/an/item/{n:0120}" for n in range(len(texts))]
+        store.put("items.long", ids=ids, texts=[text * 9 for text in texts], embedder=embedder, about="items")
+    return link("vectors", collection="items.long", text=texts[0].split()[0])
+
+
+def addresses(stage, numbers, first, collection) -> list[str]:
     call = numbers(stage.evil, "user='s1'")[0]
     return [
+        *first.values(),
+        collection,
         "/",
         link("runs", stage.good),
         link("runs", stage.evil),
@@ -101,37 +132,93 @@ def addresses(stage, numbers) -> list[str]:
         link("runs", stage.evil, "examples", "test/s1"),
         link("diff", a=f"{stage.good}/u3", b=f"{stage.poor}/u3"),
         link("diff", a=stage.good, b=stage.poor, test=1),
+        "/diff",
+        "/?sort=calls",
+        "/new?graph=pulse.refine&data=world",
+        f"{link('runs', stage.good)}?worth=1",
         "/prompts",
         "/prompts/cot_rec/merge_preference",
         "/results",
         "/results/project/cot_rec.table_1.amazon14_beauty",
         "/vectors",
+        link("runs", stage.good, "calls", numbers(stage.good)[0]),
     ]
+
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1, "is_mobile": True}
 
 
 @pytest.mark.parametrize(
     "how",
-    [
-        {},
-        {
-            "color_scheme": "dark",
-            "viewport": {"width": 390, "height": 844},
-            "device_scale_factor": 1,
-            "is_mobile": True,
-        },
-    ],
-    ids=["desk", "phone in the dark"],
+    [{}, {"color_scheme": "dark"}, {"color_scheme": "dark", **PHONE}, PHONE],
+    ids=["desk", "desk in the dark", "phone in the dark", "phone"],
 )
-def test_every_page_opens_whole(window, stage, numbers, how):
+def test_every_page_opens_whole(window, stage, numbers, first, collection, how):
     here = window(**how)
     dark = "color_scheme" in how
-    for address in addresses(stage, numbers):
+    for address in addresses(stage, numbers, first, collection):
         page = here.open(address)
         assert page.locator("h1, form.filters").first.is_visible()
         back = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         light = sum(map(int, re.findall(r"\d+", back)[:3])) > 380
         assert light != dark, f"{address} is {back}"
         here.whole()
+        page.evaluate("document.querySelectorAll('main details').forEach((one) => { one.open = true; })")
+        here.whole()
+
+
+@pytest.mark.parametrize("how", [{}, PHONE], ids=["desk", "phone"])
+def test_short_words_are_not_broken_into_letters(window, stage, how):
+    here = window(**how)
+    page = here.open(link("runs", stage.good))
+    for words in ('a:text-is("calls")', 'a:text-is("test/u3")'):
+        assert page.locator(f"#live table {words}").first.bounding_box()["height"] < 30
+    here.open("/prompts")
+    assert page.locator('a:text-is("cot_rec/merge_preference")').bounding_box()["height"] < 30
+    here.open("/results")
+    assert page.locator("#projects-results td", has_text="amazon14_beauty").first.bounding_box()["height"] < 70
+
+
+def test_a_wide_table_says_that_there_is_more_until_it_was_seen(window):
+    page = window(**PHONE).open("/results/project/cot_rec.table_1.amazon14_beauty")
+    hint = page.locator(".more-right").first
+    assert hint.is_visible()
+    page.locator(".scroll").first.evaluate("(box) => { box.scrollLeft = box.scrollWidth; }")
+    hint.wait_for(state="hidden")
+
+
+def test_a_result_is_drawn_and_never_a_dump(window, first):
+    here = window()
+    page = here.open(first["pulse.refine"])
+    for address in first.values():
+        here.open(address)
+        assert page.locator("#result").bounding_box()["height"] < 2500, address
+        assert page.locator("#result details.json pre").is_hidden()
+    here.open(first["pulse.refine"])
+    stars = page.locator("#result .taken .star")
+    assert stars.count() >= 2 and all(star.is_visible() for star in stars.all()), "the way to a choice stands open"
+    assert page.locator("#result .score.best").first.is_visible()
+    here.open(first["cot_rec.recommend"])
+    ranking = page.locator("#ranking tbody tr")
+    assert ranking.count() == 10 and len(ranking.first.locator("td.title").inner_text()) > 10
+    here.open(first["scoter.distil"])
+    assert page.locator("#result .chain .planned", has_text="Analyze").first.is_visible()
+    here.open(first["rallrec.predict"])
+    assert page.locator("#result svg.bar").count() > 4
+    here.whole()
+
+
+def test_json_is_copied_and_downloaded(window, first):
+    here = window(permissions=["clipboard-read", "clipboard-write"])
+    page = here.open(first["cot_rec.recommend"])
+    page.click("details.json summary")
+    page.click("button[data-copy]")
+    page.locator('button:text-is("Copied")').wait_for()
+    copied = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    with page.expect_download() as started:
+        page.click("details.json a[download]")
+    assert json.loads(Path(started.value.path()).read_text()) == copied and len(copied["ranking"]) == 10
+    here.whole()
 
 
 def test_three_clicks_lead_from_the_runs_to_a_users_prompt(window, stage, numbers):
@@ -141,7 +228,7 @@ def test_three_clicks_lead_from_the_runs_to_a_users_prompt(window, stage, number
     page.click('td.key a:text-is("u3")')
     page.click("p.made a >> nth=0")
     number = numbers(stage.good, "user='u3'")[0]
-    assert page.url.endswith(f"/calls/{number}") and page.locator(".message.user .data").is_visible()
+    assert page.url.endswith(f"/calls/{number}") and page.locator(".message.user .data").first.is_visible()
     here.whole()
 
 
@@ -190,6 +277,25 @@ def test_a_call_is_edited_and_sent_again_in_place(window, stage, numbers):
     here.whole()
 
 
+def test_a_call_is_labelled_with_a_key_and_filtered_by_it(window, stage, numbers):
+    here = window(**PHONE)
+    number = numbers(stage.poor)[0]
+    page = here.open(link("runs", stage.poor, "calls", number))
+    page.fill('form.label input[name="note"]', "worth a look")
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.locator("span.label.good").wait_for()
+    assert page.locator("form.label", has_text="worth a look").is_visible()
+    here.whole()
+    here.open(link("runs", stage.poor, "calls", label="good"))
+    assert page.locator("tr[data-row]").count() == 1 and page.locator("tr span.label.good").is_visible()
+    with page.expect_download() as started:
+        page.click("text=Save these as data")
+    assert "messages" in Path(started.value.path()).read_text()
+    here.whole()
+    (stage.settings.home / "labels.sqlite").unlink()
+
+
 def test_two_ticked_runs_are_compared(window, stage):
     here = window()
     page = here.open("/")
@@ -198,6 +304,47 @@ def test_two_ticked_runs_are_compared(window, stage):
     page.click("text=Compare ticked")
     page.wait_for_url("**/diff?a=*")
     assert page.locator("del", has_text="simulated").first.is_visible()
+    here.whole()
+
+
+def test_two_runs_are_picked_and_a_list_is_sorted_by_its_heads(window, stage):
+    here = window()
+    page = here.open("/diff")
+    page.select_option('select[name="a"]', stage.good)
+    page.select_option('select[name="b"]', stage.poor)
+    page.click("text=Compare the runs")
+    page.wait_for_url("**/diff?a=*")
+    assert page.locator("del", has_text="simulated").first.is_visible()
+    here.open("/")
+    page.click('#runs th a:text-is("calls")')
+    page.wait_for_url("**sort=calls*")
+    page.click("#runs th[aria-sort] a")
+    page.wait_for_url("**desc=0*")
+    page.select_option('select[name="model"]', "simulated:0.3")
+    page.click('button:text-is("Filter")')
+    page.wait_for_url("**model=simulated*")
+    assert page.locator("tr[data-row]").count() == 1
+    here.whole()
+
+
+def test_a_run_is_started_from_the_page_and_watched(window, stage):
+    here = window(**PHONE)
+    page = here.open("/")
+    page.click("text=New run")
+    page.select_option('select[name="graph"]', "cot_rec.preference")
+    page.fill('input[name="data"]', "world:users=6,items=40,seed=9")
+    page.fill('input[name="llm"]', "extractive")
+    page.fill('input[name="users"]', "4")
+    page.click('button:text-is("Estimate")')
+    page.locator("#estimate").wait_for(timeout=120_000)
+    here.whole()
+    page.click('button:text-is("Start")')
+    page.wait_for_url("**/started/*")
+    page.locator("text=Watch it").wait_for(timeout=120_000)
+    page.locator("text=its process has ended").wait_for(timeout=120_000)
+    here.whole()
+    page.click("text=Watch it")
+    page.locator("span.state.done").first.wait_for()
     here.whole()
 
 

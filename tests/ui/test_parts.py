@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from graphs.engine.drawing import draw, of_workflow
 from graphs.workflow import names
 from whyrec.runs import open_run
-from whyrec.ui.drawing import draw, of_workflow
 from whyrec.ui.shown import chance, fences, line, money, span, spent, tokens, told, visible
 from whyrec.ui.tally import Sum, Tallies
 

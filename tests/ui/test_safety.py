@@ -45,9 +45,13 @@ def replay(client: TestClient, stage, number: int, **form: str):
 
 def test_every_address_that_acts_asks_for_its_token(client, stage):
     acting = [route for route in routes() if isinstance(route, Route) and "POST" in (route.methods or ())]
-    assert len(acting) == 1
-    with_run = acting[0].path.replace("{run}", stage.good).replace("{call:int}", "1")
-    assert client.post(with_run, data={"x": "1"}, headers={"origin": OURS}).status_code == 403
+    acts = {"/runs/{run}/calls/{call:int}/replay", "/runs/{run}/label", "/new", "/started", "/started/{name}/stop"}
+    assert {route.path for route in acting} == acts
+    for route in acting:
+        address = route.path.replace("{run}", stage.good).replace("{call:int}", "1").replace("{name}", "x")
+        for form in ({"x": "1"}, {"call": "1", "verdict": "good", "acting": "guess"}):
+            assert client.post(address, data=form, headers={"origin": OURS}).status_code == 403
+    assert not (stage.settings.home / "labels.sqlite").exists() and not (stage.settings.home / "started").exists()
 
 
 @pytest.mark.parametrize(

@@ -127,12 +127,21 @@ class Data:
         return f"<{self.name}: {', '.join(f'{name} {value}' for name, value in self._facts().items())}>"
 
     def _repr_html_(self) -> str:
-        shown = facts(self.name, self._facts())
+        place, told, _options = self.name.partition("?")
+        opened_as = {"opened as": self.name} if told else {}
+        shown = facts(Path(place).name if told else self.name, {**self._facts(), **opened_as})
         if isinstance(self.opened.data, Questions):
             return shown
         corpus = self.opened.data
         some = [corpus.item(i) for i in range(1, min(_SHOWN, corpus.n_items) + 1)]
-        return shown + cells(("item", "title", "brand"), [(item.id, item.title, item.brand) for item in some])
+        columns = {
+            "item": [item.id for item in some],
+            "title": [item.title for item in some],
+            "brand": [item.brand for item in some],
+            "categories": [", ".join(item.categories) for item in some],
+        }
+        known = {name: values for name, values in columns.items() if any(values)}
+        return shown + cells(tuple(known), zip(*known.values(), strict=True))
 
 
 def load_data(source: Any, *, settings: Settings | None = None, **columns: Unpack[Columns]) -> Data:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -33,9 +35,24 @@ def finish(main: Callable[[], Coroutine[Any, Any, T]], *, interrupted: Callable[
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        with _handlers_kept(), asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(main())
     return _in_a_thread(main, interrupted)
+
+
+@contextmanager
+def _handlers_kept() -> Iterator[None]:
+    """Give signals back to whoever had them: uvloop leaves its own, by which a later Ctrl-C would do nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    had = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in had.items():
+            if handler is not None:
+                signal.signal(number, handler)
 
 
 def aside(work: Callable[[], T], *, interrupted: Callable[[], None]) -> T:
@@ -79,18 +96,21 @@ def _joined(work: Callable[[], T], interrupted: Callable[[], None]) -> T:
     """What work in a thread gives, waited for here."""
     found: list[T] = []
     failed: list[BaseException] = []
+    ended = threading.Event()  # a thread whose join is interrupted passes for dead (CPython 3.11)
 
     def outcome() -> None:
         try:
             found.append(work())
         except BaseException as error:
             failed.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=outcome, name="whyrec", daemon=True)
-    thread.start()
-    while thread.is_alive():
+    threading.Thread(target=outcome, name="whyrec", daemon=True).start()
+    while True:
         try:
-            thread.join(_LOOK_S)
+            if ended.wait(_LOOK_S):
+                break
         except KeyboardInterrupt:
             interrupted()
     if failed:

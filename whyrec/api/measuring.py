@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -21,21 +21,23 @@ from evals.results import Results, own_folder
 from evals.session import Choice, Session
 from graphs.engine.progress import Snapshot
 from graphs.run import How
+from whyrec.api.bars import lines
 from whyrec.api.data import Data, as_data, load_data
 from whyrec.api.loop import aside
 from whyrec.api.runs import Run, as_pandas
-from whyrec.api.shown import cells, say, text
+from whyrec.api.shown import Sentences, cells, text
 from whyrec.data import address
 from whyrec.data.some import how_many
 from whyrec.embed import check_embedder
-from whyrec.errors import UnknownNameError
+from whyrec.errors import UnknownNameError, UsageError
 from whyrec.precision import Precision
 from whyrec.settings import Settings, read_settings
-from whyrec.workbench.compare import Comparison
+from whyrec.workbench.compare import Comparison, Row
 from whyrec.workbench.compare_recorded import compare_runs
 
 FIRST_SEED = 2021  # CoT-Rec's seeds are 2021, 2022, ...
 _WIDTH = 240
+_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,46 @@ class Compared:
     def __repr__(self) -> str:
         return f"<{' against '.join(one.run for one in self.found.arms)}; .show() prints it>"
 
+    @property
+    def says(self) -> Sentences:
+        """What the differences in what the results are worth say and do not say, a sentence each."""
+        arms = self.found.arms
+        return Sentences(
+            _said(f"{row.name}, {arms[number].arm.name} minus {arms[0].arm.name}", row, number)
+            for row in self.found.rows
+            if row.outcome
+            for number in range(1, len(arms))
+        )
+
     def _repr_html_(self) -> str:
-        return cells(*self._table())
+        made = f"{cells(*self._table())}<p>{_HOW_TO_READ}</p>{self.says._repr_html_()}"
+        arms = self.found.arms
+        rows = [(one.key, arms[one.arm].arm.name, f"{one.old:.4g}", f"{one.new:.4g}") for one in self.found.changed]
+        if not rows:
+            return made
+        names = ("example", "run", arms[0].arm.name, "that run")
+        return f"{made}<details><summary>Examples that changed most</summary>{cells(names, rows)}</details>"
+
+
+_HOW_TO_READ = (
+    "Differences with 95 % intervals over examples, p of a permutation test; ↓: less is better; =: no example differs."
+)
+
+
+def _said(what: str, row: Row, number: int) -> str:
+    """A difference as a sentence that claims no more than its interval and its p."""
+    test, p, tests = row.tests[number], row.p[number], sum(one is not None for one in row.tests)
+    if test is None or p is None:
+        return f"{what}: no example has a value in both."
+    if not (test.wins or test.losses):
+        return f"{what}: the same in all {test.n:,} examples."
+    told = f"{what}: {test.difference:+.3f}, 95 % interval [{test.low:+.3f}, {test.high:+.3f}], {test.n:,} examples"
+    chance = f"p {'< .001' if p < 0.001 else f'{p:.3f}'}{f', adjusted for {tests} comparisons' if tests > 1 else ''}"
+    if test.low <= 0 <= test.high:
+        return f"{told}, {chance}. The interval includes 0: no difference is shown, and none within it is ruled out."
+    if p >= _LEVEL:
+        return f"{told}, {chance}. The interval leaves 0 out, but p is too large: no difference is shown."
+    return f"{told}, {chance}. A difference is shown: the interval lies {'above' if test.low > 0 else 'below'} 0."
 
 
 class TableOptions(TypedDict, total=False):
@@ -218,7 +258,7 @@ def evaluate(table: str, data: Data | Any, **how: Unpack[TableOptions]) -> Table
         command=f"whyrec.evaluate({table!r}, …)",
         **{name: how[name] for name in same if name in how},  # type: ignore[literal-required]
     )
-    told = say if how.get("progress", True) else _nothing
+    told = lines(how.get("progress", True))
     doing = How(settings=settings, progress=_Told(told), say=told)
     session = session_of(table, as_data(data, settings), wanted, doing)
     work = partial(_worked, session, told)
@@ -233,19 +273,27 @@ def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def compare(*runs: Run | str, most: int = 10, settings: Settings | None = None) -> Compared:
+def compare(*runs: Run | str, names: Sequence[str] = (), most: int = 10, settings: Settings | None = None) -> Compared:
     """Hold recorded runs of one graph against the first of them, example by example.
 
     Args:
         *runs: two or more, or their names.
+        names: what to call each in the table; their models where nothing is given and these differ, else their ids.
         most: examples that changed most, per run.
         settings: folders.
 
     Raises:
-        UnknownNameError, UsageError: there is no such run, or they are of different graphs or data.
+        UnknownNameError, UsageError: there is no such run, they are of different graphs or data, or have not one name
+            of their own each.
     """
+    if names and (len(names) != len(runs) or len(set(names)) < len(names)):
+        raise UsageError(f"{len(runs)} runs are called by as many different names, not by {', '.join(names)}.")
     settings = settings or next((one.settings for one in runs if isinstance(one, Run)), None) or read_settings()
-    return Compared(compare_runs([one.id if isinstance(one, Run) else one for one in runs], settings, most=most))
+    found = compare_runs([one.id if isinstance(one, Run) else one for one in runs], settings, most=most)
+    if names:
+        named = (replace(one, arm=replace(one.arm, name=name)) for one, name in zip(found.arms, names, strict=True))
+        found = replace(found, arms=tuple(named))
+    return Compared(found)
 
 
 def session_of(name: str, data: Data, wanted: Wanted, how: How) -> Session:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -22,9 +22,10 @@ from rec_models.rank import places
 from rec_models.sequential.bert4rec import BERT4Rec
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from rec_models.sequential.text_init import Method, text_rows
+from whyrec.api.bars import bar
 from whyrec.api.data import Data, as_data
 from whyrec.api.runs import Run
-from whyrec.api.shown import cells, facts, say
+from whyrec.api.shown import cells, facts
 from whyrec.data import Corpus, open_again, text
 from whyrec.data.split import SplitView
 from whyrec.embed import embedder_identity, open_embedder
@@ -122,8 +123,8 @@ class FitOptions(TypedDict, total=False):
     width (pca, truncate, random), `norm` is the length of rows that start from them (1).
 
     `seed` of starting weights, order and dropout (0); `epochs` at most, as the preset says where not given; `device`
-    ("cpu"); `precision` ("auto", "float32", "bfloat16"). `progress`: True for a line an epoch on a terminal, False for
-    nothing, or a function that is told each epoch. `settings`: folders.
+    ("cpu"); `precision` ("auto", "float32", "bfloat16"). `progress`: True for a bar where somebody looks, False
+    for none, or a function that is told each epoch. `settings`: folders.
     """
 
     items: str | Run | Sequence[str] | npt.NDArray[np.floating]
@@ -180,8 +181,8 @@ def _fitted(kind: str, data: Data, how: FitOptions, settings: Settings) -> Model
     else:
         made = BERT4Rec(corpus.n_items, network, item_vectors=vectors, seed=seed)
     folder = _folder(kind, data, settings, known, vectors if vectors is not None else "")
-    teller = _teller(how.get("progress", True), doing.epochs)
-    report = fitted(made, corpus, settings=doing, seed=seed, folder=folder / "checkpoints", on_epoch=teller)
+    with _teller(how.get("progress", True), doing.epochs) as told_of:
+        report = fitted(made, corpus, settings=doing, seed=seed, folder=folder / "checkpoints", on_epoch=told_of)
     told = {"epochs": report.epochs, "best epoch": report.best_epoch, "validation N@10": round(report.valid_ndcg, 4)}
     recommend.save(made, folder, {**known, "report": told})
     return Model(made, data, folder, report)
@@ -322,14 +323,19 @@ def _history(corpus: Corpus, wanted: str | Sequence[str]) -> npt.NDArray[np.int6
     return np.array([index[str(one)] for one in wanted], dtype=np.int64)
 
 
-def _teller(wanted: bool | Callable[[EpochRow], None], epochs: int) -> Callable[[EpochRow], None] | None:
+@contextmanager
+def _teller(wanted: bool | Callable[[EpochRow], None], epochs: int) -> Iterator[Callable[[EpochRow], None] | None]:
+    """Who is told of each epoch, while it is open."""
     if callable(wanted):
-        return wanted
-    if not wanted or not sys.stderr.isatty():
-        return None
+        yield wanted
+        return
+    with bar(wanted) as tell:
+        if tell is None:
+            yield None
+            return
 
-    def tell(row: EpochRow) -> None:
-        found = "" if row.valid_ndcg is None else f", validation N@10 {row.valid_ndcg:.4f}"
-        say(f"epoch {row.epoch} of at most {epochs}, loss {row.loss:.3f}{found}")
+        def show(row: EpochRow) -> None:
+            found = "" if row.valid_ndcg is None else f", validation N@10 {row.valid_ndcg:.4f}"
+            tell(f"epochs at most, loss {row.loss:.3f}{found}", row.epoch, epochs)
 
-    return tell
+        yield show

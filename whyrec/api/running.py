@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypedDict
 
 from typing_extensions import Unpack
 
-from agents.wording import Wording, read_edited
+from agents.wording import Wording
 from graphs.engine.estimate import Estimate
 from graphs.engine.estimate import estimate as estimated
 from graphs.engine.job import How, Job, RunReport
@@ -21,8 +20,10 @@ from graphs.engine.progress import Progress, Snapshot
 from graphs.run import execute, prepare
 from graphs.workflow import Workflow, option_help, read_options, workflow
 from prompts import own
+from whyrec.api.bars import bar
 from whyrec.api.data import Data, as_data
 from whyrec.api.loop import finish
+from whyrec.api.prompts import PromptText, edited_by
 from whyrec.api.runs import Run
 from whyrec.api.shown import say
 from whyrec.data.some import how_many
@@ -39,7 +40,7 @@ class RunOptions(TypedDict, total=False):
 
     Of what is asked (these make another run): `llm`, a model's name, or role -> name for graphs with several roles, or
     a bare model; `options` of the graph by name (`whyrec run --list`); `split`, whose target is to be predicted ("test"
-    or "valid"); `prompts`, files of edited prompts; `seed` of the samples.
+    or "valid"); `prompts`, edited copies (`open_prompt`) or their files; `seed` of the samples.
 
     How many: `users`, the first so many, or with `drawn` so many drawn at random, always the same ones. The same call
     with more users goes on with the run.
@@ -55,7 +56,7 @@ class RunOptions(TypedDict, total=False):
     llm: str | Mapping[str, str] | LanguageModel
     options: Mapping[str, Any]
     split: str
-    prompts: Sequence[str | Path]
+    prompts: Sequence[str | Path | PromptText]
     seed: int
     users: int
     drawn: bool
@@ -100,16 +101,16 @@ def run(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions]) ->
         RunStopped: there is no server, or most of the first answers are of no use.
         KeyboardInterrupt: it was interrupted; what is finished is kept.
     """
-    made, bar = _job(graph, data, how)
-    with bar:
+    with _shown(how.get("progress", True)) as shown:
+        made = _job(graph, data, how, shown)
         report = finish(lambda: _heard(made), interrupted=made.how.stop.ask)
     return _told(report, made.how.settings)
 
 
 async def arun(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions]) -> Run:
     """`run` for code that is asynchronous itself; a cancelled `arun` keeps what is finished."""
-    made, bar = _job(graph, data, how)
-    with bar:
+    with _shown(how.get("progress", True)) as shown:
+        made = _job(graph, data, how, shown)
         report = await execute(made)
     return _told(report, made.how.settings)
 
@@ -120,7 +121,7 @@ def estimate(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions
     Raises:
         UnknownNameError, UsageError: as in `run`.
     """
-    made, _ = _job(graph, data, {**how, "progress": False}, asks=False)
+    made = _job(graph, data, how, None, asks=False)
 
     async def main() -> Estimate:
         try:
@@ -131,18 +132,16 @@ def estimate(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions
     return finish(main, interrupted=lambda: None)
 
 
-def models_of(llm: str | LanguageModel, roles: Mapping[str, str], prompts: Sequence[str | Path], seed: int) -> Models:
+def models_of(
+    llm: str | LanguageModel, roles: Mapping[str, str], prompts: Sequence[str | Path | PromptText], seed: int
+) -> Models:
     """Who is asked, in whose words: of the edited copies named, else of one's own folder, else the house's.
 
     Raises:
         UsageError: two edited copies are of one prompt, or one is not usable.
     """
-    edited = [read_edited(Path(path)) for path in prompts]
-    found = {one.name: one for one in edited}
-    if len(found) < len(edited):
-        raise UsageError("Two edited copies are of the same prompt; a run uses one of them.")
-    mine = own()
-    return Models(llm, dict(roles), Wording({**mine, **found}, seed, frozenset(mine.keys() - found.keys())))
+    named, mine = edited_by(prompts), own()
+    return Models(llm, dict(roles), Wording({**mine, **named}, seed, frozenset(mine.keys() - named.keys())))
 
 
 def options_of(flow: Workflow[Any, Any], given: Mapping[str, Any], split: str) -> Any:
@@ -174,10 +173,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _job(
-    graph: str, data: Any, how: Mapping[str, Any], *, asks: bool = True
-) -> tuple[Job, AbstractContextManager[Any]]:
-    """A job, and the bar that shows it."""
+def _job(graph: str, data: Any, how: Mapping[str, Any], shown: Progress | None, *, asks: bool = True) -> Job:
     for name in how:
         if name not in RunOptions.__annotations__:
             raise UnknownNameError("argument of whyrec.run", name, RunOptions.__annotations__)
@@ -188,7 +184,6 @@ def _job(
     roles: Mapping[str, str] = llm if isinstance(llm, Mapping) else {}
     plain = settings.llm if isinstance(llm, Mapping) else llm
     models = models_of(plain, roles, how.get("prompts") or (), how.get("seed", 0))
-    shown, bar = _shown(how.get("progress", True))
     budget = Budget(calls=how.get("budget_calls"), tokens=how.get("budget_tokens"), dollars=how.get("budget_usd"))
     most = max(_LEAST_CONNECTIONS, settings.concurrency)
     limits = Limits(requests_per_minute=how.get("rpm"), tokens_per_minute=how.get("tpm"), concurrency=most)
@@ -212,30 +207,25 @@ def _job(
         raise UsageError(
             f"{opened.name} has no example for {flow.name} with these options: a user needs three events and a target."
         )
-    return made, bar
+    return made
 
 
-def _shown(wanted: bool | Callable[[Snapshot], None]) -> tuple[Progress | None, AbstractContextManager[Any]]:
-    """(who is told how far a run is, what shows it while it is open)."""
+@contextmanager
+def _shown(wanted: bool | Callable[[Snapshot], None]) -> Iterator[Progress | None]:
+    """Who is told how far a run is, while it is open."""
     if callable(wanted):
-        return wanted, nullcontext()
-    from rich import progress
-    from rich.console import Console
+        yield wanted
+        return
+    with bar(wanted) as tell:
+        if tell is None:
+            yield None
+            return
 
-    console = Console(file=sys.stderr)
-    if not wanted or not (console.is_terminal or console.is_jupyter):
-        return None, nullcontext()
-    told = progress.TextColumn("{task.description}")
-    columns = (told, progress.BarColumn(), progress.MofNCompleteColumn(), progress.TimeRemainingColumn())
-    bar = progress.Progress(*columns, console=console)
-    task = bar.add_task("", total=None)
+        def show(now: Snapshot) -> None:
+            settled = now.before + now.done + now.failed
+            tell(f"{now.run}{f', {now.failed:,} failed' if now.failed else ''}", settled, now.examples)
 
-    def show(now: Snapshot) -> None:
-        settled = now.before + now.done + now.failed
-        said = f"{now.run}{f', {now.failed:,} failed' if now.failed else ''}"
-        bar.update(task, description=said, total=now.examples, completed=settled)
-
-    return show, bar
+        yield show
 
 
 async def _heard(made: Job) -> RunReport:

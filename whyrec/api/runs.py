@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from graphs.engine.job import RunReport
-from whyrec.api.shown import cells, facts, text
+from whyrec.api.shown import cells, facts, text, whole
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import Message
 from whyrec.runs import Counts, Result, RunReader
@@ -63,7 +63,7 @@ class Results:
             write_parquet(reader, path)
             return pl.read_parquet(path, memory_map=False)
 
-    def toas_pandas(self) -> Any:
+    def to_pandas(self) -> Any:
         """As `to_polars`, a pandas.DataFrame.
 
         Raises:
@@ -100,7 +100,7 @@ class Calls:
         """One row per call."""
         return pl.DataFrame(list(self), infer_schema_length=None)
 
-    def toas_pandas(self) -> Any:
+    def to_pandas(self) -> Any:
         """As `to_polars`, a pandas.DataFrame.
 
         Raises:
@@ -126,6 +126,9 @@ class Cost:
 
     def __str__(self) -> str:
         return self.told
+
+    def _repr_html_(self) -> str:
+        return text(self.told)
 
 
 @dataclass(frozen=True)
@@ -168,13 +171,16 @@ class Shown:
     def _repr_html_(self) -> str:
         parts = [f"<b>{text(self.key)}</b>"]
         for one in self.said:
-            sent = "".join(f"<p><i>{text(m.role)}</i></p>{_pre(m.content)}" for m in one.messages)
+            sent = "".join(f"<p><i>{text(m.role)}</i></p>{whole(m.content)}" for m in one.messages)
             wrong = f"<p>of no use: {text(one.wrong)}</p>" if one.wrong else ""
             parts.append(
                 f"<details><summary>{text(one.node)}{f', repair {one.turn}' if one.turn else ''}</summary>{sent}"
-                f"<p><i>answer</i></p>{_pre(one.answer)}{wrong}</details>"
+                f"<p><i>answer</i></p>{whole(one.answer)}{wrong}</details>"
             )
-        return "".join([*parts, _pre(self._outcome())])
+        if self.result is None or self.result.payload is None:
+            return "".join([*parts, whole(self._outcome())])
+        everything = f"<details><summary>the whole result</summary>{whole(self._outcome())}</details>"
+        return "".join([*parts, f"<p>{text(_short(self.result.payload), 2000)}</p>", everything])
 
 
 class Run:
@@ -319,10 +325,15 @@ def as_pandas(frame: pl.DataFrame) -> Any:
 
 
 def _short(payload: Mapping[str, Any]) -> str:
-    return json.dumps(payload, ensure_ascii=False)
+    """What a result says where it has a text of its own, else its fields: numbers rounded, empty ones left out."""
+    said = payload.get("text")
+    if isinstance(said, str) and said:
+        return said
+    told = {name: _rounded(value) for name, value in payload.items() if value not in ("", [], {}, None)}
+    return json.dumps(told, ensure_ascii=False)
 
 
-def _pre(content: str) -> str:
-    from html import escape
-
-    return f"<pre style='white-space:pre-wrap'>{escape(content)}</pre>"
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, 3) if isinstance(value, float) else value

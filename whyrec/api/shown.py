@@ -15,10 +15,10 @@ def say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def text(value: Any) -> str:
-    """A value on one line, cut where it is long."""
+def text(value: Any, most: int = _LONGEST) -> str:
+    """A value on one line, cut where it has more characters."""
     said = "" if value is None else str(value)
-    return escape(said if len(said) <= _LONGEST else said[: _LONGEST - 1] + "…")
+    return escape(said if len(said) <= most else said[: most - 1] + "…")
 
 
 def cells(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -36,3 +36,15 @@ def facts(title: str, pairs: Mapping[str, Any]) -> str:
     lines = "".join(f"<tr><td style='text-align:left'>{text(k)}</td><td style='text-align:left'>{text(v)}</td></tr>"
                     for k, v in pairs.items())  # fmt: skip
     return f"<div><b>{text(title)}</b><table><tbody>{lines}</tbody></table></div>"
+
+
+def whole(content: str) -> str:
+    """A text of many lines, as it is."""
+    return f"<pre style='white-space:pre-wrap'>{escape(content)}</pre>"
+
+
+class Sentences(list[str]):
+    """Sentences that a notebook shows one below the other."""
+
+    def _repr_html_(self) -> str:
+        return f"<ul>{''.join(f'<li>{text(line, len(line))}</li>' for line in self)}</ul>"

@@ -37,6 +37,7 @@ def ls(
     cached: bool | None = typer.Option(None, "--cached/--not-cached", help="Only answers from the cache, or none."),
     slower: float | None = typer.Option(None, min=0.0, help="At least so many seconds on the wire."),
     dearer: float | None = typer.Option(None, min=0.0, help="At least so many US dollars."),
+    label: str = typer.Option("", help="good, bad, note, any or none: what people said of it."),
     sort: str = typer.Option("call", help="call, time, seconds, waiting, tokens, cost or attempts."),
     descending: bool = typer.Option(False, "--desc", help="The largest first."),
     limit: int = typer.Option(30, min=1, max=_MOST, help="So many calls."),
@@ -146,6 +147,99 @@ def replay(
         run.close()
     if any(said.error for said in again.said):
         raise typer.Exit(1)
+
+
+@app.command("label")
+def label(
+    address: str = typer.Argument(help="A call (RUN:NUMBER), or an example (RUN/USER or RUN/KEY)."),
+    verdict: str = typer.Argument("", help="good or bad; nothing for a note alone; none takes the label back."),
+    note: str = typer.Option("", "--note", help="In words."),
+    who: str = typer.Option("", "--who", help="Who says so; your login name by default."),
+) -> None:
+    """Say of a call or an example that it is good or bad, or note something. The last label counts."""
+    from whyrec.settings import read_settings
+    from whyrec.trace.address import find_call, find_run
+    from whyrec.trace.labels import Label, Labels
+    from whyrec.workbench.labels import example_key
+
+    home = read_settings().home
+    verdict, back = ("", True) if verdict == "none" else (verdict, False)
+    if not verdict and not note and not back:
+        raise UsageError("Say good, bad, or --note TEXT; none takes the label back.")
+    name, slash, key = address.partition("/")
+    run, number = (find_run(home, name), 0) if slash else find_call(home, address)
+    try:
+        if not slash and run.call(number) is None:
+            raise UsageError(f"The run {run.id} has no call {number}.")
+        example = example_key(run, key) if slash else ""
+        kept = Labels(home).mark(Label(run.id, number, example, verdict, note, who))
+    finally:
+        run.close()
+    said = " ".join(filter(None, (kept.verdict, f'"{kept.note}"' if kept.note else ""))) or "no label"
+    typer.echo(f"{run.id}{'/' + example if example else f':{number}'}: {said}, says {kept.who}")
+
+
+@app.command("labels")
+def labels(
+    run: str = typer.Argument("latest", help="The run: its id, a beginning of it, or latest."),
+    out: Path | None = typer.Option(None, "--out", help="Write them into this file of JSON lines."),
+) -> None:
+    """Show the labels of a run's calls and examples, or write them with what they are of.
+
+    Exit codes: 0, 1 there is none, 2 usage or environment.
+    """
+    from whyrec.settings import read_settings
+    from whyrec.trace.address import find_run
+    from whyrec.workbench.labels import export, exported
+
+    found = find_run(read_settings().home, run)
+    try:
+        if out is not None:
+            typer.echo(f"{out}: {export(found, out):,} labels of {found.id}")
+            return
+        lines = list(exported(found))
+    finally:
+        found.close()
+    for line in lines:
+        typer.echo(line, nl=False)
+    if not lines:
+        typer.echo(f"Nothing of {found.id} is labelled.", err=True)
+        raise typer.Exit(1)
+
+
+@app.command("save")
+def save(
+    run: str = typer.Argument("latest", help="The run: its id, a beginning of it, or latest."),
+    text: str = typer.Argument("", help="Words the call must hold, as for `trace ls`."),
+    out: Path = typer.Option(..., "--out", help="The file of JSON lines to write."),
+    user: str = typer.Option("", help="Whose call."),
+    item: str = typer.Option("", help="About which item."),
+    example: str = typer.Option("", help="Of which example, such as test/A1."),
+    graph: str = typer.Option("", help="Of which graph."),
+    node: str = typer.Option("", help="Of which node."),
+    prompt: str = typer.Option("", help="With which prompt."),
+    version: str = typer.Option("", help="In which version of the prompt: the beginning of its digest."),
+    model: str = typer.Option("", help="Asked of which model."),
+    status: str = typer.Option("", help="As for `trace ls`; without it, calls whose answer was of use."),
+    repaired: bool | None = typer.Option(None, "--repairs/--no-repairs", help="Only repairs, or none of them."),
+    cached: bool | None = typer.Option(None, "--cached/--not-cached", help="Only answers from the cache, or none."),
+    slower: float | None = typer.Option(None, min=0.0, help="At least so many seconds on the wire."),
+    dearer: float | None = typer.Option(None, min=0.0, help="At least so many US dollars."),
+    label: str = typer.Option("", help="good, bad, note, any or none: what people said of it."),
+) -> None:
+    """Save calls as a data set: a file of conversations, {"messages": [...]}, the answer as the last message."""
+    given = dict(locals())
+    from whyrec.settings import read_settings
+    from whyrec.trace import Wanted
+    from whyrec.trace.address import find_run
+    from whyrec.workbench import labels as bench
+
+    wanted = Wanted(**{name: given[name] for name in Wanted.__slots__})
+    found = find_run(read_settings().home, run)
+    try:
+        typer.echo(f"{out}: {bench.save(found, wanted, out)}")
+    finally:
+        found.close()
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -171,7 +171,7 @@ def of_difference(pair: Pair, *, colour: bool) -> RenderableType:
             parts.append(Padding(marked(pieces, colour=colour), (0, 2)))
     for came in pair.came:
         table = Table("", "old", "new", box=None)
-        table.add_row("came to", *(plain(brief(r.payload or r.reason, most=1000) if r else "") for r in came))
+        table.add_row("result", *(plain(brief(r.payload or r.reason, most=1000) if r else "") for r in came))
         parts += [_rule("the example"), Padding(table, (0, 2))]
     return Group(*parts)
 

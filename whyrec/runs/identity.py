@@ -83,7 +83,8 @@ class Identity:
     @property
     def stem(self) -> str:
         """The run's id without its number: "<graph>-<data>-<first 8 digits>"."""
-        return f"{_slug(self.graph)}-{_slug(PurePath(self.data).name)}-{self.digest[:8]}"
+        place, asked, options = self.data.partition("?")  # options may hold paths of their own: of items, of reviews
+        return f"{_slug(self.graph)}-{_slug(PurePath(place).name + asked + options)}-{self.digest[:8]}"
 
     @property
     def stems(self) -> re.Pattern[str]:

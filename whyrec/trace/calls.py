@@ -17,6 +17,8 @@ from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.model import REASONS
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
+from whyrec.trace.labels import FILTERS as LABELS
+from whyrec.trace.labels import Labelled, Labels
 from whyrec.trace.search import Query, TextIndex
 
 Progress = Callable[[int, int], None]
@@ -57,6 +59,7 @@ class Wanted:
         cached: True: answered by the cache or by the flight of an identical call; False: by the model.
         slower: at least so many seconds on the wire.
         dearer: at least so many US dollars.
+        label: what people said of it (`whyrec.trace.labels.FILTERS`): "good", "bad", "note", "any" or "none".
         text: words that all stand in the call's texts; "quoted words" stand there one after the other, word* begins
             a word.
     """
@@ -74,6 +77,7 @@ class Wanted:
     cached: bool | None = None
     slower: float | None = None
     dearer: float | None = None
+    label: str = ""
     text: str = ""
 
 
@@ -128,10 +132,14 @@ class Calls:
     Args:
         run: the run.
         progress: told (done, all) while a full-text index is being built, which the first search does.
+
+    Attributes:
+        labels: what people said of the run's calls and examples.
     """
 
     def __init__(self, run: RunReader, *, progress: Progress | None = None) -> None:
         self.run = run
+        self.labels: Labelled = Labels(run.folder.parents[1]).of_run(run.id)
         self._read = connect(run.path, read_only=True)
         self._index = TextIndex(run)
         self._progress = progress
@@ -231,6 +239,8 @@ class Calls:
         """(tables, condition, values); the search index is brought up to date and attached where text is wanted."""
         self._known(wanted)
         conditions = list(_conditions(wanted))
+        if wanted.label:
+            conditions.append(self.labels.condition(wanted.label))
         tables = "call c"
         if match := Query.of(wanted.text).match:
             self._index.update(self._progress)
@@ -244,8 +254,9 @@ class Calls:
 
     def _known(self, wanted: Wanted) -> None:
         """A node or prompt that the run does not know is a typo, not an empty list."""
-        if wanted.status and wanted.status not in _STATUS:
-            raise UnknownNameError("status", wanted.status, STATUSES)
+        for what, chosen, choices in (("status", wanted.status, STATUSES), ("label", wanted.label, LABELS)):
+            if chosen and chosen not in choices:
+                raise UnknownNameError(what, chosen, choices)
         for column in _NAMED:
             given = getattr(wanted, column)
             if given and given not in (known := self.values(column)):  # type: ignore[arg-type]

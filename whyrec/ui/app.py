@@ -34,14 +34,35 @@ def build(settings: Settings, door: Door | None = None) -> ASGIApp:
 
 def routes() -> list[Route]:
     """Every address. What acts is a POST through `_acting`, and there is no other."""
-    from whyrec.ui import call, calls, differences, examples, prompts, results, runs, vectors
+    from whyrec.ui.pages import (
+        call,
+        calls,
+        differences,
+        examples,
+        labels,
+        prompts,
+        results,
+        run_list,
+        runs,
+        starting,
+        vectors,
+    )
 
     return [
-        Route("/", runs.runs),
+        Route("/", run_list.runs),
+        Route("/new", starting.new),
+        Route("/new", _acting(starting.estimated), methods=["POST"]),
+        Route("/started", _acting(starting.start), methods=["POST"]),
+        Route("/started/{name}", starting.started),
+        Route("/started/{name}/stop", _acting(starting.stop), methods=["POST"]),
         Route("/runs/{run}", runs.run),
         Route("/runs/{run}/calls", calls.calls),
+        Route("/runs/{run}/calls.jsonl", labels.conversations),
+        Route("/runs/{run}/labels.jsonl", labels.labels),
+        Route("/runs/{run}/label", _acting(labels.mark), methods=["POST"]),
         Route("/runs/{run}/calls/{call:int}", call.call),
         Route("/runs/{run}/calls/{call:int}/replay", _acting(call.again), methods=["POST"]),
+        Route("/runs/{run}/result", examples.download),
         Route("/runs/{run}/examples", examples.opened),
         Route("/runs/{run}/examples/{key:path}", examples.example),
         Route("/diff", differences.diff),

@@ -99,7 +99,11 @@ class _Added(Protocol):
     unmetered: int
     cost: float
     unpriced: int
-    sent: int
+
+    @property
+    def sent(self) -> int:
+        """Calls that reached a model."""
+        ...
 
 
 def tokens(of: _Added) -> str:

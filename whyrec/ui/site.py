@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from whyrec.runs.folders import run_ids
 from whyrec.settings import Settings
 from whyrec.ui.safety import Door
 from whyrec.ui.shown import FILTERS
+from whyrec.ui.started import Processes
 from whyrec.ui.tally import Tallies
 from whyrec.version import __version__
 
@@ -30,6 +32,16 @@ if TYPE_CHECKING:
 
 _WORKPLACES = 2  # each holds a data set
 _THEMES = ("light", "dark")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a run's results are worth by one measure: its mean over so many examples; which way is better."""
+
+    name: str
+    mean: float
+    n: int
+    better: str
 
 
 class Site:
@@ -43,7 +55,9 @@ class Site:
     def __init__(self, settings: Settings, door: Door) -> None:
         KNOWN.learn_environment()
         self.settings, self.door, self.tallies = settings, door, Tallies()
+        self.processes = Processes(settings)
         self.projects = _projects_results()
+        self.worth: dict[str, tuple[str, tuple[Measure, ...]]] = {}
         self.building: dict[str, tuple[int, int]] = {}
         self._workplaces: OrderedDict[str, Workplace] = OrderedDict()
         self._working = threading.Lock()

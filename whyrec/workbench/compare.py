@@ -36,6 +36,7 @@ from whyrec.errors import UsageError
 from whyrec.runs import Result, open_run
 from whyrec.runs.amounts import judged
 from whyrec.workbench.compare_costs import Took, took
+from whyrec.workbench.labels import with_labels
 
 HOUSE = "house"  # the prompts as they stand
 MOST_ARMS = 12
@@ -240,10 +241,11 @@ def run_arm(subject: Subject, arm: Arm, how: How) -> tuple[Ran, RunReport]:
     try:
         results = {key: result for key in keys if (result := run.result(key)) is not None}
         spent, unusable = took(run, keys), run.unusable()
+        told = Judged(subject.data, job.inputs.options, tuple(results.values()), how.settings.home)
+        measures = with_labels(worth(subject.graph, told), run)
     finally:
         run.close()
-    told = Judged(subject.data, job.inputs.options, tuple(results.values()), how.settings.home)
-    return Ran(arm, report.run, results, spent, tuple(worth(subject.graph, told)), unusable), report
+    return Ran(arm, report.run, results, spent, tuple(measures), unusable), report
 
 
 def held_against(ran: Sequence[Ran], *, most: int = 10, seed: int = 0) -> Comparison:

@@ -18,6 +18,7 @@ from whyrec.settings import Settings
 from whyrec.trace.address import find_run
 from whyrec.workbench.compare import Arm, Comparison, Ran, held_against
 from whyrec.workbench.compare_costs import took
+from whyrec.workbench.labels import with_labels
 
 
 def compare_runs(names: Sequence[str], settings: Settings, *, most: int = 10) -> Comparison:
@@ -58,7 +59,8 @@ def _recorded(run: RunReader, settings: Settings) -> Ran:
     results = {result.key: result for result in run.results()}
     told = Judged(data, options, tuple(results.values()), Path(settings.home))
     arm = Arm(info["model"], info["model"])
-    return Ran(arm, run.id, results, took(run, list(results)), tuple(worth(flow.name, told)), run.unusable())
+    measures = with_labels(worth(flow.name, told), run)
+    return Ran(arm, run.id, results, took(run, list(results)), tuple(measures), run.unusable())
 
 
 def _told_apart(ran: Sequence[Ran]) -> list[Ran]:

@@ -76,6 +76,9 @@ class Workplace:
         run: the run.
         settings: home and data folders.
 
+    Attributes:
+        data: the run's data set.
+
     Raises:
         UsageError: the data are not those of the run any more.
     """
@@ -89,6 +92,7 @@ class Workplace:
                 f"{info['data']} is not what it was when {run.id} was made (its digest is {opened.data.digest}, then "
                 f"{info['data_digest']}), so the states of that run cannot be made again."
             )
+        self.data = opened.data
         flow = workflow(info["graph"])
         options = recorded_options(flow, json.loads(info["settings"])["options"])
         self.job: Job = prepare(
@@ -144,7 +148,7 @@ class Workplace:
                 else:
                     stops.append(self._stop(step, noting.turn(), key))
             payload = self.job.flow.result(stops[-1].step.after if stops else state)
-        except (AnswerError, MissingInput, ModelError) as error:
+        except (AnswerError, MissingInput, ModelError, OSError) as error:  # OSError: files of stages that are gone
             ended = f"{type(error).__name__}: {error}"
         return Path(key, tuple(stops), stored, payload, ended)
 

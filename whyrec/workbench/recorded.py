@@ -13,6 +13,7 @@ from whyrec.runs import RunReader
 from whyrec.settings import Settings
 from whyrec.workbench.compare import Arm, Comparison, Ran, held_against
 from whyrec.workbench.compare_costs import took
+from whyrec.workbench.labels import with_labels
 
 MOST_EXAMPLES = 50_000
 
@@ -36,7 +37,7 @@ def recorded(run: RunReader, settings: Settings) -> Ran:
         raise UsageError(f"{info['id']} has no result yet.")
     measures: list[Worth] = worth(info["graph"], Judged(data, options, tuple(results.values()), settings.home))
     arm = Arm(info["id"], info["model"])
-    return Ran(arm, info["id"], results, took(run, tuple(results)), tuple(measures))
+    return Ran(arm, info["id"], results, took(run, tuple(results)), tuple(with_labels(measures, run)))
 
 
 def recorded_pair(one: RunReader, other: RunReader, settings: Settings) -> Comparison:

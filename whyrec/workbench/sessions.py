@@ -19,7 +19,7 @@ from graphs.engine.debug import Moment, Session
 from graphs.engine.models import Models
 from graphs.run import How, prepare
 from graphs.services import Services
-from graphs.workflow import recorded_options, workflow
+from graphs.workflow import find_example, recorded_options, workflow
 from prompts import parse
 from whyrec.data import open_data
 from whyrec.errors import UnknownNameError
@@ -87,7 +87,7 @@ class Debugging:
         """
         number = max(numbers(settings.home), default=0) + 1
         found = cls(number, subject, settings, budget)
-        index = found._index(subject.example)
+        index = find_example(found._job.inputs, subject.example)
         place = make_place(settings.home, number)
         found.subject = replace(subject, example=found._job.inputs.key(index))
         (place / "session.json").write_text(
@@ -111,7 +111,8 @@ class Debugging:
 
     def start(self, *, before: Sequence[str] = ()) -> list[Moment]:
         """Run the example up to the first node of `before`, or its end."""
-        state = self._job.inputs.state(self._index(self.subject.example))
+        inputs = self._job.inputs
+        state = inputs.state(find_example(inputs, self.subject.example))
         return self._do(lambda session: session.start(state, before=before))
 
     def drop(self) -> None:
@@ -140,14 +141,6 @@ class Debugging:
                     await llm.close()
 
         return _run(doing())
-
-    def _index(self, name: str) -> int:
-        inputs = self._job.inputs
-        keys = {inputs.key(int(i)): int(i) for i in inputs.indices}
-        meant = [name] if name in keys else [key for key in keys if key.partition("/")[2] == name]
-        if len(meant) != 1:
-            raise UnknownNameError("example", name, meant or list(keys)[:10], hint="These are some of them.")
-        return keys[meant[0]]
 
 
 def folder(home: Path) -> Path:

@@ -21,6 +21,7 @@ ROOMS = (
     "search",
     "archives",
     "answers",
+    "shapes",
 )
 
 

@@ -41,6 +41,7 @@
     "/": () => { one("[data-search]")?.focus(); one("[data-search]")?.select(); },
     j: () => move(1), k: () => move(-1), x: tick, e: edit, t: theme,
     "[": () => follow("a[rel=prev]"), "]": () => follow("a[rel=next]"), u: () => follow("a[rel=up]"),
+    g: () => follow("[data-key=g]"), b: () => follow("[data-key=b]"),
     "?": () => one("#keys").showModal(),
   };
   document.addEventListener("keydown", (event) => {
@@ -54,8 +55,22 @@
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-theme-switch]")) theme();
     if (event.target.closest("[data-keys]")) one("#keys").showModal();
+    const copied = event.target.closest("[data-copy]");
+    if (copied) copy(copied);
     if (event.target.closest("[data-edit]")) { event.preventDefault(); edit(); }
   });
+
+  // --- a text is copied; where the clipboard is shut (no TLS, not loopback), it is selected instead
+  const copy = async (button) => {
+    const text = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(text);
+      button.textContent = "Selected";
+    }
+  };
 
   // --- a list is narrowed to the rows that hold what is typed
   document.addEventListener("input", (event) => {
@@ -113,6 +128,14 @@
     else delete document.body.dataset.live;
   };
   setTimeout(refresh, Number(document.body.dataset.live) || 0);
+
+  // --- what is wider than its place says so, until it has been scrolled to its end
+  const cut = (box) => box.toggleAttribute("data-cut", box.scrollLeft + box.clientWidth < box.scrollWidth - 4);
+  const wide = () => document.querySelectorAll(".scroll").forEach(cut);
+  document.addEventListener("scroll", (event) => { if (event.target.classList?.contains("scroll")) cut(event.target); }, true);
+  addEventListener("resize", wide);
+  document.addEventListener("toggle", wide, true);
+  wide();
 
   if (location.hash.startsWith("#replay-")) one(location.hash)?.scrollIntoView();
   if (location.hash === "#again") edit();

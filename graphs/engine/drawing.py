@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from graphs.workflow import workflow
+
 WIDTH, HEIGHT, END = 176, 56, 26  # a node's box; the height of start and end
 _GAP_X, _GAP_Y, _LANE = 22, 34, 16
 _MARGIN = 8
@@ -61,8 +63,6 @@ def of_workflow(name: str) -> Drawing:
     Raises:
         UnknownNameError: there is no workflow of this name.
     """
-    from graphs.workflow import workflow
-
     graph = workflow(name).build().get_graph()
     return draw(tuple(graph.nodes), tuple((e.source, e.target, bool(e.conditional)) for e in graph.edges))
 

@@ -14,7 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.runs import Result, RunReader
 from whyrec.trace.words import Piece, compare
-from whyrec.ui.runs import seen
+from whyrec.ui.pages.run_list import to_pick
+from whyrec.ui.pages.runs import seen
 from whyrec.ui.shown import told
 from whyrec.ui.site import Site, link, site_of
 from whyrec.workbench.difference import calls_of, difference
@@ -44,12 +45,12 @@ def diff(request: Request) -> Response:
         return RedirectResponse(link("diff", a=picked[0], b=picked[1]), 303)
     a, b = given.get("a", "").strip(), given.get("b", "").strip()
     if not a or not b:
-        return site.page(request, "diff.html", a=a, b=b, pairs=None)
+        return site.page(request, "diff.html", a=a, b=b, pairs=None, groups=to_pick(site))
     if _is_run(a) and _is_run(b):
         return _runs(request, a, b)
     pairs = difference(calls_of(site.settings.home, a), calls_of(site.settings.home, b))
     came = [tuple(compare(*map(_told, results))) for results in pairs[-1].came]
-    return site.page(request, "diff.html", a=a, b=b, pairs=pairs, came=came)
+    return site.page(request, "diff.html", a=a, b=b, pairs=pairs, came=came, groups={})
 
 
 def _is_run(address: str) -> bool:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from whyrec.errors import UsageError
 from whyrec.runs import RunReader
 from whyrec.trace import ORDERS, STATUSES, Calls, Line, TextIndex, Wanted
+from whyrec.trace.labels import FILTERS as LABELS
 from whyrec.ui.site import Site, link, site_of
 
 PER_PAGE = 50
@@ -21,9 +22,11 @@ _COUNTED = 10_000
 _TEXTS = ("text", "user", "item", "example", "graph", "node", "prompt", "version", "model")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "status": STATUSES,
+    "label": LABELS,
     "repaired": ("yes", "no"),
     "cached": ("yes", "no"),
 }
+_ORDER = ("sort", "desc")
 _NUMBERS = ("slower", "dearer")
 
 
@@ -43,13 +46,16 @@ def calls(request: Request) -> Response:
             lines = found.find(wanted, order=order, descending=descending, limit=PER_PAGE, offset=offset)
             total = found.count(wanted, cap=_COUNTED)
             column, near = ("", []) if lines else found.near(wanted)
+            labelled = found.labels
             known = {"node": found.values("node"), "prompt": found.values("prompt")}
-        rows = [(line, _answer(run, line)) for line in lines]
+        rows = [(line, _answer(run, line), labelled.of(line.id, line.example)) for line in lines]
         query = {name: value for name, value in given.items() if value and name != "offset"}
         return site.page(
             request, "calls.html", run=run.id, rows=rows, total=total, capped=total == _COUNTED, offset=offset,
             per=PER_PAGE, wanted=wanted, given=given, query=query, orders=list(ORDERS), sort=order, desc=descending,
             known=known, near=near, column=column, seconds=time.perf_counter() - began, choices=_CHOICES,
+            saved=link("runs", run.id, "calls.jsonl", **{name: query[name] for name in query if name not in _ORDER}),
+            any_label=bool(labelled.calls or labelled.examples),
             narrowed=wanted != Wanted(), link_with=lambda **more: link("runs", run.id, "calls", **{**query, **more}),
         )  # fmt: skip
 
@@ -65,7 +71,7 @@ def read_wanted(given: Mapping[str, str]) -> Wanted:
         value = given.get(name, "")
         if value and value not in choices:
             raise UsageError(f"{name}={value!r} is none of {', '.join(choices)}.")
-        told[name] = value if name == "status" else {"yes": True, "no": False}.get(value)
+        told[name] = value if name in ("status", "label") else {"yes": True, "no": False}.get(value)
     for name in _NUMBERS:
         told[name] = _number(name, given.get(name, ""))
     return Wanted(**told)

@@ -21,7 +21,10 @@ from whyrec.llm.sent import as_sent
 from whyrec.llm.wrappers.budgeted import worst_cost
 from whyrec.runs import RunReader
 from whyrec.runs.reading import read_logprobs
+from whyrec.trace.labels import Labels, whoami
 from whyrec.trace.words import Piece, compare
+from whyrec.ui.pages.known import around
+from whyrec.ui.shapes import blocks
 from whyrec.ui.site import Site, link, site_of
 from whyrec.workbench import replay as bench
 from whyrec.workbench.answer import parsed
@@ -63,12 +66,14 @@ def _page(request: Request, run: RunReader, found: Asked, given: Mapping[str, st
     if (state := "state" in request.query_params) and told["example"]:
         stop, differs = _stop(site, run.id, str(told["example"]), number)
     return site.page(
-        request, "call.html", status=400 if said else 200, run=run.id, call=told, asked=found, fields=read.fields,
-        problem=read.problem, place=read.place, scores=scores, logprobs=logprobs[:_MOST_TOKENS_SHOWN],
-        replays=_replays(run, found), state=state, stop=stop, differs=differs,
+        request, "call.html", status=400 if said else 200, run=run.id, call=told, asked=found,
+        fields=None if read.fields is None else blocks(read.fields, around(request, site)),
+        page=link("runs", run.id, "calls", number), problem=read.problem, place=read.place, scores=scores,
+        logprobs=logprobs[:_MOST_TOKENS_SHOWN], replays=_replays(run, found), state=state, stop=stop, differs=differs,
         neighbours=_neighbours(run, number), settings=_SETTINGS,
         models=_models(told["model"]), edit=bool(given) or "edit" in request.query_params, most=_MOST_TIMES,
-        given=given, said=said,
+        given=given, said=said, whoami=whoami(),
+        label=Labels(site.settings.home).of_run(run.id).of(number, str(told["example"])),
     )  # fmt: skip
 
 

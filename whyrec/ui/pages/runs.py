@@ -1,4 +1,4 @@
-"""The list of runs, and one run: what it is of, how far it is, where its calls and seconds went, what came out."""
+"""One run: what it is of, how far it is, where its calls and seconds went, what came out."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import json
 import os
 import socket
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from whyrec.errors import UnknownNameError, UsageError
+from graphs.engine.drawing import Drawing, of_workflow
+from whyrec.errors import UnknownNameError
 from whyrec.runs import RunReader
 from whyrec.sqlite import connect
-from whyrec.ui.charts import Area, area
-from whyrec.ui.drawing import Drawing, of_workflow
+from whyrec.ui.pages.worth import worth_of
+from whyrec.ui.pictures.bars import by_node
+from whyrec.ui.pictures.charts import Area, area
+from whyrec.ui.shapes import headline
 from whyrec.ui.site import Site, site_of
-from whyrec.ui.tally import Sum, Tally
+from whyrec.ui.tally import Tally
 
 _SHOWN = 12
 _MOST_FAILED = 20_000
-_PER_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -50,48 +52,24 @@ class Seen:
         return self.info["ended_at"] - self.info["started_at"] if self.info["ended_at"] else None
 
 
-def runs(request: Request) -> Response:
-    """All runs, the latest first."""
-    site = site_of(request)
-    found, broken = [], []
-    for run_id in site.run_ids():
-        try:
-            found.append(_started(site, run_id))
-        except (UsageError, UnknownNameError) as error:
-            broken.append(f"{run_id} is unreadable: {error}")
-    found.sort(reverse=True)
-    at = _offset(request)
-    shown = []
-    for _, run_id in found[at : at + _PER_PAGE]:
-        try:
-            with site.run(run_id) as run:
-                shown.append(seen(site, run))
-        except (UsageError, UnknownNameError) as error:  # damaged further in, or just removed
-            broken.append(f"{run_id} is unreadable: {error}")
-    total = Sum()
-    for one in shown:
-        total.add(one.tally.all)
-    live = any(one.live for one in shown)
-    return site.page(
-        request, "runs.html", runs=shown, broken=broken, live=live, total=total, count=len(found), at=at, per=_PER_PAGE
-    )
-
-
 def run(request: Request) -> Response:
     """One run."""
     site = site_of(request)
     with site.run(request.path_params["run"]) as found:
         one = seen(site, found)
         failed, more = _failures(found)
-        results = list(islice(found.results("done"), _SHOWN))
+        at = offset_of(request, "results")
+        results = [(key, headline(_payload(found, key))) for key in _done(found, at)]
         settings = json.loads(one.info["settings"])
         drawing, problem = _drawing(one.info["graph"])
         named = {box.name for box in drawing.boxes} if drawing else set()
         others = {node: total for node, total in one.tally.nodes.items() if node not in named}
+        measures, unjudged = worth_of(site, found, compute="worth" in request.query_params)
         return site.page(
             request, "run.html", run=one, info=one.info, tally=one.tally, settings=settings, failed=failed, more=more,
-            results=results, drawing=drawing, problem=problem, others=others, chart=_chart(one.tally), live=one.live,
-            metrics=found.metrics()[:40],
+            results=results, at=at, per=_SHOWN, drawing=drawing, problem=problem, others=others,
+            chart=_chart(one.tally), bars=by_node(one.tally.nodes), measures=measures,
+            unjudged=unjudged, live=one.live, metrics=found.metrics()[:40],
         )  # fmt: skip
 
 
@@ -101,13 +79,22 @@ def seen(site: Site, run: RunReader) -> Seen:
     return Seen(info, site.tallies.of(run, info["started_at"]))
 
 
-def _started(site: Site, run_id: str) -> tuple[float, str]:
-    with site.run(run_id) as run:
-        return float(run.info()["started_at"]), run_id
+def _done(run: RunReader, at: int) -> list[str]:
+    """The keys of some examples that are done, in order."""
+    rows = run._read.execute(
+        "SELECT key FROM example WHERE status='done' ORDER BY key LIMIT ? OFFSET ?", (_SHOWN, at)
+    ).fetchall()
+    return [str(key) for (key,) in rows]
 
 
-def _offset(request: Request) -> int:
-    text = request.query_params.get("offset", "0")
+def _payload(run: RunReader, key: str) -> Mapping[str, Any] | None:
+    found = run.result(key)
+    return found.payload if found else None
+
+
+def offset_of(request: Request, name: str = "offset") -> int:
+    """From which row on a list is shown; 0 for what is no number."""
+    text = request.query_params.get(name, "0")
     return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 

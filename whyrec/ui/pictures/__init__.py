@@ -1,0 +1,1 @@
+"""Drawings as coordinates, for SVGs of our own: graphs and charts."""
