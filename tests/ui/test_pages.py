@@ -135,7 +135,9 @@ def test_two_calls_two_users_and_two_runs_are_compared(client, stage, numbers):
     one, other = numbers(stage.good)[0], numbers(stage.poor)[0]
     said = page(client, link("diff", a=f"{stage.good}:{one}", b=f"{stage.poor}:{other}"))
     assert "<del>simulated:1</del>" in said and "<ins>simulated:0.3</ins>" in said and "messages: the same" in said
-    assert page(client, link("diff", a=f"{stage.good}/u3", b=f"{stage.poor}/u3")).count("The results of the example") == 1
+    assert (
+        page(client, link("diff", a=f"{stage.good}/u3", b=f"{stage.poor}/u3")).count("The results of the example") == 1
+    )
     runs = page(client, link("diff", a=stage.good, b=stage.poor))
     assert "12 another" in words(runs) and "<del>simulated:1</del>" in runs
     assert "Test the difference" in runs and "sign-flip" not in runs

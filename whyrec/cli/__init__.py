@@ -72,9 +72,10 @@ def build(only: str = "") -> typer.Typer:
         ),
     ) -> None:
         """Hold the options of `whyrec` itself."""
-        from whyrec import plugins
+        if plugin:
+            from whyrec import plugins
 
-        plugins.use(plugin)
+            plugins.use(plugin)
 
     for noun, kind in {only: _NOUNS[only]}.items() if only in _NOUNS else _NOUNS.items():
         room = next((f"{room}." for room, nouns in _ROOMS.items() if noun in nouns), "")

@@ -22,8 +22,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Final, Literal, Protocol, runtime_checkable
 
-from whyrec.settings import read_settings
-
 Kind = Literal["graphs", "prompts", "tables", "recommenders", "providers", "readers"]
 KINDS: Final[tuple[Kind, ...]] = ("graphs", "prompts", "tables", "recommenders", "providers", "readers")
 
@@ -123,6 +121,8 @@ def _all() -> dict[Kind, dict[str, Guest]]:
 
 
 def _of_files() -> Iterator[tuple[Kind, Guest]]:
+    from whyrec.settings import read_settings  # pydantic: not for a command that asks for no plug-in
+
     for file in map(Path, files()):
         content, problem = _content(file)
         module: ModuleType | None = None
