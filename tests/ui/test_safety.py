@@ -6,6 +6,7 @@ import pytest
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from whyrec.trace.labels import Labels
 from whyrec.ui.app import build, routes
 from whyrec.ui.safety import Door, is_loopback
 from whyrec.ui.site import link
@@ -47,11 +48,18 @@ def test_every_address_that_acts_asks_for_its_token(client, stage):
     acting = [route for route in routes() if isinstance(route, Route) and "POST" in (route.methods or ())]
     acts = {"/runs/{run}/calls/{call:int}/replay", "/runs/{run}/label", "/new", "/started", "/started/{name}/stop"}
     assert {route.path for route in acting} == acts
+    before = _kept(stage)
     for route in acting:
         address = route.path.replace("{run}", stage.good).replace("{call:int}", "1").replace("{name}", "x")
         for form in ({"x": "1"}, {"call": "1", "verdict": "good", "acting": "guess"}):
             assert client.post(address, data=form, headers={"origin": OURS}).status_code == 403
-    assert not (stage.settings.home / "labels.sqlite").exists() and not (stage.settings.home / "started").exists()
+    assert _kept(stage) == before
+
+
+def _kept(stage):
+    """Every label and everything started; other tests act on the same home."""
+    home = stage.settings.home
+    return Labels(home).history(stage.good), sorted(path.name for path in (home / "started").glob("*"))
 
 
 @pytest.mark.parametrize(

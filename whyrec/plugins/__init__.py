@@ -78,6 +78,8 @@ def use(files: Iterable[str | Path]) -> None:
 
 def files() -> list[str]:
     """The plug-ins of the settings and of this process, as absolute paths, for a process that is started by it."""
+    from whyrec.settings import read_settings  # pydantic: not for a command that asks for no plug-in
+
     named = (*read_settings().plugins, *_asked)
     return list(dict.fromkeys(str(Path(file).expanduser().absolute()) for file in named))
 
@@ -121,8 +123,6 @@ def _all() -> dict[Kind, dict[str, Guest]]:
 
 
 def _of_files() -> Iterator[tuple[Kind, Guest]]:
-    from whyrec.settings import read_settings  # pydantic: not for a command that asks for no plug-in
-
     for file in map(Path, files()):
         content, problem = _content(file)
         module: ModuleType | None = None
