@@ -3,8 +3,7 @@
 What is measured is the preset that tables run: its network, its batches, the precision it chooses here. A floor is the
 products at the model's own shapes, each at the best rate of any precision on this processor (bench/floors.py), plus the
 exponentials of the softmax; for the ranking, whose places are counted exactly, the best rate of float32. Floor and work
-are measured in turns and the median ratio is reported. Bounds hold for one thread; what two add is printed beside them,
-since the CPU time of several threads is also what it costs to put them to sleep and wake them.
+are measured in turns and the median ratio is reported.
 """
 
 from __future__ import annotations
@@ -118,7 +117,7 @@ def on_threads(corpus: Corpus, threads: int) -> dict[str, Row]:
         spent = statistics.median(spent for _, spent in found) * times
         rows[f"sasrec {what} {named}"] = {"value": spent, "unit": "CPU s", "bound": "", "holds": None}
         ratio = statistics.median(spent / floor for floor, spent in found)
-        rows[f"sasrec {what} over its floor {named}"] = _bounded(ratio, bound if threads == 1 else None)
+        rows[f"sasrec {what} over its floor {named}"] = _bounded(ratio, bound)
     return rows | _choice(corpus, named)
 
 
@@ -134,9 +133,7 @@ def _choice(corpus: Corpus, named: str) -> dict[str, Row]:
     return {f"sasrec in {kind} over the faster precision {named}": {**row, "unit": f"ratio ({told})"}}
 
 
-def _bounded(ratio: float, bound: float | None) -> Row:
-    if bound is None:
-        return {"value": ratio, "unit": "ratio", "bound": "", "holds": None}
+def _bounded(ratio: float, bound: float) -> Row:
     return {"value": ratio, "unit": "ratio", "bound": f"<= {bound}", "holds": ratio <= bound}
 
 

@@ -32,8 +32,8 @@ from whyrec.errors import UsageError
 from whyrec.llm import open_provider, wrap
 from whyrec.llm.model import LanguageModel, ModelError
 from whyrec.llm.prices import price_of
+from whyrec.redaction.telemetry import langsmith_asked
 from whyrec.runs import Identity, Run
-from whyrec.telemetry import langsmith_asked
 
 __all__ = ["How", "Job", "Models", "RunReport", "execute", "prepare", "probe", "run"]
 

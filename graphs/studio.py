@@ -41,9 +41,9 @@ from whyrec.data import open_data
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import wrap
 from whyrec.llm.model import ModelError
+from whyrec.redaction.telemetry import langsmith_asked
 from whyrec.runs import Run
 from whyrec.settings import read_settings
-from whyrec.telemetry import langsmith_asked
 
 FILE = "langgraph.json"
 _TRACING = ("LANGSMITH_TRACING", "LANGSMITH_TRACING_V2")  # the server reads the one first, the traces' client the other

@@ -70,7 +70,7 @@ def main() -> None:
         print(f"whyrec: {complaint}", file=sys.stderr)  # noqa: T201
         raise SystemExit(2)
     from whyrec.redaction import KNOWN, guarded
-    from whyrec.telemetry import hush
+    from whyrec.redaction.telemetry import hush
 
     hush()
     KNOWN.learn_environment()

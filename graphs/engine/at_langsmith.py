@@ -14,7 +14,7 @@ from langsmith.run_helpers import trace
 from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores
 from whyrec.llm.wrappers.wrapper import Wrapper
 from whyrec.redaction import KNOWN, redact
-from whyrec.telemetry import langsmith_asked
+from whyrec.redaction.telemetry import langsmith_asked
 
 
 def shown_if_asked(llm: LanguageModel) -> LanguageModel:

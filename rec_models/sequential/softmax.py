@@ -27,6 +27,8 @@ from torch import Tensor
 
 CHUNK = 512
 """Places at a time, of `_by_chunks`."""
+FAR = 8192.0
+"""Above scores of this size the log of a sum has steps of .001 in float32, and by attention gradients are no better."""
 SAFE = 60.0
 """Scores up to this size go into exponentials as they are: e^60 times 10^7 items is a quarter of float32's range."""
 
@@ -70,8 +72,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         lengths = torch.linalg.vector_norm(items_ID, dim=-1, keepdim=True).clamp_min(1e-12) if how.directions else None
         table = items_ID if lengths is None else items_ID / lengths
         true_TD, n = F.embedding(true_T, table), len(h_TD)
-        over_all = _by_attention if _attends(h_TD.device.type, how.kind) else _by_chunks
-        log_sums, grad_h, grad_items = over_all(h_TD, table, how.kind)
+        most = float(_largest(h_TD) * _largest(table))
+        over_all = _by_attention if _attends(h_TD.device.type, how.kind, most) else _by_chunks
+        log_sums, grad_h, grad_items = over_all(h_TD, table, how.kind, most)
         total = log_sums - (1 - smoothing) * (h_TD * true_TD).sum()
         grad_h.add_(true_TD, alpha=smoothing - 1)
         grad_items.index_add_(0, true_T, h_TD, alpha=(smoothing - 1) / n)
@@ -93,12 +96,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return grads[0] * grad_h, grads[0] * grad_items, None, None
 
 
-def _attends(place: str, kind: torch.dtype) -> bool:
-    """Whether torch's attention kernel is the faster way."""
-    return place == "cpu" and (kind != torch.bfloat16 or torch.cpu._is_amx_tile_supported())
+def _attends(place: str, kind: torch.dtype, most: float) -> bool:
+    """Whether torch's attention kernel is the faster way, and scores are small enough for the logs of its sums."""
+    return place == "cpu" and most <= FAR and (kind != torch.bfloat16 or torch.cpu._is_amx_tile_supported())
 
 
-def _by_attention(h_TD: Tensor, table_ID: Tensor, kind: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def _by_attention(h_TD: Tensor, table_ID: Tensor, kind: torch.dtype, _most: float) -> tuple[Tensor, Tensor, Tensor]:
     """What the sum over all items gives: (sum of the logs of the sums, mean item of each place, gradient of items).
 
     Places attend to items: the kernel returns their mean item and the log of their sum. Then items attend to places,
@@ -113,13 +116,13 @@ def _by_attention(h_TD: Tensor, table_ID: Tensor, kind: torch.dtype) -> tuple[Te
     return log_sums.sum().to(h_TD.dtype), mean[0, 0].to(h_TD.dtype), (mean_h[0, 0] * shares).to(h_TD.dtype)
 
 
-def _by_chunks(h_TD: Tensor, table_ID: Tensor, kind: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def _by_chunks(h_TD: Tensor, table_ID: Tensor, kind: torch.dtype, most: float) -> tuple[Tensor, Tensor, Tensor]:
     """The same on any device, chunk by chunk of places in one buffer."""
     h, items, n = h_TD.to(kind), table_ID.to(kind), len(h_TD)
     mean_TD, grad_items = torch.empty_like(h_TD), torch.zeros_like(table_ID)
     sums_T, tops_T = h_TD.new_empty(n, 1), h_TD.new_zeros(n, 1)
     buffer = torch.empty(min(CHUNK, n), len(items), dtype=kind, device=h.device)
-    safe = bool(_largest(h_TD) * _largest(table_ID) <= SAFE)
+    safe = most <= SAFE
     for start in range(0, n, CHUNK):
         part, here = h[start : start + CHUNK], slice(start, start + CHUNK)
         e = torch.mm(part, items.T, out=buffer[: len(part)])

@@ -59,14 +59,13 @@ def test_cross_entropy_of_many_places_and_items_is_torchs(t):
 
 @pytest.mark.parametrize(("by", "near"), [(1e2, 1e-3), (1e4, 1e-2)])
 def test_cross_entropy_survives_scores_far_apart(way, by, near):
-    """Scores of 9e4 have steps of .008 in float32, so shares and what is made of them are no more exact."""
+    """Scores of 9e4 have steps of .008 in float32: the log of a sum of them is no more exact, shares have to be."""
     h, table, true = draws(dtype=torch.float32)
     h = (by * h.detach()).requires_grad_()
     want, got = F.cross_entropy(h @ table.T, true), cross_entropy(h, table, true)
     torch.testing.assert_close(got, want)
     want_grads, got_grads = (torch.autograd.grad(loss, [h, table]) for loss in (want, got))
-    for one, other in zip(got_grads, want_grads, strict=True):
-        torch.testing.assert_close(one, other, rtol=near, atol=near * float(other.abs().max()))
+    torch.testing.assert_close(got_grads, want_grads, rtol=near, atol=1e-3)
 
 
 @pytest.mark.parametrize("states", [torch.float32, torch.bfloat16])

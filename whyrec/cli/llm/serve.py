@@ -42,7 +42,7 @@ def serve(
     import os
     import shlex
 
-    from whyrec.telemetry import VLLM
+    from whyrec.redaction.telemetry import VLLM
 
     chosen = with_ or (Server.llama_cpp if model.lower().endswith(".gguf") else Server.vllm)
     if chosen is Server.vllm:
