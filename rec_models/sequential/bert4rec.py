@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from rec_models.base import Batch, NegativesWanted
-from rec_models.sequential.layers import Activation, Norm, blocks_of
+from rec_models.sequential.layers import Activation, Dropout, Norm, blocks_of
 from rec_models.sequential.losses import LossSettings, next_item_loss, scorer
 from rec_models.sequential.tables import Tables, UserToken, Vectors, initialise
 
@@ -70,7 +70,7 @@ class BERT4Rec(nn.Module):
         self.last_norm = nn.LayerNorm(settings.width, eps=1e-8) if settings.norm == "pre" else nn.Identity()
         self.head = nn.Linear(settings.width, settings.width)
         self.head_norm = nn.LayerNorm(settings.width, eps=1e-8)
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         initialise(self, settings.init_std, seed)
         self.tables.start_from(item_vectors, user_vectors)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 
 from rec_models.base import Batch, NegativesWanted
-from rec_models.sequential.layers import Activation, Block, Norm, blocks_of
+from rec_models.sequential.layers import Activation, Block, Dropout, Norm, blocks_of
 from rec_models.sequential.losses import LossSettings, next_item_loss, scorer
 from rec_models.sequential.tables import Tables, UserToken, Vectors, initialise
 
@@ -81,7 +81,7 @@ class SASRec(nn.Module):
         self.tables = Tables(n_items, settings, user_vectors=user_vectors, n_users=n_users)
         self.blocks = blocks_of(settings, causal=True)
         self.last_norm = nn.LayerNorm(settings.width, eps=1e-8) if settings.norm == "pre" else nn.Identity()
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = Dropout(settings.dropout)
         initialise(self, settings.init_std, seed)
         self.tables.start_from(item_vectors, user_vectors)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rec_models.base import Batch
-from rec_models.sequential.layers import Attention
+from rec_models.sequential.layers import Attention, Dropout
 from rec_models.sequential.losses import LossSettings
 from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from whyrec.errors import UsageError
@@ -145,3 +145,28 @@ def test_user_tokens_want_their_table():
         SASRec(20, replace(SMALL, user_token="given"))
     with pytest.raises(UsageError, match="needs n_users"):
         SASRec(20, replace(SMALL, user_token="random"))
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_dropout_keeps_its_share_and_the_mean_and_backward_sees_the_same_values(kind):
+    drop, x = Dropout(0.3), torch.ones(999, 101, dtype=kind, requires_grad=True)
+    torch.manual_seed(0)
+    out = drop(x)
+    out.sum().backward()
+    assert x.grad is not None and torch.equal(x.grad, out.detach())
+    kept = (out > 0).float()
+    assert abs(float(kept.mean()) - 0.7) < 0.007  # five standard errors of this many draws
+    assert out.unique().tolist() == pytest.approx([0, 1 / 0.7], rel=2**-8 if kind == torch.bfloat16 else 1e-4)
+    columns, lanes = kept.mean(0), kept.flatten()[: 4 * (kept.numel() // 4)].view(-1, 4)
+    assert columns.min() > 0.7 - 0.08 and columns.max() < 0.7 + 0.08
+    assert torch.corrcoef(lanes.T).fill_diagonal_(0).abs().max() < 0.032, "values of one draw depend on each other"
+
+
+def test_dropout_follows_the_seed_and_does_nothing_outside_of_training():
+    drop, x = Dropout(0.5), torch.ones(7, 3)
+    torch.manual_seed(1)
+    first, second = drop(x), drop(x)
+    torch.manual_seed(1)
+    assert torch.equal(drop(x), first) and not torch.equal(first, second)
+    assert torch.equal(drop.eval()(x), x)
+    assert torch.equal(Dropout(0.0)(x), x) and not Dropout(1.0)(x).any()
