@@ -2,16 +2,20 @@
 
 The graph says in what order the agents are asked about one example. Its workflow says which examples there are
 (`Inputs`: a cheap list of indices, and a state built only when its turn comes), what is kept of the final state, and
-how many calls it may take. Workflows are found by name and imported when asked for.
+how many calls it may take; and, declared beside the graph, what the audit may expect, what results are worth and which
+texts they hold. Workflows are found by name and imported when asked for: "<paper>.<graph>" is the `WORKFLOW` of
+graphs/<paper>/<graph>.py, and there is no list of them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
@@ -19,6 +23,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_c
 import numpy as np
 import numpy.typing as npt
 
+import graphs
 from graphs.outcomes import Outcomes, Texts
 from whyrec import plugins
 from whyrec.data.corpus import Corpus
@@ -42,23 +47,7 @@ At its default it is no part of a run's identity, so that these runs are found a
 
 _EMBEDDERS = ("embedder", "path_embedder")  # options that name one
 _GONE = ("domain",)  # options that runs were made with before their data set said it
-_WORKFLOWS = {
-    "hotpotqa.react": "graphs.hotpotqa.react",
-    "cot_rec.describe": "graphs.cot_rec.describe",
-    "cot_rec.preference": "graphs.cot_rec.preference",
-    "cot_rec.perception": "graphs.cot_rec.perception",
-    "cot_rec.recommend": "graphs.cot_rec.recommend",
-    "scoter.generate": "graphs.scoter.generate",
-    "scoter.validate": "graphs.scoter.validate",
-    "scoter.mine": "graphs.scoter.mine",
-    "scoter.distil": "graphs.scoter.distil",
-    "pulse.choose": "graphs.pulse.choose",
-    "pulse.rationale": "graphs.pulse.rationale",
-    "pulse.refine": "graphs.pulse.refine",
-    "rallrec.describe": "graphs.rallrec.describe",
-    "rallrec.predict": "graphs.rallrec.predict",
-    "rallrec.retrieve": "graphs.rallrec.retrieve",
-}
+_DECLARES = re.compile(rb"^WORKFLOW\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -209,9 +198,8 @@ class Workflow(Generic[S, OptionsT]):
         equip: makes what its nodes reach through `Services.part`, once, before the first example (also before an
             estimate's dry run): an embedder, something trained. What it makes must follow from data and options alone.
         continues: whether models are asked to go on with an assistant's turn, so that their revision for that counts.
-        audit: what its prompts may show and its results may hold; of the house's graphs the audit's tables say it.
-        outcomes: what its results are worth, example by example, for `whyrec compare`; None where a table of the house
-            says it (evals/inputs/worth.py), or nothing can be said.
+        audit: what its prompts may show and its results may hold.
+        outcomes: what its results are worth, example by example, for `whyrec compare`; None where nothing can be said.
         texts: what can be searched of its results: (what they are, in the plural; payload -> (id, text) pairs).
         sample: see there.
     """
@@ -238,18 +226,35 @@ class Workflow(Generic[S, OptionsT]):
 
 def names() -> list[str]:
     """Names of all workflows, those of plug-ins too."""
-    return plugins.names("graphs", _WORKFLOWS)
+    return plugins.names("graphs", ours())
 
 
-def guests() -> list[Workflow[Any, Any]]:
-    """The workflows of plug-ins."""
-    return [found.value for name, found in plugins.found("graphs").items() if name not in _WORKFLOWS]
+def ours() -> tuple[str, ...]:
+    """Names of the house's own workflows: of the modules in papers' rooms that declare one; none is imported."""
+    return _declared(tuple(graphs.__path__))
 
 
-def guest(name: str) -> Workflow[Any, Any] | None:
-    """The workflow of a plug-in by its name; None where it is one of the house, or there is none."""
-    found = None if name in _WORKFLOWS else plugins.found("graphs").get(name)
-    return None if found is None else found.value
+@lru_cache(maxsize=4)
+def _declared(folders: tuple[str, ...]) -> tuple[str, ...]:
+    files = sorted(file for folder in folders for file in Path(folder).glob("*/*.py"))
+    return tuple(f"{file.parent.name}.{file.stem}" for file in files if _DECLARES.search(file.read_bytes()))
+
+
+def every() -> Iterator[Workflow[Any, Any]]:
+    """All workflows, the house's first; each is imported when its turn comes."""
+    house = ours()
+    yield from map(workflow, house)
+    yield from (found.value for name, found in plugins.found("graphs").items() if name not in house)
+
+
+def find(name: str) -> Workflow[Any, Any] | None:
+    """The workflow of this name, the house's or a plug-in's; None where there is none."""
+    if name in ours():
+        found = importlib.import_module(f"graphs.{name}").WORKFLOW
+        assert isinstance(found, Workflow) and found.name == name
+        return found
+    guest = plugins.found("graphs").get(name)
+    return None if guest is None else guest.value
 
 
 def workflow(name: str) -> Workflow[Any, Any]:
@@ -258,13 +263,9 @@ def workflow(name: str) -> Workflow[Any, Any]:
     Raises:
         UnknownNameError: there is none.
     """
-    if name not in _WORKFLOWS:
-        if (own := guest(name)) is not None:
-            return own
-        raise UnknownNameError("graph", name, names())
-    found = importlib.import_module(_WORKFLOWS[name]).WORKFLOW
-    assert isinstance(found, Workflow) and found.name == name
-    return found
+    if (found := find(name)) is not None:
+        return found
+    raise UnknownNameError("graph", name, names())
 
 
 def read_options(flow: Workflow[Any, OptionsT], given: Mapping[str, str]) -> OptionsT:
@@ -322,7 +323,7 @@ def contents_of(options: Any) -> dict[str, str]:
 
 def code_of(flow: Workflow[Any, Any]) -> dict[str, str]:
     """Of a plug-in's workflow the digest of its file or package (`Identity.contents`): edited, it makes another run."""
-    found = None if flow.name in _WORKFLOWS else plugins.found("graphs").get(flow.name)
+    found = None if flow.name in ours() else plugins.found("graphs").get(flow.name)
     return {} if found is None else {"plugin": found.digest}
 
 

@@ -94,7 +94,7 @@ class Click:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How an answer agrees with the right one: exactly or not, and by shared words (evals/inputs/answers.py)."""
+    """How an answer agrees with the right one: exactly or not, and by shared words (graphs/hotpotqa/answers.py)."""
 
     question: int
     exact: bool

@@ -2,13 +2,14 @@
 
 Each mode of hotpotqa.react is a cell per language model. Three anchors need no model: the title most like the question,
 the longest title, any title. Two controls the paper lacks stand beside its own method: the same rationales chosen at
-random, and by the plain cosine of an embedder. This module is the only one that opens the right answers.
+random, and by the plain cosine of an embedder. The right answers are opened here and in graphs/hotpotqa/answers.py,
+when a run is done, and nowhere else.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,12 @@ import numpy as np
 from evals.artefacts import Asked
 from evals.doubts import ENOUGH, of_texts
 from evals.experiment import BELOW, Cell, Claim, Context, Experiment, Told
-from evals.inputs.answers import match
 from evals.output.published import published
 from evals.registry import Options
+from graphs.hotpotqa.answers import held_against_gold, match
 from whyrec.data.questions import Gold, Question, Questions
 from whyrec.data.some import HowMany, in_words, named, some
 from whyrec.llm.built_in.blocks import tokens
-from whyrec.records import Failure, Outcome
-from whyrec.runs import Result
 
 NAME = "hotpotqa.table_7"
 GRAPH = "hotpotqa.react"
@@ -132,22 +131,9 @@ def _answered(asked: Asked) -> Callable[[Context, int], Told]:
         doubts = of_texts([a for a in answers if a] if any(answers) else answers, "answer")
         if len(results) >= ENOUGH and unfinished == len(results):
             doubts += (f"not one of {len(results):,} searches finished, so it answers nothing",)
-        return Told(outcomes(context.questions, results), about=about, doubts=doubts)
+        return Told(held_against_gold(context.questions, results), about=about, doubts=doubts)
 
     return tell
-
-
-def outcomes(data: Questions, results: Sequence[Result]) -> list[Outcome]:
-    """Results of hotpotqa.react held against the right answers, in their order."""
-    gold, places = Gold(data), {f"question/{q.id}": i for i, q in enumerate(data.questions)}
-    rows: list[Outcome] = []
-    for result in results:
-        place = places[result.key]
-        if result.payload is None:
-            rows.append(Failure(place, result.reason))
-        else:
-            rows.append(match(place, str(result.payload["answer"]), gold.answer(place)))
-    return rows
 
 
 def _anchors(options: Options) -> Iterator[Cell]:

@@ -29,7 +29,7 @@ from evals.inputs.training import popularity as most_popular
 from evals.output.published import Published, published
 from evals.registry import Options
 from evals.statistics.aggregate import summarise
-from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
+from graphs.scoter.judge import Catalogue, Judge, Mapping, verdict_of
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import HowMany, in_words, named, only
 from whyrec.data.split import SplitView
@@ -244,11 +244,6 @@ def _recommended(asked: Asked, options: Options, *, shift: int) -> CellFunction:
         return Told(rows, about=about, measures=dense, doubts=of_items(lists))
 
     return cell
-
-
-def verdict_of(judge: Judge, user: int, payload: Any) -> Verdict:
-    """What the first chain of a result of scoter.generate is worth to a user (dense index)."""
-    return judge.verdict(user, payload["chains"][0]["recommendations"])
 
 
 def _mined_from(results: Sequence[Result]) -> str:

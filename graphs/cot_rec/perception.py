@@ -27,19 +27,31 @@ from agents.agent import AnswerError
 from graphs.cot_rec import histories as shared
 from graphs.cot_rec import preference as fold
 from graphs.cot_rec.histories import NO_HISTORY, Histories, Preference, Task
+from graphs.outcomes import Judged, Scored, Worth
 from graphs.services import Services
+from graphs.shared.audited import DESCRIBED, DOMAIN, FROM_DESCRIPTIONS, FROM_PREFERENCES, WHO
 from graphs.shared.catalogue import describe_items, with_descriptions
 from graphs.shared.earlier_run import open_earlier, payload_of
 from graphs.shared.gather import gather
+from graphs.shared.worth_of_texts import words
 from graphs.workflow import Source, Workflow
 from whyrec.llm.model import About
-from whyrec.records import Item
+from whyrec.plugins.rules import Rule, Rules
+from whyrec.records import Item, Outcome, Ranking
 
 NAME = "cot_rec.perception"
 BATCHED = (
     *("cot_rec/write_reviews", "cot_rec/extract_perceptions"),
     *("cot_rec/write_review", "cot_rec/extract_perception"),  # where a batched question fails
 )
+PERCEIVING = {
+    **DESCRIBED,
+    "cot_rec/write_review": {**DOMAIN, "preference": Rule.SAID, "item": Rule.CANDIDATES},
+    "cot_rec/write_reviews": {**DOMAIN, "preference": Rule.SAID, "candidates": Rule.CANDIDATES},
+    "cot_rec/extract_perception": {**DOMAIN, "review": Rule.OF_CANDIDATES},
+    "cot_rec/extract_perceptions": {**DOMAIN, "reviews": Rule.OF_CANDIDATES},
+}
+NUMBERED = ("cot_rec/write_reviews", "cot_rec/extract_perceptions")
 
 
 @dataclass(frozen=True)
@@ -269,6 +281,20 @@ def _of(about: About, item: Item) -> About:
     return replace(about, item=item.id)
 
 
+def outcomes(judged: Judged) -> list[Worth | Scored]:
+    """Where the target comes among the candidates by the stances of their reviews, where these have any; words."""
+    view, found = judged.view, dict[str, Outcome]()
+    texts = {r.key: " ".join(row["phrase"] for row in p["perceptions"]) for r, p in judged.done}
+    for result, payload in judged.done:
+        user = int(view.corpus.user_index[result.user])
+        stances = {row["index"]: row["stance"] for row in payload["perceptions"]}
+        if None not in stances.values():
+            ours = stances[view.target(user)]
+            better, equal = (sum(s > ours for s in stances.values()), sum(s == ours for s in stances.values()) - 1)
+            found[result.key] = Ranking(user, better, equal, len(stances))
+    return [*([Scored("mrr@10", found, "mrr@10 by stance")] if found else []), words(texts)]
+
+
 WORKFLOW: Workflow[State, Options] = Workflow(
     name=NAME,
     about="what every user would see in each of some candidates",
@@ -279,4 +305,11 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     result=result,
     steps=lambda state: 20,
     prompts=prompt_names,
+    audit=Rules(
+        blanks={**fold.FOLDING, **fold.OFFICIAL, **PERCEIVING},
+        numbered=(*NUMBERED, *fold.OFFICIAL),
+        results={**WHO, "preference": Rule.SAID, "perceptions": Rule.OF_CANDIDATES},
+        earlier={"descriptions": FROM_DESCRIPTIONS, "preferences": FROM_PREFERENCES},
+    ),
+    outcomes=outcomes,
 )

@@ -28,14 +28,22 @@ from graphs.cot_rec import fold
 from graphs.cot_rec import histories as shared
 from graphs.cot_rec.histories import NO_HISTORY, OFFICIAL_EVENTS, Histories, Preference, Task
 from graphs.services import Services
+from graphs.shared.audited import DESCRIBED, DOMAIN, FROM_DESCRIPTIONS, HISTORY, WHO
 from graphs.shared.catalogue import describe_items, with_descriptions
 from graphs.shared.earlier_run import open_earlier
+from graphs.shared.worth_of_texts import of_user
 from graphs.workflow import MissingInput, Source, Workflow
 from whyrec.data.split import SplitView, prefix_digest
 from whyrec.errors import LeakageError, UsageError
+from whyrec.plugins.rules import Builds, Rule, Rules
 from whyrec.records import Split
 
 NAME = "cot_rec.preference"
+FOLDING = {
+    "cot_rec/summarise_batch": HISTORY,
+    "cot_rec/merge_preference": {**DOMAIN, "long": Rule.SAID, "short": Rule.SAID},
+}
+OFFICIAL = {"cot_rec/official_preference_perception": {**HISTORY, "candidates": Rule.CANDIDATES}}
 
 
 @dataclass(frozen=True)
@@ -247,4 +255,18 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     result=result,
     steps=lambda state: 4 * len(state.task.batches) + 10,  # spec 7.8
     prompts=prompt_names,
-)
+    audit=Rules(
+        blanks={**FOLDING, **DESCRIBED, "cot_rec/official_keywords": HISTORY, **OFFICIAL},
+        numbered=tuple(OFFICIAL),
+        results={
+            **WHO, "text": Rule.SAID, "keywords": Rule.SAID, "kept": Rule.SAID, "dropped": Rule.SAID,
+            "added": Rule.SAID, "batches": Rule.NUMBERS, "merges": Rule.NUMBERS,
+        },
+        earlier={
+            "descriptions": FROM_DESCRIPTIONS,
+            "base": Builds(("same", "earlier"), "a fold goes on from a prefix, never from something longer"),
+        },
+    ),
+    outcomes=of_user(lambda payload: str(payload["text"])),
+    texts=("preferences", lambda result, payload: [(result.user or result.key, str(payload["text"]))]),
+)  # fmt: skip

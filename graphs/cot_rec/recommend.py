@@ -34,6 +34,7 @@ from graphs.cot_rec import histories as shared
 from graphs.cot_rec import perception, written
 from graphs.cot_rec import preference as fold
 from graphs.cot_rec.histories import NO_HISTORY, Histories, Preference, Task
+from graphs.cot_rec.ranked import AUDIT, outcomes
 from graphs.services import Services
 from graphs.shared import placements
 from graphs.shared.earlier_run import open_earlier, payload_of
@@ -360,4 +361,6 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     prompts=prompt_names,
     roles=("writer", RANKER),
     equip=equip,
+    audit=AUDIT,
+    outcomes=outcomes,
 )

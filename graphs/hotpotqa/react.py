@@ -8,7 +8,7 @@ A search sees the question and what its actions showed, never all paragraphs; wh
 empty, as in the ReAct repository. Where a step's text names no action, a second call asks for the action alone. The
 votes of react_cot are reasoned answers drawn at temperature .7 (ReAct -> CoT-SC of ReAct's paper).
 
-Unusual: the gold answer is nowhere in the state; it is read by evals/papers/hotpotqa.py alone.
+Unusual: the gold answer is nowhere in the state; it is read when a run is judged, and by nothing before.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing_extensions import TypedDict
 from agents import hotpotqa as agents
 from agents.agent import Samples
 from agents.hotpotqa import Step
+from graphs.hotpotqa.answers import outcomes
 from graphs.hotpotqa.examples import SEARCHES, Options, Questions, Task
 from graphs.hotpotqa.space import resolved, scorer
 from graphs.hotpotqa.tools import observe
@@ -33,8 +34,26 @@ from graphs.shared.reasons import scorer_of
 from graphs.workflow import Sample, Source, Workflow
 from whyrec.llm.built_in.blocks import tokens
 from whyrec.llm.model import About
+from whyrec.plugins.rules import Builds, Rule, Rules
 
 NAME = "hotpotqa.react"
+_SEARCHED = {"question": Rule.ASKED, "steps": Rule.STEPS, "number": Rule.NUMBERS, "most": Rule.NUMBERS}
+_READ = {"question": Rule.ASKED, "paragraphs": Rule.PARAGRAPHS}
+AUDIT = Rules(
+    blanks={
+        **dict.fromkeys(("hotpotqa/standard", "hotpotqa/cot", "hotpotqa/reason"), _READ),
+        "hotpotqa/conclude": {**_READ, "reason": Rule.SAID},
+        **dict.fromkeys(("hotpotqa/act", "hotpotqa/react"), _SEARCHED),
+        "hotpotqa/next_action": {**_SEARCHED, "thought": Rule.SAID},
+    },
+    results={
+        **dict.fromkeys(("question", "index", "mode", "finished", "missing", "scores", "chosen"), Rule.NUMBERS),
+        "answer": Rule.SAID,
+        "steps": Rule.STEPS,
+        "reasons": Rule.SAID,
+    },
+    earlier={"space": Builds(("",), "a space learnt from questions learns from other questions", same_data=False)},
+)
 _THOUGHT = 600  # characters of a thought that later steps are shown
 
 
@@ -259,5 +278,7 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     steps=lambda state: state.task.options.steps + 10,
     prompts=prompt_names,
     equip=equip,
+    audit=AUDIT,
+    outcomes=outcomes,
     sample=Sample("facts"),
 )

@@ -13,6 +13,7 @@ And `whose=another` shows the reason of another user: a placebo, which must not 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -24,19 +25,24 @@ from typing_extensions import TypedDict
 
 from agents import pulse as agents
 from agents.ranker import letters
-from graphs.pulse import refine, tree, trees
+from graphs.outcomes import Judged, Scored, Worth, scored
+from graphs.pulse import audited, refine, tree, trees
 from graphs.pulse.tree import chosen_text
 from graphs.services import JUDGE, WRITER, Services
 from graphs.shared import placements
+from graphs.shared.audited import HISTORY, WHO
 from graphs.shared.earlier_run import open_earlier, payload_of
 from graphs.shared.gather import gather
 from graphs.shared.placements import Order, Placing
 from graphs.shared.users import Users, about_example
 from graphs.workflow import ADDED, MissingInput, Sample, Source, Workflow
 from whyrec.data.some import Drawn, in_turn
+from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
 from whyrec.llm.labels import LabelReading, Way
-from whyrec.records import Item
+from whyrec.plugins.rules import Builds, Rule, Rules
+from whyrec.records import Failure, Item, Outcome, Ranking
+from whyrec.runs import Result
 
 NAME = "pulse.choose"
 RANKER = "ranker"
@@ -264,6 +270,28 @@ def result(state: State) -> dict[str, Any]:
     }
 
 
+def outcomes(judged: Judged) -> list[Worth | Scored]:
+    """Where each result has the target."""
+    view = judged.view
+    return scored({result.key: outcome(view, result) for result in judged.results}, "mrr@10", "hr@1")
+
+
+def outcome(view: SplitView, result: Result) -> Outcome:
+    """Where the target came among the candidates in the first order shown."""
+    user = int(view.corpus.user_index[result.user])
+    if result.payload is None:
+        return Failure(user, result.reason)
+    shown, told = result.payload["shown"], result.payload["probabilities"][0]
+    better, ties = _above(told, shown.index(view.target(user)))
+    return Ranking(user, better, ties, len(shown))
+
+
+def _above(probabilities: Sequence[float], at: int) -> tuple[int, int]:
+    """(options likelier than this one, others equally likely)."""
+    ours = probabilities[at]
+    return sum(p > ours for p in probabilities), sum(p == ours for p in probabilities) - 1
+
+
 WORKFLOW: Workflow[State, Options] = Workflow(
     name=NAME,
     about="which of ten frozen candidates comes next, given the history and a reason",
@@ -276,5 +304,24 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     prompts=prompt_names,
     roles=(WRITER, JUDGE, RANKER),
     equip=equip,
+    audit=Rules(
+        blanks={
+            **audited.BLANKS,
+            "pulse/choose": {**HISTORY, "options": Rule.CANDIDATES},
+            "pulse/choose_with_reason": {**HISTORY, "reason": Rule.SAID, "options": Rule.CANDIDATES},
+        },
+        results={
+            **WHO,
+            "reason": Rule.SAID,
+            **dict.fromkeys(("shown", "probabilities", "mass"), Rule.NUMBERS),
+        },
+        order="shown",
+        earlier={
+            **audited.EARLIER,
+            "reasons": Builds(("same",), "a reason made for a later split has read this split's target"),
+        },
+        switches=audited.SWITCHES,
+    ),
+    outcomes=outcomes,
     sample=Sample(options={"rationales": "none"}),
 )

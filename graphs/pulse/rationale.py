@@ -21,10 +21,13 @@ from agents import pulse as agents
 from agents.folded import fold
 from graphs.pulse.titles import mask, names
 from graphs.services import Services
+from graphs.shared.audited import HISTORY, WHO
 from graphs.shared.behaviour import LEAK
 from graphs.shared.users import Users, about_example
+from graphs.shared.worth_of_texts import SHOWN, of_user
 from graphs.workflow import Source, Workflow
 from whyrec.errors import UsageError
+from whyrec.plugins.rules import Rule, Rules, Switch
 from whyrec.records import Example, Item
 
 NAME = "pulse.rationale"
@@ -167,4 +170,14 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     result=result,
     steps=lambda state: 2 * DRAFTS + 10,
     prompts=lambda options: ("pulse/rationale",),
-)
+    audit=Rules(
+        blanks={"pulse/rationale": {**HISTORY, "item": Rule.EXPLAINED}},
+        results={
+            **WHO, "target": Rule.EXPLAINED, "index": Rule.EXPLAINED, "text": Rule.OF_EXPLAINED,
+            "cues": Rule.OF_EXPLAINED, "names_target": Rule.NUMBERS, "drafts": Rule.NUMBERS,
+        },
+        switches={"target": Switch("test targets are explained", frozenset({Rule.EXPLAINED, Rule.OF_EXPLAINED}))},
+    ),
+    outcomes=of_user(lambda payload: str(payload["text"]), SHOWN),
+    texts=("rationales", lambda result, payload: [(result.user or result.key, str(payload["text"]))]),
+)  # fmt: skip

@@ -14,6 +14,7 @@ No prompt sees the target or a candidate; what a tree is about is made in trees.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -25,17 +26,21 @@ from typing_extensions import TypedDict
 from agents import pulse as agents
 from agents.agent import Agent, AnswerError
 from agents.domain import domain_of
-from graphs.pulse import deliberate, tree
+from graphs.pulse import audited, deliberate, tree
 from graphs.pulse.neighbours import Neighbours
 from graphs.pulse.tree import JUDGED, LIKELIHOOD, Thought
 from graphs.pulse.trees import Options, Task, Trees, equip, search_of
 from graphs.pulse.weigh import Weights, likelihoods, weigh
 from graphs.services import JUDGE, WRITER, Services
+from graphs.shared.audited import WHO
 from graphs.shared.gather import gather
 from graphs.shared.users import about_example
+from graphs.shared.worth_of_texts import of_user
 from graphs.workflow import Sample, Workflow
 from whyrec.llm.model import Refused, Request
+from whyrec.plugins.rules import Rule, Rules
 from whyrec.records import Domain, Event
+from whyrec.runs import Result
 
 __all__ = ["NAME", "WORKFLOW", "State", "build"]
 
@@ -242,6 +247,21 @@ def result(state: State) -> dict[str, Any]:
     }
 
 
+def texts(result: Result, payload: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Each thought that a selector chose, named after its selectors."""
+    selectors: dict[int, list[str]] = {}
+    for selector, number in payload["chosen"].items():
+        selectors.setdefault(int(number), []).append(selector)
+    for number, names in selectors.items():
+        yield f"{result.user} {','.join(names)}", str(payload["thoughts"][number]["text"])
+
+
+def _chosen(payload: Mapping[str, Any]) -> str:
+    """The reason that the first selector chose."""
+    number = next(iter(payload["chosen"].values()), 0)
+    return str(payload["thoughts"][number]["text"])
+
+
 WORKFLOW: Workflow[State, Options] = Workflow(
     name=NAME,
     about="the best reason out of a tree of reasons for every user, by several selectors at once",
@@ -254,5 +274,16 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     prompts=prompt_names,
     roles=(WRITER, JUDGE),
     equip=equip,
+    audit=Rules(
+        blanks=audited.BLANKS,
+        results={
+            **WHO, "similar": Rule.NEIGHBOURS, "behaviour": Rule.BEHAVIOUR, "thoughts": Rule.SAID,
+            **dict.fromkeys(("judged", "unjudged", "leaves", "scores", "chosen", "unscored"), Rule.NUMBERS),
+        },
+        earlier=audited.EARLIER,
+        switches=audited.SWITCHES,
+    ),
+    outcomes=of_user(_chosen),
+    texts=("reasons", texts),
     sample=Sample(options={"rationales": "none"}),
-)
+)  # fmt: skip

@@ -24,6 +24,7 @@ from typing_extensions import TypedDict
 from agents import rallrec as agents
 from agents.rallrec import ReadOut, Trace
 from graphs.rallrec import options as shared
+from graphs.rallrec.clicks import AUDIT, outcomes
 from graphs.rallrec.expert import FOLDS, LogisticExpert, logistic_expert
 from graphs.rallrec.merge import Merging, Opinion, hedged, merged, plain
 from graphs.rallrec.options import number
@@ -371,4 +372,6 @@ WORKFLOW = Workflow(
     roles=(REASONER, EXPERT),
     equip=_equip,
     continues=lambda options: options.mode == "reason" and options.readout == "continue",
+    audit=AUDIT,
+    outcomes=outcomes,
 )

@@ -22,13 +22,22 @@ from graphs.rallrec.rows import RowInputs, rows_of
 from graphs.rallrec.shortlist import Floats, Places
 from graphs.rallrec.vectors import ItemVectors
 from graphs.services import Services
+from graphs.shared.audited import FROM_DESCRIPTIONS, WHO
 from graphs.workflow import Source, Workflow
 from whyrec.data.ctr import CtrView
+from whyrec.plugins.rules import Rule, Rules
 from whyrec.records import Event, Split
 
 __all__ = ["NAME", "WORKFLOW", "Options", "Retriever", "build"]
 
 NAME = "rallrec.retrieve"
+RESULTS = {
+    **WHO,
+    "item": Rule.QUESTION,
+    "shown": Rule.HISTORY,
+    **dict.fromkeys(("row", "places", "scores", "similarity"), Rule.NUMBERS),
+}
+EARLIER = {"descriptions": FROM_DESCRIPTIONS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,4 +184,5 @@ WORKFLOW = Workflow(
     steps=lambda state: 5,
     prompts=lambda options: (),
     equip=lambda source, options: (retriever(source, options),),
+    audit=Rules(results=RESULTS, earlier=EARLIER),
 )

@@ -14,6 +14,7 @@ own: prefixes.py says which get one. The target is never shown. Pairs for a stud
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,19 +28,23 @@ from typing_extensions import TypedDict
 
 from agents import scoter as agents
 from agents.agent import AnswerError
+from graphs.scoter import audited
 from graphs.scoter.prefixes import Prefixes
 from graphs.scoter.step_store import About, StepStore
 from graphs.scoter.templates import find
 from graphs.services import TEACHER, Services
+from graphs.shared.audited import HISTORY, WHO
 from graphs.shared.users import about_example
+from graphs.shared.worth_of_texts import of_user
 from graphs.workflow import Source, Workflow
 from whyrec.data.some import some
 from whyrec.data.split import SplitView, prefix_digest
 from whyrec.data.text import captions
 from whyrec.embed import Embedder, open_embedder
 from whyrec.errors import UsageError
+from whyrec.plugins.rules import Rule, Rules
 from whyrec.records import Example
-from whyrec.runs import Run
+from whyrec.runs import Result, Run
 
 NAME = "scoter.distil"
 STORE = "steps"  # folder of the step store in the run's folder
@@ -237,6 +242,12 @@ def result(state: State) -> dict[str, Any]:
     }
 
 
+def texts(result: Result, payload: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """Each step as "PREFIX/STEP": equal prefixes have equal steps."""
+    for place, section in enumerate(payload["sections"], 1):
+        yield f"{payload['prefix']}/{place}", section
+
+
 WORKFLOW: Workflow[State, Options] = Workflow(
     name=NAME,
     about="chains along a template for users' prefixes, and their steps as matrices",
@@ -249,4 +260,14 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     prompts=lambda options: ("scoter/teach",),
     roles=(TEACHER,),
     equip=equip,
-)
+    audit=Rules(
+        blanks={"scoter/teach": {**HISTORY, "steps": Rule.GIVEN}},
+        results={
+            **WHO, "template": Rule.GIVEN, "steps": Rule.GIVEN, "overall": Rule.SAID, "sections": Rule.SAID,
+            "summary": Rule.SAID,
+        },
+        earlier=audited.OF_TEMPLATES,
+    ),
+    outcomes=of_user(lambda payload: str(payload["summary"])),
+    texts=("steps", texts),
+)  # fmt: skip

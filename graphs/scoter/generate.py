@@ -9,6 +9,7 @@ is scoter.validate's business.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,13 +18,18 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import scoter as agents
+from graphs.outcomes import Judged, Worth
+from graphs.scoter import audited, judge
 from graphs.scoter.templates import find
 from graphs.services import Services
 from graphs.shared.users import Users, about_example
+from graphs.shared.worth_of_texts import PERCENTILE
 from graphs.workflow import Source, Workflow
 from whyrec.errors import UsageError
 from whyrec.llm.model import About, LanguageModel
+from whyrec.plugins.rules import Rules
 from whyrec.records import Example
+from whyrec.runs import Result
 
 NAME = "scoter.generate"
 MOST_SAMPLES = 64
@@ -191,6 +197,26 @@ def prompt_names(template: str) -> tuple[str, ...]:
     return ("scoter/follow",) if template else ("scoter/generate",)
 
 
+def outcomes(judged: Judged) -> list[Worth]:
+    """What the first chain's twenty recommendations are worth, as scoter.table_11 judges them."""
+    catalogue = judge.Catalogue(judged.corpus, "lsa", cache=judged.home / "embedders")
+    by = judge.Judge(catalogue, judged.view, judge.Mapping())
+    index = judged.corpus.user_index
+    found = {r.key: judge.verdict_of(by, int(index[r.user]), p) for r, p in judged.done}
+    return [
+        Worth(PERCENTILE, {key: v.percentile for key, v in found.items()}),
+        Worth("recall@20", {key: float(v.hit) for key, v in found.items()}),
+        Worth("ndcg@20", {key: v.ndcg for key, v in found.items()}),
+    ]
+
+
+def texts(result: Result, payload: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    """What the steps of each chain find; the number of the chain where there are several."""
+    several = len(payload["chains"]) > 1
+    for place, chain in enumerate(payload["chains"], 1):
+        yield f"{result.user}#{place}" if several else result.user, " ".join(chain["reason"])
+
+
 WORKFLOW: Workflow[State, Options] = Workflow(
     name=NAME,
     about="chains of reasoning with twenty recommendations for every user, along a path of its own or a template",
@@ -201,4 +227,7 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     result=result,
     steps=lambda state: 6,
     prompts=lambda options: prompt_names(options.template),
+    audit=Rules(blanks=audited.BLANKS, results=audited.RESULTS, earlier=audited.OF_TEMPLATES),
+    outcomes=outcomes,
+    texts=("chains", texts),
 )

@@ -141,3 +141,8 @@ class Judge:
         if not len(others):
             return 0.5
         return float(((others < mine).sum() + 0.5 * (others == mine).sum()) / len(others))
+
+
+def verdict_of(judge: Judge, user: int, payload: Any) -> Verdict:
+    """What the first chain of a result of scoter.generate is worth to a user (dense index)."""
+    return judge.verdict(user, payload["chains"][0]["recommendations"])

@@ -29,16 +29,18 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from graphs.scoter import generate, mining, validate
+from graphs.scoter import audited, generate, mining, validate
 from graphs.scoter.drawn_users import DrawnUsers, draw_users
 from graphs.scoter.mining import Miner
 from graphs.scoter.stages import read
 from graphs.scoter.templates import KEY, MINE, SHIPPED, TOP_K
 from graphs.services import STUDENT, WRITER, Services
+from graphs.shared.audited import DOMAIN
 from graphs.shared.earlier_run import open_earlier
 from graphs.workflow import Source, Workflow
 from whyrec.data.split import SplitView
 from whyrec.errors import UsageError
+from whyrec.plugins.rules import Rule, Rules
 from whyrec.runs import RunReader
 
 NAME = MINE
@@ -267,4 +269,11 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     ),
     roles=(WRITER, STUDENT),
     equip=equip,
+    audit=Rules(  # a result is of many users and no one's: its split is checked instead of its fields
+        blanks={
+            **audited.BLANKS,
+            "scoter/abstract": {**DOMAIN, "performance": Rule.OVER_USERS, "paths": Rule.OVER_USERS},
+        },
+        earlier={**audited.OF_CHAINS, **audited.OF_SCORED},
+    ),
 )

@@ -20,17 +20,20 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
-from graphs.scoter import generate
+from graphs.outcomes import Judged, Worth
+from graphs.scoter import audited, generate
 from graphs.scoter.generate import Chain, Task, Tasks, sample_chains
 from graphs.scoter.judge import Catalogue, Judge, Mapping, Verdict
 from graphs.scoter.paths import prune
 from graphs.services import Services
 from graphs.shared.earlier_run import open_earlier, payload_of
 from graphs.shared.users import about_example
+from graphs.shared.worth_of_texts import PERCENTILE
 from graphs.workflow import MissingInput, Source, Workflow
 from whyrec.data.split import SplitView
 from whyrec.embed import Embedder, open_embedder
 from whyrec.errors import UsageError
+from whyrec.plugins.rules import Rules
 
 NAME = "scoter.validate"
 
@@ -245,6 +248,12 @@ def result(state: State) -> dict[str, Any]:
     return {**generate.told(state.task), "chains": chains, "missing": state.missing, **means}
 
 
+def outcomes(judged: Judged) -> list[Worth]:
+    """The verdicts that the graph itself gave, as means over a user's chains."""
+    names = {PERCENTILE: "percentile", "recall@20": "hit", "ndcg@20": "ndcg"}
+    return [Worth(name, {r.key: float(p[kept]) for r, p in judged.done}) for name, kept in names.items()]
+
+
 WORKFLOW: Workflow[State, Options] = Workflow(
     name=NAME,
     about="Recall@20, NDCG@20 and a dense surrogate of every chain against the next item",
@@ -256,4 +265,7 @@ WORKFLOW: Workflow[State, Options] = Workflow(
     steps=lambda state: 8,
     prompts=lambda options: () if options.generate else generate.prompt_names(options.template),
     equip=equip,
+    audit=Rules(blanks=audited.BLANKS, results=audited.RESULTS, earlier={**audited.OF_TEMPLATES, **audited.OF_CHAINS}),
+    outcomes=outcomes,
+    texts=("chains", generate.texts),
 )

@@ -23,12 +23,15 @@ from typing_extensions import TypedDict
 
 from agents.catalogue import ItemDescription, describe_item
 from graphs.services import Services
+from graphs.shared.audited import DESCRIBED
 from graphs.shared.earlier_run import open_earlier
 from graphs.shared.gather import gather
+from graphs.shared.worth_of_texts import of_item
 from graphs.workflow import MissingInput, Source, Workflow
 from whyrec.data.some import some
 from whyrec.data.split import SplitView
 from whyrec.llm.model import About
+from whyrec.plugins.rules import Rule, Rules
 from whyrec.records import Item
 
 NAMES = ("cot_rec.describe", "rallrec.describe")
@@ -209,4 +212,10 @@ def describing(name: str) -> Workflow[State, Options]:
         result=result,
         steps=lambda state: 5,
         prompts=lambda options: ("shared/describe_item",),
+        audit=Rules(
+            blanks=DESCRIBED,
+            results=dict.fromkeys(("item", "index", "text", "type", "topics", "audience"), Rule.CATALOGUE),
+        ),
+        outcomes=of_item,
+        texts=("descriptions", lambda result, payload: [(str(payload["item"]), str(payload["text"]))]),
     )

@@ -2,21 +2,17 @@
 
     texts_of(run) -> RunTexts(what="reasons", ids=("test/u1 space,longest", ...), texts=(...))
 
-One table for all graphs whose results hold texts, by the names of their graphs alone: no paper's room is needed to read
-what it left. An id says whose text it is, and where an example has several, which one.
+Which texts they are, a graph says itself (`Workflow(texts=...)`), ours as a plug-in's. An id says whose text it is, and
+where an example has several, which one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from graphs.workflow import guests
+from graphs.workflow import every, find
 from whyrec.errors import UsageError
-from whyrec.runs import Result, RunReader
-
-Texts = Iterable[tuple[str, str]]
+from whyrec.runs import RunReader
 
 
 @dataclass(frozen=True)
@@ -40,13 +36,15 @@ def texts_of(run: RunReader) -> RunTexts:
     Raises:
         UsageError: its graph leaves no texts, or none is finished.
     """
-    graph, known = run.info()["graph"], _known()
-    if graph not in known:
+    graph = run.info()["graph"]
+    flow = find(graph)
+    if flow is None or flow.texts is None:
+        known = sorted(one.name for one in every() if one.texts is not None)
         raise UsageError(
             f"Run {run.id} is a run of {graph}, whose results hold no texts to search. Texts are left by "
-            f"{', '.join(sorted(known))}."
+            f"{', '.join(known)}."
         )
-    what, read = known[graph]
+    what, read = flow.texts
     found: dict[str, str] = {}
     for result in run.results("done"):
         for id_, text in read(result, result.payload or {}):
@@ -60,53 +58,7 @@ def texts_of(run: RunReader) -> RunTexts:
 def kinds() -> dict[str, tuple[str, ...]]:
     """What can be searched -> the graphs whose runs hold it."""
     found: dict[str, tuple[str, ...]] = {}
-    for graph, (what, _) in _known().items():
-        found[what] = (*found.get(what, ()), graph)
+    for flow in every():
+        if flow.texts is not None:
+            found[flow.texts[0]] = (*found.get(flow.texts[0], ()), flow.name)
     return found
-
-
-def _text(result: Result, payload: Mapping[str, Any]) -> Texts:
-    yield result.user or result.key, str(payload["text"])
-
-
-def _description(result: Result, payload: Mapping[str, Any]) -> Texts:
-    yield str(payload["item"]), str(payload["text"])
-
-
-def _chosen(result: Result, payload: Mapping[str, Any]) -> Texts:
-    """Each thought that a selector chose, named after its selectors."""
-    selectors: dict[int, list[str]] = {}
-    for selector, number in payload["chosen"].items():
-        selectors.setdefault(int(number), []).append(selector)
-    for number, names in selectors.items():
-        yield f"{result.user} {','.join(names)}", str(payload["thoughts"][number]["text"])
-
-
-def _chains(result: Result, payload: Mapping[str, Any]) -> Texts:
-    """What the steps of each chain find; the number of the chain where there are several."""
-    several = len(payload["chains"]) > 1
-    for place, chain in enumerate(payload["chains"], 1):
-        yield f"{result.user}#{place}" if several else result.user, " ".join(chain["reason"])
-
-
-def _steps(result: Result, payload: Mapping[str, Any]) -> Texts:
-    """ "PREFIX/STEP": equal prefixes have equal steps."""
-    for place, section in enumerate(payload["sections"], 1):
-        yield f"{payload['prefix']}/{place}", section
-
-
-_WHAT: dict[str, tuple[str, Callable[[Result, Mapping[str, Any]], Texts]]] = {
-    "cot_rec.describe": ("descriptions", _description),
-    "rallrec.describe": ("descriptions", _description),
-    "cot_rec.preference": ("preferences", _text),
-    "pulse.rationale": ("rationales", _text),
-    "pulse.refine": ("reasons", _chosen),
-    "scoter.generate": ("chains", _chains),
-    "scoter.validate": ("chains", _chains),
-    "scoter.distil": ("steps", _steps),
-}
-
-
-def _known() -> dict[str, tuple[str, Callable[[Result, Mapping[str, Any]], Texts]]]:
-    """Ours, and what plug-ins declare of their graphs."""
-    return {**{flow.name: flow.texts for flow in guests() if flow.texts is not None}, **_WHAT}

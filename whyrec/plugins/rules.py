@@ -1,7 +1,7 @@
 """What may stand where: the words in which a graph says what its prompts show and what its results hold.
 
-`whyrec audit` holds every recorded call and result against them. The house's own are in tables
-(whyrec/workbench/audit/rules.py); a graph of one's own declares its own, as `Workflow(..., audit=Rules(...))`.
+`whyrec audit` holds every recorded call and result against them. A graph declares them beside itself, one of the house
+as one of one's own: `Workflow(..., audit=Rules(...))`.
 """
 
 from __future__ import annotations
@@ -64,13 +64,19 @@ class Rules:
     """What a graph says of itself to the audit. What it does not name is held to the strictest rule.
 
     Attributes:
-        blanks: prompt -> blank -> rule, of prompts that are not the house's.
+        blanks: prompt -> blank -> rule, of the prompts it may ask with; what a graph of the house says of a prompt, a
+            plug-in cannot say otherwise, nor need it be said again.
+        numbered: those of these prompts that show items by their numbers, so that a number may name an item.
         results: field of a result -> rule.
+        order: the field of a result that says in which order items were shown, by number; "" for none. Where it is
+            there, the audit looks whether the target's place among them tells which one it is.
         earlier: option that names an earlier run -> what it may name.
         switches: option that leaks on purpose -> what it lifts.
     """
 
     blanks: Mapping[str, Mapping[str, Rule]] = field(default_factory=dict)
+    numbered: tuple[str, ...] = ()
     results: Mapping[str, Rule] = field(default_factory=dict)
+    order: str = ""
     earlier: Mapping[str, Builds] = field(default_factory=dict)
     switches: Mapping[str, Switch] = field(default_factory=dict)

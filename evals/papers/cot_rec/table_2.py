@@ -30,11 +30,12 @@ from evals.output.published import Published, published
 from evals.registry import Options
 from evals.statistics.aggregate import compare, summarise
 from evals.summary import Summary
+from graphs.cot_rec.ranked import outcome
 from graphs.shared.placements import places_rotated, places_swapped
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import in_words, named, only
 from whyrec.data.split import SplitView
-from whyrec.records import Failure, Outcome, Ranking
+from whyrec.records import Outcome, Ranking
 from whyrec.runs import Result
 
 NAME = "cot_rec.table_2"
@@ -254,20 +255,6 @@ class Retrieved:
         return int(payload["shown"].index(self._view.target(user)))
 
 
-def outcome(view: SplitView, result: Result) -> Outcome:
-    """Where a result of cot_rec.recommend has the target: by its letters, or as retrieved where nobody was asked."""
-    user = int(view.corpus.user_index[result.user])
-    if result.payload is None:
-        return Failure(user, result.reason)
-    items, target = result.payload["retrieved"], view.target(user)
-    if target not in items:
-        return Ranking(user, len(items), 0, view.corpus.n_items)
-    if not result.payload["probabilities"]:
-        return Ranking(user, items.index(target), 0, view.corpus.n_items)
-    better, ties = _above(result.payload["probabilities"][0], result.payload["shown"].index(target))
-    return Ranking(user, better, ties, view.corpus.n_items)
-
-
 def _bias(users: Retrieved, user: int, payload: Any) -> float | None:
     """Sample bias of the target put at each place (spec 1.5); None where it was not asked for."""
     told = payload.get("swapped")
@@ -278,12 +265,6 @@ def _rotated(users: Retrieved, user: int, payload: Any) -> float | None:
     """Sample bias over the rotations: where the target was ranked when it stood at each place."""
     first, told = users.shown_at(user, payload), payload["probabilities"]
     return float(sample_bias([places_rotated(told, first)])[0]) if len(told) == len(payload["shown"]) else None
-
-
-def _above(probabilities: Sequence[float], at: int) -> tuple[int, int]:
-    """(options likelier than this one, others equally likely)."""
-    ours = probabilities[at]
-    return sum(p > ours for p in probabilities), sum(p == ours for p in probabilities) - 1
 
 
 def _among_hits(rows: Sequence[Outcome]) -> dict[str, Summary]:

@@ -23,6 +23,7 @@ from evals.output.published import Published, published
 from evals.registry import Options
 from evals.statistics.aggregate import summarise
 from evals.summary import Summary
+from graphs.pulse.choose import outcome
 from graphs.shared.placements import places_rotated, places_swapped
 from rec_models.base import Recommender
 from rec_models.collaborative.itemcf import ItemCF
@@ -32,7 +33,7 @@ from whyrec.data.candidates import sample
 from whyrec.data.corpus import Corpus
 from whyrec.data.some import Drawn, HowMany, in_words, named, only, some
 from whyrec.data.split import SplitView
-from whyrec.records import Failure, Outcome, Ranking
+from whyrec.records import Ranking
 from whyrec.runs import Result
 
 TABLE, LEAKS = "pulse.table_4", "pulse.leaks"
@@ -253,22 +254,6 @@ def _biases(view: SplitView, corpus: Corpus, found: Sequence[Result]) -> dict[st
         for name, places in ((BIAS, swapped), (ROTATED, turned))
         if places
     }
-
-
-def outcome(view: SplitView, result: Result) -> Outcome:
-    """Where the target came among the candidates in the first order shown."""
-    user = int(view.corpus.user_index[result.user])
-    if result.payload is None:
-        return Failure(user, result.reason)
-    shown, told = result.payload["shown"], result.payload["probabilities"][0]
-    better, ties = _above(told, shown.index(view.target(user)))
-    return Ranking(user, better, ties, len(shown))
-
-
-def _above(probabilities: Sequence[float], at: int) -> tuple[int, int]:
-    """(options likelier than this one, others equally likely)."""
-    ours = probabilities[at]
-    return sum(p > ours for p in probabilities), sum(p == ours for p in probabilities) - 1
 
 
 def _chance(users: HowMany) -> CellFunction:

@@ -21,6 +21,7 @@ from evals.experiment import Context, Told
 from evals.metrics import Floats, Ints, placements
 from evals.statistics.aggregate import LEVEL, auc_summary
 from evals.summary import Summary
+from graphs.rallrec.clicks import numbers_of
 from graphs.rallrec.features import ItemPast
 from graphs.rallrec.merge import Merging, merged_rows
 from whyrec.data.ctr import CtrRows, CtrView, ctr_rows
@@ -112,20 +113,6 @@ def pool_of(results: Sequence[Result], rows: CtrRows, split: Split) -> Pool:
         missing=sum(int(p.get("missing", 0)) for p in payloads),
         ways=tuple(sorted({str(way) for p in payloads for way in p["ways"]})),
     )
-
-
-def numbers_of(view: CtrView) -> dict[str, int]:
-    """Row numbers by the keys that runs know the rows by."""
-    return {view.key(int(row)): int(row) for row in view.rows}
-
-
-def clicks_by_key(results: Sequence[Result], rows: CtrRows, split: Split) -> dict[str, Click]:
-    """The merged probability of every row that did not fail, by key."""
-    view = CtrView(rows, split)
-    numbers = numbers_of(view)
-    good = [(r.key, numbers[r.key], float(r.payload["probability"])) for r in results if r.payload is not None]
-    clicked = view.clicked(np.array([row for _, row, _ in good], dtype=np.int64))
-    return {key: Click(row, p, bool(c)) for (key, row, p), c in zip(good, clicked, strict=True)}
 
 
 def _ragged(rows: Sequence[Sequence[float]], blank: float) -> Floats:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from agents.hotpotqa import Step, read_action, read_step
-from evals.inputs.answers import match
 from graphs.hotpotqa import react
+from graphs.hotpotqa.answers import match
 from graphs.hotpotqa.examples import Mode, Options, Task, shorten, used
 from graphs.hotpotqa.space import pairs, resolved
 from graphs.hotpotqa.tools import find, likeness, observe

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import typing
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
 import prompts
 from agents.agent import Agent
 from graphs.run import How, run
-from graphs.workflow import names, workflow
+from graphs.workflow import names, ours, workflow
 from whyrec.data import open_data
 from whyrec.data.split import SplitView
+from whyrec.plugins.rules import Rule
 from whyrec.records import Event
 from whyrec.runs import open_run
 from whyrec.runs.rows import pack
 from whyrec.settings import read_settings
 from whyrec.sqlite import connect
-from whyrec.workbench.audit.rules import BLANKS, RESULTS
+from whyrec.workbench.audit.rules import results_of
 from whyrec.workbench.audit.run import audit
 
 DATA = "world:users=16,items=80,seed=3"
@@ -76,10 +80,28 @@ def edit(path, sql: str, *values) -> None:
 
 
 def test_every_prompt_and_result_of_the_house_is_declared():
-    assert set(BLANKS) == set(prompts.names())
-    for name, rules in BLANKS.items():
-        assert set(rules) == set(prompts.load(name).variables), name
-    assert set(RESULTS) | {"scoter.mine"} == set(names())
+    declared: dict[str, list[tuple[dict[str, Rule], bool]]] = {}
+    for rules in (workflow(name).audit for name in ours()):
+        for prompt, blanks in rules.blanks.items():
+            declared.setdefault(prompt, []).append((dict(blanks), prompt in rules.numbered))
+    assert set(declared) == set(prompts.names())
+    for name, said in declared.items():
+        assert set(said[0][0]) == set(prompts.load(name).variables), name
+        assert all(one == said[0] for one in said), f"graphs differ in what {name} may show"
+    assert {name for name in names() if results_of(name)} | {"scoter.mine"} == set(names())
+
+
+@pytest.mark.parametrize("name", ours())
+def test_a_graph_declares_every_prompt_that_it_may_ask_with(name):
+    """So that an audit of its runs asks no other graph."""
+    flow = workflow(name)
+    kinds = typing.get_type_hints(flow.options)
+    several = {option: typing.get_args(kind) for option, kind in kinds.items() if typing.get_origin(kind) is Literal}
+    asked = set(flow.prompts(flow.options()))
+    for option, values in several.items():
+        for value in values:
+            asked |= set(flow.prompts(dataclasses.replace(flow.options(), **{option: value})))
+    assert asked <= set(flow.audit.blanks)
 
 
 @pytest.mark.parametrize("model", ["simulated:1", "extractive"])

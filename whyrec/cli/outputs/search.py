@@ -96,9 +96,10 @@ def _wanted(corpus: Corpus, kind: str, run: str, settings: Settings) -> dict[str
     """
     from graphs.shared.texts_of_runs import kinds
 
-    if kind and kind not in (*CORPUS_KINDS, *kinds()):
+    of_runs = bool(kind) and kind not in CORPUS_KINDS
+    if of_runs and kind not in kinds():
         raise UnknownNameError("kind of text", kind, [*CORPUS_KINDS, *kinds()])
-    if run or kind in kinds():
+    if run or of_runs:
         return _of_run(corpus, kind, run or _latest(corpus, kind, settings), settings)
     found = {}
     for what in ("items", "users") if kind in ("", "both") else (kind,):

@@ -18,10 +18,11 @@ from graphs.rallrec.rows import rows_of
 from graphs.workflow import Source, recorded_options, workflow
 from whyrec.data.split import SplitView
 from whyrec.errors import UnknownNameError, UsageError
+from whyrec.plugins.rules import LEAK, Builds
 from whyrec.runs import RunReader, open_run
 from whyrec.workbench.audit.findings import Findings
 from whyrec.workbench.audit.places import strings
-from whyrec.workbench.audit.rules import LEAK, Builds, earlier_of, switch_of
+from whyrec.workbench.audit.rules import earlier_of, switch_of
 from whyrec.workbench.audit.scopes import options_of
 
 _ORDER = ("train", "valid", "test")
@@ -72,7 +73,7 @@ class Artefacts:
                 continue
             switch = switch_of(self.graph, option)
             self._findings.count("switches that leak on purpose")
-            what = switch.what if switch else "leaks in a way no table knows"
+            what = switch.what if switch else "leaks in a way that its graph does not declare"
             self._findings.add("oracle", f"option {option}={value}", f"{what}: asked for by name, and not hidden")
             if switch is not None:
                 self._findings.lifted |= switch.lifts

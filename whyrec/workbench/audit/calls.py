@@ -16,19 +16,19 @@ from typing import Any
 
 from whyrec.data.questions import Questions
 from whyrec.errors import UsageError
+from whyrec.plugins.rules import Rule
 from whyrec.runs import RunReader
 from whyrec.workbench.asked import Asked, asked
 from whyrec.workbench.audit.findings import Findings
 from whyrec.workbench.audit.names import Hit, Name, Text, words
 from whyrec.workbench.audit.places import MAY_NAME, Place, Places, strings
-from whyrec.workbench.audit.rules import Rule, blanks_of
+from whyrec.workbench.audit.rules import rules_of
 from whyrec.workbench.audit.scopes import Scope, Scopes
 
 _LONG = 3  # words of a title that no instruction holds by chance
 _REMEMBERED = 4096  # pairs of example and blanks: samples of one request are looked at once
 _DESCRIBE = "shared/describe_item"
 _SHOWS = frozenset({Rule.CANDIDATES, Rule.QUESTION, Rule.EXPLAINED, Rule.CATALOGUE, Rule.NEIGHBOURS})
-_NUMBERED = ("cot_rec/write_reviews", "cot_rec/extract_perceptions", "cot_rec/official_preference_perception")
 
 
 class Answers:
@@ -83,6 +83,7 @@ class CallAudit:
     def __init__(self, run: RunReader, *, scopes: Scopes, places: Places, findings: Findings, answers: Answers) -> None:
         self._run, self._scopes, self._places, self._findings = run, scopes, places, findings
         self._answers, self.described = answers, places.described
+        self._graph = str(run.info()["graph"])
         self._done: OrderedDict[tuple[str, str, int], frozenset[int]] = OrderedDict()
         self._static: dict[str, Text] = {}
         self.strict = True
@@ -115,14 +116,16 @@ class CallAudit:
         memo = (call["example"], call["prompt"], hash(call["blanks"]))
         if memo in self._done:
             return self._done[memo]
-        rules = blanks_of(call["prompt"])
-        if rules is None and blanks:
+        declared = rules_of(call["prompt"], self._graph)
+        rules = {} if declared is None else declared.blanks[call["prompt"]]
+        numbers = declared is not None and call["prompt"] in declared.numbered
+        if declared is None and blanks:
             self._findings.undeclared(call["prompt"])
         shown: set[int] = set()
         for name, value in blanks.items():
-            rule = (rules or {}).get(name, Rule.HISTORY if name == "history" else Rule.GIVEN)
+            rule = rules.get(name, Rule.HISTORY if name == "history" else Rule.GIVEN)
             self._findings.count(f"blanks: {rule.name.lower()}")
-            place = self._place(name, rule, scope, where, numbers=call["prompt"] in _NUMBERED)
+            place = self._place(name, rule, scope, where, numbers=numbers)
             self._places.check(value, place)
             shown |= place.shown if rule in _SHOWS else {scope.target} if scope and rule in MAY_NAME else set()
         self._done[memo] = frozenset(shown)

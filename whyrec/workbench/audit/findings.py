@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from whyrec.workbench.audit.rules import Rule
+from whyrec.plugins.rules import Rule
 
 _MOST = 10_000
 
@@ -70,8 +70,8 @@ class Findings:
         return partial(self._add_at, where)
 
     def undeclared(self, prompt: str) -> None:
-        """A prompt that is in no table is held to the strictest rule."""
-        self.note("rule", prompt, "is in no table of rules: nothing later may stand in any of its blanks", once=prompt)
+        """A prompt or graph that nobody declares is held to the strictest rule."""
+        self.note("rule", prompt, "has no declared rules: nothing later may stand in any of its blanks", once=prompt)
 
     def _add_at(self, where: str, kind: str, what: str) -> None:
         self.add(kind, where, what)

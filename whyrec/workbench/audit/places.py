@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from whyrec.data.corpus import Corpus
 from whyrec.data.questions import Questions
+from whyrec.plugins.rules import Rule
 from whyrec.workbench.audit.names import Hit, Text
-from whyrec.workbench.audit.rules import Rule
 from whyrec.workbench.audit.scopes import Scope, Scopes
 
 _KEPT = 700  # characters that a recorded blank keeps of a field

@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from whyrec.plugins.rules import Rule
 from whyrec.runs import Result, RunReader
 from whyrec.workbench.audit.calls import Answers
 from whyrec.workbench.audit.findings import Findings
 from whyrec.workbench.audit.places import Place, Places
-from whyrec.workbench.audit.rules import Rule, results_of
+from whyrec.workbench.audit.rules import order_of, results_of
 from whyrec.workbench.audit.scopes import Scope, Scopes
 
 _MINED = "scoter.mine"
 _ALLOWED = ("train", "valid")
-_SHOWN = ("pulse.choose", "cot_rec.recommend")  # whose results say in which order items were shown
 _NEVER = 1e-9
 
 
@@ -38,6 +38,7 @@ class ResultAudit:
 
     def __init__(self, graph: str, *, scopes: Scopes, places: Places, findings: Findings, answers: Answers) -> None:
         self._graph, self._scopes, self._places = graph, scopes, places
+        self._order = order_of(graph)
         self._findings, self._answers = findings, answers
         self._places_of_target: Counter[int] = Counter()
         self._width = 0
@@ -89,8 +90,8 @@ class ResultAudit:
 
     def _note_place(self, payload: Mapping[str, Any], scope: Scope) -> None:
         """Where the target stands among what was shown, if it is there."""
-        shown = payload.get("shown", ())
-        if self._graph in _SHOWN and scope.target in shown:
+        shown = payload.get(self._order, ()) if self._order else ()
+        if scope.target in shown:
             self._places_of_target[shown.index(scope.target)] += 1
             self._width = len(shown)
 

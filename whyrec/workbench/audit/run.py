@@ -2,7 +2,7 @@
 
     audit(run, settings) -> Report(findings, notes, counts)
 
-What may be seen where is declared in audit_rules.py, who may see what follows from the data (audit_scopes.py), and
+What may be seen where is declared beside the graphs, who may see what follows from the data (scopes.py), and
 both are held against everything the run recorded, one call and one result at a time, so that a run of any length fits.
 An answer that names a target nobody showed is a guess, and a note: models may guess.
 """
@@ -37,7 +37,7 @@ class Report:
         run: its id.
         findings: what should not be there.
         more: findings beyond those listed.
-        notes: what is worth knowing and no leak: guesses, what is gone, prompts that no table knows.
+        notes: what is worth knowing and no leak: guesses, what is gone, prompts that nobody declares.
         counts: what was checked -> how much.
     """
 

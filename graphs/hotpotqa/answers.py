@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 import string
 from collections import Counter
+from collections.abc import Sequence
 
-from whyrec.records import Match
+from graphs.outcomes import Judged, Scored, Worth, scored
+from whyrec.data.questions import Gold, Questions
+from whyrec.records import Failure, Match, Outcome
+from whyrec.runs import Result
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -43,3 +47,22 @@ def f1(answer: str, right: str) -> float:
 def match(question: int, answer: str, right: str) -> Match:
     """The outcome of one question."""
     return Match(question, exact_match(answer, right), f1(answer, right))
+
+
+def outcomes(judged: Judged) -> list[Worth | Scored]:
+    """Every answer held against the right one."""
+    rows = held_against_gold(judged.questions, judged.results)
+    return scored({result.key: row for result, row in zip(judged.results, rows, strict=True)}, "f1", "em")
+
+
+def held_against_gold(data: Questions, results: Sequence[Result]) -> list[Outcome]:
+    """Results of hotpotqa.react held against the right answers, in their order."""
+    gold, places = Gold(data), {f"question/{q.id}": i for i, q in enumerate(data.questions)}
+    rows: list[Outcome] = []
+    for result in results:
+        place = places[result.key]
+        if result.payload is None:
+            rows.append(Failure(place, result.reason))
+        else:
+            rows.append(match(place, str(result.payload["answer"]), gold.answer(place)))
+    return rows
