@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from whyrec.errors import UnknownNameError
+from whyrec.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from whyrec.llm.model import LanguageModel
@@ -23,6 +24,20 @@ P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
+class Scratch:
+    """Where nodes may put files when results go to no run. Whoever makes it takes it away, after reading what came out.
+
+    Attributes:
+        folder: for the files.
+        run: id of the run whose recorded calls an example is made again from, so that all of it is made; "" where the
+            example is a rehearsal (an estimate, a debugging session), for which a part may do.
+    """
+
+    folder: Path
+    run: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """Everything outside its state that a node may use.
 
@@ -30,11 +45,13 @@ class Services:
         llms: language models by role.
         parts: whatever else the workflow's `equip` made, at most one of a type.
         run: the run the results go to; nodes read it (its id), only the runner writes.
+        scratch: where files go when there is no run.
     """
 
     llms: Mapping[str, LanguageModel]
     parts: tuple[object, ...] = ()
     run: Run | None = None
+    scratch: Scratch | None = None
 
     def llm(self, role: str = WRITER) -> LanguageModel:
         """The model that plays this role.
@@ -60,3 +77,15 @@ class Services:
                 return part
         known = [type(part).__name__ for part in self.parts]
         raise UnknownNameError("part", kind.__name__, known, hint="Pass it in Services(parts=(…,)).")
+
+    def files(self) -> Scratch:
+        """Where a node's files go, and of which run they are.
+
+        Raises:
+            UsageError: there is neither a run nor a place for files.
+        """
+        if self.run is not None:
+            return Scratch(self.run.folder, self.run.id)
+        if self.scratch is None:
+            raise UsageError("This graph keeps files between its nodes. Pass Services(…, scratch=Scratch(folder)).")
+        return self.scratch

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 
 from agents.agent import AnswerError
 from graphs.engine.job import Job
-from graphs.services import Services
+from graphs.services import Scratch, Services
 from graphs.workflow import MissingInput
 from whyrec.llm import open_provider
 from whyrec.llm.model import LanguageModel, Reply, Request, TokenScores
@@ -84,17 +86,18 @@ async def dry_run(job: Job, order: npt.NDArray[np.int64]) -> DryRun:
     embedded, nodes = open_provider("extractive", settings=job.how.settings), dict[str, Tally]()
     parts = await asyncio.to_thread(lambda: job.parts)
     measured = {id(model): Measured(embedded, nodes, model.name) for model in job.models.all}
-    services, graph = Services(job.cast(measured), parts), flow.build()
     began, began_cpu = time.perf_counter(), time.process_time()
     per_example: list[Mapping[str, int]] = []
-    for index in order:
-        before = {name: tally.calls for name, tally in nodes.items()}
-        try:
-            state = inputs.state(int(index))
-            await graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
-        except (AnswerError, MissingInput):
-            pass
-        per_example.append({name: tally.calls - before.get(name, 0) for name, tally in nodes.items()})
-        if time.process_time() - began_cpu > _PATIENCE_CPU_S or time.perf_counter() - began > _PATIENCE_S:
-            break
+    with TemporaryDirectory(prefix="whyrec-estimate-") as gone:
+        services, graph = Services(job.cast(measured), parts, scratch=Scratch(Path(gone))), flow.build()
+        for index in order:
+            before = {name: tally.calls for name, tally in nodes.items()}
+            try:
+                state = inputs.state(int(index))
+                await graph.ainvoke(state, {"recursion_limit": flow.steps(state)}, context=services)
+            except (AnswerError, MissingInput):
+                pass
+            per_example.append({name: tally.calls - before.get(name, 0) for name, tally in nodes.items()})
+            if time.process_time() - began_cpu > _PATIENCE_CPU_S or time.perf_counter() - began > _PATIENCE_S:
+                break
     return DryRun(nodes, np.sort(order[: len(per_example)]), tuple(per_example), time.perf_counter() - began)

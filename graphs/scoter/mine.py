@@ -16,8 +16,6 @@ of targets is one number, the cluster's recall.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,10 +105,10 @@ class Update(TypedDict, total=False):
 
 async def generate_chains(state: State, runtime: Runtime[Services]) -> Update:
     """Have the chains of the mined users: made here, or read from a run."""
-    run = runtime.context.run
-    folder = run.folder / "stages" if run is not None else Path(tempfile.mkdtemp(prefix="whyrec-mine-"))
+    files = runtime.context.files()
+    folder = files.folder / "stages"
     file = await mining.chains(folder, _miner(runtime), runtime.context.llm())
-    return {"run": "" if run is None else run.id, "folder": str(folder), "chains": str(file)}
+    return {"run": files.run, "folder": str(folder), "chains": str(file)}
 
 
 async def validate_chains(state: State, runtime: Runtime[Services]) -> Update:
@@ -137,15 +135,13 @@ async def revalidate(state: State, runtime: Runtime[Services]) -> Update:
     """Try all templates on the same fresh users."""
     folder = Path(state.folder)
     file = await mining.revalidate(folder, Path(state.templates), _miner(runtime), runtime.context.llm(STUDENT))
-    if runtime.context.run is None:  # a dry run keeps nothing
-        await asyncio.to_thread(shutil.rmtree, folder)
     return {"comparison": str(file)}
 
 
 def _miner(runtime: Runtime[Services]) -> Miner:
-    """The users and what scores them; a few users only where nothing is recorded (an estimate's dry run)."""
+    """The users and what scores them; a few users only in a rehearsal (an estimate's dry run)."""
     miner = runtime.context.part(Miner)
-    if runtime.context.run is not None:
+    if runtime.context.files().run:
         return miner
     return replace(miner, drawn=miner.drawn.rehearsal(miner.judge.view, _REHEARSAL))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 
 import pytest
 
@@ -23,11 +24,11 @@ DATA = "world:users=12,items=80,seed=3"
 OPTIONS = {"pulse.choose": {"selector": "none"}, "pulse.refine": {"rationales": "none"}}
 
 
-def made(graph: str, model: object = "simulated:1"):
+def made(graph: str, model: object = "simulated:1", data: str = DATA):
     from graphs.workflow import workflow
 
     settings = read_settings()
-    opened = open_data(DATA, settings=settings)
+    opened = open_data(data, settings=settings)
     how = How(settings=settings, world=opened.world)
     flow = workflow(graph)
     report = asyncio.run(
@@ -60,6 +61,20 @@ def test_states_made_again_end_in_what_was_stored(graph):
                 assert following.step.before == stop.step.after
             for name, value in stop.step.update.items():
                 assert getattr(stop.step.after, name) is not None or value is None
+
+
+@pytest.mark.parametrize("users", [12, 60])  # fewer and more than a rehearsal has
+def test_a_graph_with_files_between_its_nodes_is_made_again_whole_and_leaves_none(users, tmp_path, monkeypatch):
+    """The files are there until its result has been read."""
+    reader = made("scoter.mine", data=f"world:users={users},items=80,seed=3")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(gone))
+    (result,) = reader.results()
+    path = Workplace(reader, read_settings()).path(result.key)
+    assert not path.ended and not path.differs and path.payload["chains"]
+    assert sum(len(stop.calls) for stop in path.stops) == reader.counts().calls
+    assert not list(gone.iterdir())
 
 
 def test_repairs_are_calls_of_their_own_and_rendered_with_what_was_wrong():

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from agents.agent import AnswerError
 from graphs.engine.job import Job
-from graphs.services import Services
+from graphs.services import Scratch, Services
 from graphs.workflow import MissingInput
 from whyrec.llm import Stamped
 from whyrec.llm.batch import Collecting, Question, collecting
@@ -53,11 +55,12 @@ async def next_round(job: Job, *, most: int) -> Round:
     made: dict[int, tuple[Collecting, Cached]] = {}
     counts = {"waiting": 0, "ready": 0, "failed": 0}
     parts = await asyncio.to_thread(lambda: job.parts)
+    gone = TemporaryDirectory(prefix="whyrec-batch-")
     try:
         for model in job.models.all:
             made[id(model)] = collecting(model, home)
         llms = {number: Stamped(cached) for number, (_, cached) in made.items()}
-        services, graph = Services(job.cast(llms), parts), job.flow.build()
+        services, graph = Services(job.cast(llms), parts, scratch=Scratch(Path(gone.name))), job.flow.build()
         questions: dict[str, Question] = {}
         settled = _settled(job)
         for index in job.inputs.indices:
@@ -78,6 +81,7 @@ async def next_round(job: Job, *, most: int) -> Round:
             if len(questions) >= most:
                 break
     finally:
+        gone.cleanup()
         for _, cached in made.values():
             await cached.close()
         await job.models.close()

@@ -12,6 +12,8 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path as FilePath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import prompts
@@ -19,7 +21,7 @@ from agents.agent import AnswerError
 from agents.wording import Wording, check
 from graphs.engine.steps import Step, steps
 from graphs.run import How, Job, Models, prepare
-from graphs.services import Services
+from graphs.services import Scratch, Services
 from graphs.workflow import MissingInput, recorded_options, workflow
 from whyrec.data import open_again
 from whyrec.errors import UnknownNameError, UsageError
@@ -137,19 +139,23 @@ class Workplace:
         generation = retry if retry is not None else stored.generation if stored else 0
         noting = _Noting(model)
         llm = Stamped(noting, run=self.run.id, retry=generation)
-        services = Services(self.job.cast({id(self.job.model): llm}), await asyncio.to_thread(lambda: self.job.parts))
+        parts = await asyncio.to_thread(lambda: self.job.parts)
         stops: list[Stop] = []
         payload, ended = None, ""
-        try:
-            state = self.state(key)
-            async for step in steps(self.job.flow, state, services):
-                if stops and stops[-1].step.number == step.number:
-                    stops.append(self._stop(step, noting.last, key))
-                else:
-                    stops.append(self._stop(step, noting.turn(), key))
-            payload = self.job.flow.result(stops[-1].step.after if stops else state)
-        except (AnswerError, MissingInput, ModelError, OSError) as error:  # OSError: files of stages that are gone
-            ended = f"{type(error).__name__}: {error}"
+        with TemporaryDirectory(prefix="whyrec-again-") as gone:
+            services = Services(
+                self.job.cast({id(self.job.model): llm}), parts, scratch=Scratch(FilePath(gone), self.run.id)
+            )
+            try:
+                state = self.state(key)
+                async for step in steps(self.job.flow, state, services):
+                    if stops and stops[-1].step.number == step.number:
+                        stops.append(self._stop(step, noting.last, key))
+                    else:
+                        stops.append(self._stop(step, noting.turn(), key))
+                payload = self.job.flow.result(stops[-1].step.after if stops else state)
+            except (AnswerError, MissingInput, ModelError) as error:
+                ended = f"{type(error).__name__}: {error}"
         return Path(key, tuple(stops), stored, payload, ended)
 
     def _stop(self, step: Step, asked: Sequence[tuple[str, bytes]], key: str) -> Stop:

@@ -18,7 +18,7 @@ from agents.wording import Wording
 from graphs.engine.debug import Moment, Session
 from graphs.engine.models import Models
 from graphs.run import How, prepare
-from graphs.services import Services
+from graphs.services import Scratch, Services
 from graphs.workflow import find_example, recorded_options, workflow
 from prompts import parse
 from whyrec.data import open_data
@@ -133,7 +133,8 @@ class Debugging:
             llms = {id(model): wrap(model, settings=self._settings, budget=self._budget) for model in models.all}
             try:
                 parts = await asyncio.to_thread(lambda: self._job.parts)
-                session = Session(self._job.flow, Services(self._job.cast(llms), parts), self._file)
+                services = Services(self._job.cast(llms), parts, scratch=Scratch(self._file.parent))
+                session = Session(self._job.flow, services, self._file)
                 await what(session)
                 return await session.moments()
             finally:

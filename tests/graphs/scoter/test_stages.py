@@ -285,7 +285,7 @@ async def test_the_estimate_of_mining_is_what_is_made(world, how, monkeypatch, t
     assert expected.calls == made.calls == 40 + 2 + 9 * 20
     assert abs(expected.tokens_in - made.tokens_in) < 0.1 * made.tokens_in
     assert abs(expected.tokens_out - made.tokens_out) < 0.1 * made.tokens_out
-    assert not list(tmp_path.glob("whyrec-mine-*"))
+    assert not list(tmp_path.glob("whyrec-*"))
 
 
 def test_the_best_chains_are_hits_in_their_order_then_by_lot():
