@@ -24,6 +24,7 @@ PLACES = {
     "CONTRIBUTING.md": "contributing.md",
     "README.md": "index.md",
 }
+INDICES = ("results.md", "plumbing.md")  # pages of tables that lead to one per paper
 FIRST_NOTEBOOKS = ("first_steps", "your_own_data", "change_a_prompt")
 _MERMAID = re.compile(r"^```mermaid\n.*?^```\n", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)")
@@ -41,16 +42,25 @@ def made() -> dict[str, str]:
 
 
 def navigation(declared: list[Any]) -> list[Any]:
-    """The navigation of mkdocs.yml with the notebooks and the decisions that there are."""
+    """The navigation of mkdocs.yml with the notebooks, the decisions and the papers' tables that there are."""
     more = {
         "Tutorial": [f"notebooks/{file.name}" for file in notebooks()],
         "Decisions": [f"decisions/{file.name}" for file in sorted((ROOT / "docs/decisions").glob("*.md"))],
     }
     return [
-        {title: [*pages, *more.get(title, [])] if isinstance(pages, list) else pages}
+        {title: [*map(_with_papers, pages), *more.get(title, [])] if isinstance(pages, list) else pages}
         for entry in declared
         for title, pages in entry.items()
     ]
+
+
+def _with_papers(entry: Any) -> Any:
+    """An index of tables as a section: the index, then the pages of the papers, results_cot_rec.md of results.md."""
+    if not isinstance(entry, dict):
+        return entry
+    ((title, page),) = entry.items()
+    papers = sorted((ROOT / "docs").glob(f"{page.removesuffix('.md')}_*.md")) if page in INDICES else []
+    return {title: [page, *(file.name for file in papers)]} if papers else entry
 
 
 def notebooks() -> list[Path]:

@@ -83,12 +83,14 @@ def _paragraph(file: Path, own: Mapping[str, Results]) -> str:
         return filled(" ".join(file.read_text(encoding="utf-8").split()), own, where=str(file))
     if not own:
         return NOTHING
-    said = []
-    for table in own.values():
-        judged = {claim: [v for v in table.verdicts if v.claim == claim] for claim in table.claims}
-        told = [f"{claim}: {summary_of_claim(found).rstrip('.').lower()}" for claim, found in judged.items() if found]
-        said.append(f"{table.title} on {table.data.name}: {'; '.join(told) or 'no claim was tested'}.")
-    return " ".join(said)
+    return " ".join(f"{table.title} on {table.data.name}: {claims_in_short(table)}." for table in own.values())
+
+
+def claims_in_short(table: Results) -> str:
+    """What the claims of a table come to, each in some words."""
+    judged = {claim: [v for v in table.verdicts if v.claim == claim] for claim in table.claims}
+    told = [f"{claim}: {summary_of_claim(found).rstrip('.').lower()}" for claim, found in judged.items() if found]
+    return "; ".join(told) or "no claim was tested"
 
 
 def filled(text: str, own: Mapping[str, Results], *, where: str) -> str:

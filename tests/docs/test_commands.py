@@ -22,7 +22,10 @@ from whyrec.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-WRITTEN = {"evidence.md", "plumbing.md", "results.md", "dial.md", "mechanisms.md", "acceptance.md", "fails_before.md"}
+WRITTEN = {
+    *("evidence.md", "plumbing.md", "results.md", "dial.md", "mechanisms.md", "acceptance.md", "fails_before.md"),
+    *(page.name for page in PAGES if page.name.startswith(("results_", "plumbing_"))),
+}
 MOST_NOT_RUN = 10
 WORLD = "world:users=40,items=80"
 _BLOCK = re.compile(r"^```(?:console|bash|sh)\n(.*?)^```\n(\n?<!-- not run: [^>]+-->)?", re.MULTILINE | re.DOTALL)

@@ -104,7 +104,7 @@ def test_the_whole_way_and_again_from_what_is_there(tmp_path: Path) -> None:
     stem = "cot_rec.table_1.world_users=40_items=40"
     written = {p.name for p in (tmp_path / "build").iterdir()}
     assert written == {f"{stem}.{ending}" for ending in ("md", "csv", "json", "png")}
-    page = (tmp_path / "docs" / "results.md").read_text()
+    page = (tmp_path / "docs" / "results_cot_rec.md").read_text()
     assert (
         "training was cut at 1 epoch of at most 60" in page
         and "no result" in page
@@ -116,9 +116,9 @@ def test_the_whole_way_and_again_from_what_is_there(tmp_path: Path) -> None:
     again = table_1(tmp_path, "--cells", CELLS, "--seeds", "2")
     assert "6 of them there already; nothing to do" in " ".join(again.output.split())
     assert "All its cells are there already." in again.output
-    assert (tmp_path / "docs" / "results.md").read_text() == page
+    assert (tmp_path / "docs" / "results_cot_rec.md").read_text() == page
     rendered = call(tmp_path, "--render")
-    assert rendered.exit_code == 0 and (tmp_path / "docs" / "results.md").read_text() == page
+    assert rendered.exit_code == 0 and (tmp_path / "docs" / "results_cot_rec.md").read_text() == page
 
 
 def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from evals import results as tables
 from evals.evaluate import Notes, evaluate, note, plan
 from evals.models import model_notes, need_evidence, parameters
 from evals.output.evidence import NOTHING, PAPERS, evidence_page
-from evals.output.report import page_of, render_results, results_page
+from evals.output.report import page_of, render_results, results_pages
 from evals.results import Results
 from whyrec.errors import UnknownNameError, UsageError
 
@@ -100,23 +100,27 @@ def test_what_is_said_of_a_paper_without_a_table_stands_there(tmp_path: Path) ->
         evidence_page(folder)
 
 
-def test_three_pages_of_one_folder(measured: Callable[..., Results], tmp_path: Path) -> None:
+def test_three_kinds_of_pages_of_one_folder(measured: Callable[..., Results], tmp_path: Path) -> None:
     results = tmp_path / "docs" / "results"
     kept(measured(), results / "evidence")
     kept(measured("extractive"), results / "plumbing")
     kept(measured(), results)
     pages = {path.name: path.read_text() for path in render_results(results)}
-    assert set(pages) == {"results.md", "evidence.md", "plumbing.md"}
+    papers = {"results_cot_rec.md", "plumbing_cot_rec.md"}
+    assert set(pages) == {"results.md", "evidence.md", "plumbing.md", *papers}
     assert all((tmp_path / "docs" / name).exists() for name in pages)
-    assert "Supported" in pages["results.md"] and "(p)" in pages["results.md"]
-    for word in ("Supported", "Contradicted", "(p)", "permutation", "What the data says"):
-        assert word not in pages["plumbing.md"]
+    assert "Supported" in pages["results_cot_rec.md"] and "(p)" in pages["results_cot_rec.md"]
+    assert ": supported" in pages["results.md"]
+    for word in ("upported", "ontradicted", "(p)", "permutation", "What the data says"):
+        assert word not in pages["plumbing.md"] and word not in pages["plumbing_cot_rec.md"]
 
 
 def test_the_projects_own_pages_are_fresh_and_what_they_show_belongs_there() -> None:
     for folder in (DOCS / "results", DOCS / "results" / "plumbing", DOCS / "results" / "evidence"):
-        page = page_of(folder)
-        assert page.read_text(encoding="utf-8") == results_page(folder), f"{page} is stale: run `make docs`"
+        pages = results_pages(folder)
+        for page, text in pages.items():
+            assert page.read_text(encoding="utf-8") == text, f"{page} is stale: run `make docs`"
+        assert set(DOCS.glob(f"{folder.name}_*.md")) == set(pages) - {page_of(folder)}
     plumbing = tables.read_folder(Results, DOCS / "results" / "plumbing", mark="experiment").values()
     assert plumbing and not any(table.verdicts for table in plumbing), "plumbing carries no verdict"
     results = tables.read_folder(Results, DOCS / "results", mark="experiment").values()

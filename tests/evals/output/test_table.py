@@ -14,7 +14,7 @@ from evals import results as tables
 from evals.evaluate import evaluate, plan
 from evals.experiment import Context, Told
 from evals.output.plot import plot
-from evals.output.report import render_results, results_page
+from evals.output.report import render_results, results_pages
 from evals.output.table import _noted, as_csv, grid, markdown, short, terminal
 from evals.results import Results
 from evals.summary import Summary
@@ -105,11 +105,23 @@ def test_the_figure_is_drawn_for_every_metric(table: Results, tmp_path: Path) ->
 
 def test_the_page_is_written_from_the_files_alone(table: Results, tmp_path: Path) -> None:
     folder = tmp_path / "results"
-    assert "No table has been computed yet." in results_page(folder)
+    index, made_up = tmp_path / "results.md", tmp_path / f"results_{table.experiment.partition('.')[0]}.md"
+    assert "No table has been computed yet." in results_pages(folder)[index]
     tables.write(folder / f"{table.slug}.json", table)
-    (page,) = render_results(folder)
-    assert page == tmp_path / "results.md"
-    assert page.read_text() == results_page(folder) and "A made-up table" in page.read_text()
+    assert render_results(folder) == [index, made_up]
+    assert {page: page.read_text() for page in (index, made_up)} == results_pages(folder)
+    assert f"]({made_up.name})" in index.read_text() and "- A made-up table" in index.read_text()
+    assert "## A made-up table" in made_up.read_text() and "](results.md)" in made_up.read_text()
+
+
+def test_a_papers_page_goes_with_its_last_table_and_no_other_file_does(table: Results, tmp_path: Path) -> None:
+    folder, notes = tmp_path / "results", tmp_path / "results_notes.md"
+    notes.write_text("mine")
+    tables.write(folder / f"{table.slug}.json", table)
+    index, made_up = render_results(folder)
+    (folder / f"{table.slug}.json").unlink()
+    assert render_results(folder) == [index]
+    assert not made_up.exists() and notes.read_text() == "mine"
 
 
 def test_short_names() -> None:
