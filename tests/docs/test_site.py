@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import inspect
 import os
 import re
 import subprocess
@@ -112,6 +114,25 @@ def test_pages_cite_nothing_that_readers_do_not_have(name: str) -> None:
     if "decisions" in Path(name).parts or Path(name).name in _FOR_DEVELOPERS:
         pytest.skip("a record for developers")
     assert not [line for line in (ROOT / name).read_text().splitlines() if _ELSEWHERE.search(line)]
+
+
+@pytest.mark.parametrize(
+    "file", sorted(ROOT.glob("prompts/*/*.md")), ids=lambda file: f"{file.parent.name}/{file.stem}"
+)
+def test_prompts_cite_papers_and_nothing_else(file: Path) -> None:
+    """Their descriptions stand on the page, in `whyrec prompts ls` and in Python."""
+    assert not [line for line in file.read_text().splitlines() if _ELSEWHERE.search(line)]
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*HOOK.for_plugins(), *(f"{module}.{name}" for name, module in HOOK.public().items())])
+)
+def test_the_reference_cites_nothing_that_readers_do_not_have(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    there = getattr(importlib.import_module(module), name)
+    own = vars(there).values() if isinstance(there, type) else ()
+    told = [there, *(one for one in own if inspect.isfunction(one) or isinstance(one, property))]
+    assert not [doc for one in told if (doc := inspect.getdoc(one)) and _ELSEWHERE.search(doc)]
 
 
 def test_a_graph_is_an_svg_in_place_of_mermaid() -> None:
