@@ -74,7 +74,8 @@ docs: $(VENV)/.docs ## redraw what is drawn from the code, then build the site i
 	@$(BIN)/python -m whyrec dial --render --results docs/results/dial --page docs/dial.md
 	@$(BIN)/python -m whyrec mechanism --render --results docs/results/mechanisms --page docs/mechanisms.md
 	@rm -rf .cache
-	@NO_MKDOCS_2_WARNING=1 WHYREC_NOTEBOOKS=$(NOTEBOOKS) $(BIN)/mkdocs build --strict --quiet
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && WHYREC_HOME="$$home" \
+		NO_MKDOCS_2_WARNING=1 SITE_NOTEBOOKS=$(NOTEBOOKS) $(BIN)/mkdocs build --strict --quiet
 	@echo "The site is in build/site. To read it: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8000"
 
 clean: ## remove everything that make made (the virtual environment, runs and caches under build/)

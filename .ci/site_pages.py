@@ -99,9 +99,9 @@ def for_plugins() -> list[str]:
 
 
 def on_config(config: Any) -> Any:
-    """MkDocs asks: the settings. WHYREC_NOTEBOOKS=run fills notebooks with what they print, in some minutes."""
+    """MkDocs asks: the settings. SITE_NOTEBOOKS=run fills notebooks with what they print, in some minutes."""
     config.nav = navigation(config.nav)
-    config.plugins["mkdocs-jupyter"].config["execute"] = os.environ.get("WHYREC_NOTEBOOKS") == "run"
+    config.plugins["mkdocs-jupyter"].config["execute"] = os.environ.get("SITE_NOTEBOOKS") == "run"
     return config
 
 

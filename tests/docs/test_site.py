@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 import whyrec
+from whyrec.settings import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -146,6 +147,18 @@ def test_a_graph_is_an_svg_in_place_of_mermaid() -> None:
 def test_a_bar_in_code_in_a_table_has_no_backslash() -> None:
     page = type("Page", (), {"file": type("File", (), {"src_uri": "x.md"})})
     assert HOOK.on_page_markdown("| `a\\|b` | c \\| d |\n`e\\|f`", page=page) == "| `a|b` | c \\| d |\n`e\\|f`"
+
+
+def test_what_make_sets_for_the_notebooks_is_no_setting_that_there_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The notebooks run whyrec, which refuses a WHYREC_ variable that it does not know."""
+    (line,) = re.findall(r"^\t.*WHYREC_HOME.*\\\n.*mkdocs build.*$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    variables = re.findall(r"\b([A-Z][A-Z0-9_]+)=", line)
+    assert {"WHYREC_HOME", "SITE_NOTEBOOKS"} <= set(variables)
+    for name in variables:
+        monkeypatch.setenv(name, "run" if "NOTEBOOKS" in name else "1")
+    read_settings()
+    config = SimpleNamespace(nav=[], plugins={"mkdocs-jupyter": SimpleNamespace(config={})})
+    assert HOOK.on_config(config).plugins["mkdocs-jupyter"].config["execute"] is True
 
 
 @pytest.mark.slow
