@@ -357,7 +357,9 @@ def _size(results: Results) -> list[str]:
 def _provenance(results: Results) -> str:
     runs = [run for row in results.rows.values() for run in row.runs]
     minutes = sum(run.wall_seconds for run in runs) / 60
-    took = f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{max(1, round(minutes))} min"
+    took = (
+        f"{minutes / 60:.1f} hours" if minutes >= 90 else f"{round(minutes)} min" if minutes >= 1 else "under a minute"
+    )
     return (
         f"Computed by {len(runs)} runs, {took} in all, {_revisions(results)} on "
         f"{', '.join(sorted({run.device for run in runs}))}{_precisions(runs)}."

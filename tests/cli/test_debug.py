@@ -48,8 +48,12 @@ def test_a_session_speaks_by_roles_seeds_and_edited_prompts_and_keeps_them(tmp_p
 
 
 def test_what_is_missing_or_misspelt_is_said():
-    with pytest.raises(UsageError, match="needs --user"):
+    with pytest.raises(UsageError, match=r"needs --user.* whyrec debug cot_rec\.preference --data world:"):
         whyrec(*START)
+    with pytest.raises(UsageError, match=r"whyrec debug pulse\.choose --data world --user u3"):
+        whyrec("debug", "pulse.choose", "--user", "u3")
+    with pytest.raises(UnknownNameError, match="no graph named 'latest'"):
+        whyrec("debug", "latest")
     with pytest.raises(UnknownNameError, match="example named 'u99'"):
         whyrec(*START, "--user", "u99")
     assert "There are no sessions" in whyrec("debug"), "a session that never began is not one"

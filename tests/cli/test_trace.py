@@ -38,6 +38,7 @@ def test_from_a_user_to_the_prompt_and_the_path():
         state.split()
     )
     path = whyrec("trace", "example", run, "u3", "--states")
+    assert whyrec("trace", "example", f"{run}/u3", "--states") == path
     assert "1. summarise" in path and "init_long" in path and f"call {number}" in path and "changed long" in path
 
 
@@ -86,6 +87,13 @@ def test_typos_are_sentences():
         whyrec("trace", "ls", run, "--node", "sumarise")
     with pytest.raises(UsageError, match="is not a call"):
         whyrec("trace", "show", "first")
+    with pytest.raises(UsageError, match="Whose example"):
+        whyrec("trace", "example", run)
+    few = made("--llm", "simulated:1", "--users", "2")
+    with pytest.raises(
+        UsageError, match=r"is not about test/u7: it went over other examples, such as test/u0, test/u1"
+    ):
+        whyrec("trace", "example", few, "u7")
     with pytest.raises(UsageError, match="has no call 999"):
         whyrec("trace", "show", f"{run}:999")
     with pytest.raises(UnknownNameError, match="no run named 'nope'"):

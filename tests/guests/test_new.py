@@ -39,7 +39,8 @@ def test_a_graph(whyrec):
     )
     assert "12 done + 0 failed" in whyrec("run", "liking", "--data", WORLD, "--llm", "extractive", "--users", "12")
     assert "0 asked to repair" in whyrec("run", "liking", "--data", WORLD, "--llm", "extractive", "--users", "15")
-    assert "liking/ask" in whyrec("trace", "show", "latest:1")
+    shown = whyrec("trace", "show", "latest:1")
+    assert "liking/ask" in shown and 'keywords ["' in shown.split("as Liking")[1], "read as the plug-in's type"
     assert "Clean: nothing was found" in whyrec("audit", "latest")
     said = whyrec(
         "compare", "liking", "--data", WORLD, "--llm", "extractive", "--llm", "simulated:0.5", "--users", "9", "--yes"
@@ -48,6 +49,15 @@ def test_a_graph(whyrec):
     assert "say" in whyrec("debug", "liking", "--data", WORLD, "--user", "u0", "--llm", "extractive")
     assert "liking/ask" in whyrec("prompts", "ls")
     assert "likes" in whyrec("search", "garden tools", "--data", WORLD, "--in", "likes")
+
+
+def test_nothing_heavy_is_loaded_to_write_two_files(tmp_path):
+    code = "import sys; from whyrec.cli import build; build()(standalone_mode=False); print(sorted(sys.modules))"
+    for kind, heavy in (("recommender", {"torch"}), ("provider", {"torch", "langgraph"}), ("table", {"torch"})):
+        command = [sys.executable, "-c", code, "new", kind, f"my_{kind}"]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        assert not {name for name in heavy if f"'{name}'" in said}, kind
+        (tmp_path / "whyrec.toml").unlink()  # what it names would be loaded
 
 
 def test_a_graph_that_was_edited_makes_another_run(whyrec, tmp_path):

@@ -24,6 +24,7 @@ from rec_models.sequential.sasrec import SASRec, SASRecSettings
 from rec_models.sequential.text_init import Method, text_rows
 from whyrec.api.bars import bar
 from whyrec.api.data import Data, as_data
+from whyrec.api.kinds import KINDS
 from whyrec.api.runs import Run
 from whyrec.api.shown import cells, facts
 from whyrec.data import Corpus, open_again, text
@@ -35,7 +36,6 @@ from whyrec.records import Item, Split
 from whyrec.settings import Settings, read_settings
 
 FOLDER = "recommenders"
-KINDS = {"sasrec": "SASRec", "bert4rec": "BERT4Rec", "itemcf": "ItemCF", "popularity": "Popularity"}
 _ITEMS = ("random", "caption", "upstream")
 _CUT = 10
 

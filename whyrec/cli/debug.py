@@ -109,10 +109,11 @@ def _subject(given: dict[str, Any]) -> Any:
     from whyrec.cli.run import asked_by, options_of
     from whyrec.workbench.sessions import Subject
 
+    flow = workflow(given["what"])
     if not given["data"] or not given["user"]:
         missing = "--data" if not given["data"] else "--user"
-        raise UsageError(f"A new session needs {missing}: whyrec debug cot_rec.preference --data world --user u17.")
-    flow = workflow(given["what"])
+        example = f"--data {given['data'] or 'world'} --user {given['user'] or 'u17'}"
+        raise UsageError(f"A new session needs {missing}, for example: whyrec debug {flow.name} {example}")
     options = options_of(flow, given["option"], given["split"])
     settings, models = asked_by(given["llm"], given["prompt"], given["seed"])
     roles = {role: str(model) for role, model in models.roles.items()}

@@ -80,8 +80,8 @@ def show(
 
 @app.command("example")
 def example(
-    run: str = typer.Argument(help="The run: its id, a beginning of it, or latest."),
-    user: str = typer.Argument(help="A user, an item, or the key of an example."),
+    run: str = typer.Argument(help="The run: its id, a beginning of it, or latest; or both as RUN/USER."),
+    user: str = typer.Argument("", help="A user, an item, or the key of an example."),
     states: bool = typer.Option(False, "--states", help="Also what every node changed in the state."),
 ) -> None:
     """Follow one example through the graph: every node in order with its calls, and what came out."""
@@ -91,10 +91,14 @@ def example(
     from whyrec.workbench.path import Workplace
 
     settings = read_settings()
+    if not user:
+        run, _, user = run.partition("/")
+    if not user:
+        raise UsageError(f"Whose example? Write whyrec trace example {run} USER (`whyrec trace ls {run}` names users).")
     found = find_run(settings.home, run)
     try:
         place = Workplace(found, settings)
-        _console().print(of_path(found, place.path(place.key(user)), states=states))
+        _console().print(of_path(found, place.path(place.recorded(place.key(user))), states=states))
     finally:
         found.close()
 

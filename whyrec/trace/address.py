@@ -69,6 +69,6 @@ def find_call(home: Path, address: str) -> tuple[RunReader, int]:
     if not number.isdecimal() or len(number) > _DIGITS:
         raise UsageError(
             f"{address!r} is not a call. Write RUN:NUMBER (`whyrec trace ls RUN` lists them), or a number alone for a "
-            f"call of the latest run. A user's calls are RUN/USER; two whole runs are for `whyrec runs diff`."
+            f"call of the latest run. `whyrec trace example RUN USER` shows all calls of a user."
         )
     return find_run(home, name), int(number)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import prompts
 from agents import answer_types
-from agents.answers import Misread, echoes, read_reply
+from agents.answers import Answer, Misread, answer_format, echoes, read_reply
+from whyrec import plugins
 from whyrec.errors import UsageError
 from whyrec.llm.model import AnswerFormat, Reply
 
@@ -39,10 +40,13 @@ def parsed(shape: AnswerFormat, call: Mapping[str, Any], prompt_text: str = "") 
     reply = Reply(str(call["answer"] or ""), str(call["reasoning"] or ""), finish_reason=call["finish"])
     if not reply.text and not reply.reasoning:
         return Parsed(None, "there is no answer")
-    kind = answer_types().get(shape.name)
+    if not shape.name:
+        return Parsed(None, "no type was asked for")
+    kind = _type_of(shape)
     if kind is None:
         return Parsed(
-            None, f"no answer type is called {shape.name!r} any more" if shape.name else "no type was asked for"
+            None,
+            f"no answer type is called {shape.name!r} here. If a plug-in declares it, name the plug-in: --plugin FILE",
         )
     try:
         known = echoes(kind, shape.kind, prompts.parse(prompt_text).instructions) if prompt_text else ()
@@ -50,3 +54,18 @@ def parsed(shape: AnswerFormat, call: Mapping[str, Any], prompt_text: str = "") 
     except (Misread, UsageError) as error:
         return Parsed(None, str(error))
     return Parsed(found.model_dump(mode="json"), "", place)
+
+
+def _type_of(shape: AnswerFormat) -> type[Answer] | None:
+    """The answer type of this name, ours or a plug-in's; of several the one with the schema that was asked for."""
+    ours = answer_types()
+    plugins.found("graphs")  # their modules, in which their answer types are, are loaded by that
+    named = [kind for kind in _below(Answer) if kind.__name__ == shape.name]
+    exact = [kind for kind in named if answer_format(kind, shape.kind).schema == shape.schema]
+    return exact[-1] if exact else ours.get(shape.name) or (named[-1] if named else None)
+
+
+def _below(kind: type[Answer]) -> Iterator[type[Answer]]:
+    for one in kind.__subclasses__():
+        yield one
+        yield from _below(one)

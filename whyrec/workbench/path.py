@@ -119,6 +119,23 @@ class Workplace:
             raise UnknownNameError("example", name, meant or list(self._index)[:10], hint="These are some of them.")
         return meant[0]
 
+    def recorded(self, key: str) -> str:
+        """The same key, where the run has asked anything about it or has its result.
+
+        Raises:
+            UsageError: the run is of other examples.
+        """
+        if self.run.result(key) is not None:
+            return key
+        there = self.run._read.execute("SELECT 1 FROM call WHERE example=? LIMIT 1", (key,)).fetchone()
+        if there is None:
+            some = [k for (k,) in self.run._read.execute("SELECT key FROM example ORDER BY rowid LIMIT 5")]
+            raise UsageError(
+                f"The run {self.run.id} is not about {key}: it went over other examples"
+                f"{', such as ' + ', '.join(some) if some else ''}. `whyrec runs ls` names other runs."
+            )
+        return key
+
     def state(self, key: str) -> Any:
         """The state the example starts from."""
         return self.job.inputs.state(self._index[key])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -20,7 +22,7 @@ _NEXT = {
     "table": "whyrec eval {name}.table_1 --data world",
     "recommender": "whyrec fit {name} --data world",
     "provider": "whyrec run cot_rec.preference --data world --llm {name}:demo --users 3",
-    "reader": "whyrec data stats FOLDER",
+    "reader": "whyrec data stats FOLDER   (one with a file events.{name} in it)",
 }
 NAME = typer.Argument(help="Its name: small letters, digits and underscores.", metavar="NAME")
 
@@ -80,23 +82,31 @@ def _write(kind: str, name: str) -> None:
         ) from None
     typer.echo(f"Wrote {' and '.join(map(str, files))}; {_SETTINGS} names the plug-in. Now:")
     typer.echo(f"  {_NEXT[kind].format(name=name)}")
-    typer.echo(f"  python -m pytest test_{name}.py")
+    missing = "" if find_spec("pytest") else "   (after: pip install pytest)"
+    typer.echo(f"  python -m pytest test_{name}.py{missing}")
 
 
 def _refuse_taken(kind: str, name: str) -> None:
     """Refuse what the house has: a plug-in of that name would never be found."""
-    from graphs import workflow
-    from whyrec.api.models import KINDS
-    from whyrec.data.readers import formats
-    from whyrec.llm.registry import openers
+    # only what this kind needs, so that two files are written at once
+    taken: Iterable[str] = ()
+    if kind == "graph":
+        from graphs.workflow import names as graphs
 
-    taken = {
-        "graph": workflow.names,
-        "recommender": lambda: [*KINDS, *KINDS.values()],
-        "provider": openers,
-        "reader": formats,
-    }.get(kind, list[str])
-    if name in taken():
+        taken = graphs()
+    elif kind == "recommender":
+        from whyrec.api.kinds import KINDS
+
+        taken = (*KINDS, *KINDS.values())
+    elif kind == "provider":
+        from whyrec.llm.registry import openers
+
+        taken = openers()
+    elif kind == "reader":
+        from whyrec.data.readers import formats
+
+        taken = formats()
+    if name in taken:
         raise UsageError(f"There is a {kind} named {name} already. Take another name.")
 
 

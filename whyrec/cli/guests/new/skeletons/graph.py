@@ -1,8 +1,8 @@
-"""taste: what each user likes, in a few words, and what they might avoid. A graph of your own.
+"""taste: what each user likes, in a few words. A graph of your own.
 
     whyrec run taste --data world --llm extractive --users 20
     whyrec trace ls latest
-    whyrec compare taste --data world --llm extractive --llm simulated:0.8 --users 20
+    whyrec compare taste --data world --llm extractive --llm simulated:0.5 --users 20
 
 Everything whyrec has to know stands in this file: the prompt, the answer, the graph, what the audit may expect, and
 what results are worth to `whyrec compare`. docs/plugins.md explains each part.
@@ -34,7 +34,7 @@ ASK = OwnPrompt(
     "taste/ask",
     """---
 name: taste/ask
-description: What a user likes and what they might avoid, from the history.
+description: What a user likes, from the history.
 answer: Liking
 format: json
 sampling: {temperature: 0.0, max_tokens: 300, seed: 0}
