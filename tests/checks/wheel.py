@@ -1,11 +1,14 @@
-"""From the wheel, outside of a checkout: does `whyrec ui` show the table that `whyrec eval` has just made?
+"""From the wheel, outside of a checkout: does a guest's first graph work, and does `whyrec ui` show what was made?
 
     python tests/checks/wheel.py [--screenshot results.png]
 
 Builds the wheel (pip fetches hatchling), installs it alone into a new virtual environment that reads the other packages
-of the one that runs this, goes to an empty folder, computes a small table, starts the page and fetches it. Prints what
-it saw; exit 1 where the table is not the first on the page, the project's own are not behind it, or something was
-written into the current folder. Two minutes on two cores, ten at most; servers bind 127.0.0.1.
+of the one that runs this. In one empty folder it goes through the tutorial of docs/plugins.md with nothing edited: a
+graph and a recommender of one's own by every command, their tests, the page. In another it computes a small table,
+starts the page and fetches it. Prints what it saw, with the seconds of each command; exit 1 where a command does not
+say what it should, the tutorial's commands take longer than seven minutes, a page does not show what was made, the
+table is not the first on the page, the project's own are not behind it, or something was written into the folder.
+Three minutes on two cores, fifteen at most; servers bind 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +36,26 @@ EVAL = [
     *("eval", "cot_rec.table_1", "--data", "world:users=200,items=200", "--embedder", "lsa:16", "--epochs", "1"),
     *("--cells", "popularity;item-CF;SASRec user=None,item=Random;SASRec user=None,item=Caption", "--users", "100"),
 ]
+# The tutorial: (command, what it has to say). {run} is the run that `whyrec run` made.
+TUTORIAL = (
+    ("new graph taste", "whyrec.toml names the plug-in"),
+    ("run taste --data world --llm extractive --users 20", "20 done + 0 failed"),
+    ("trace ls latest --limit 2", "1 to 2 of 20 calls"),
+    ("trace show latest:1", "as Liking"),
+    ("trace example latest u0", "what comes out is what the run has stored"),
+    ("debug taste --data world --user u0", "session 1: taste, test/u0"),
+    ("debug 1 --from 0 --set latest=2", "latest = 2"),
+    ("compare taste --data world --llm extractive --llm simulated:0.5 --users 20 --yes", "words"),
+    ("audit latest", "Clean: nothing was found."),
+    ("new recommender lately", "whyrec.toml names the plug-in"),
+    ("fit lately --data world", "test: ndcg@10"),
+    (
+        "eval cot_rec.table_1 --data world -o recommender=lately --cells popularity;item-CF;lately",
+        "lately seed 2021",
+    ),
+    ("plugins", "recommenders"),
+)
+MOST_SECONDS = 420
 
 
 def main() -> int:
@@ -45,9 +70,10 @@ def main() -> int:
         kept = ("PATH", "LANG", "HOME", "OMP_NUM_THREADS", "WHYREC_DATA")
         environment = {name: os.environ[name] for name in kept if name in os.environ}
         environment |= {"WHYREC_HOME": str(home), "COLUMNS": "160"}
+        wrong = _tutorial(whyrec, place, environment)
         done = subprocess.run([whyrec, *EVAL], cwd=here, env=environment, text=True, capture_output=True, timeout=420)
         print(f"$ whyrec {' '.join(EVAL)}\n{done.stdout}{done.stderr}exit {done.returncode}\n")
-        wrong = [f"whyrec eval ended with {done.returncode}"] if done.returncode else []
+        wrong += [f"whyrec eval ended with {done.returncode}"] if done.returncode else []
         wrong += [f"written into the current folder: {path.name}" for path in here.iterdir()]
         wrong += _page(whyrec, here, environment, arguments.screenshot)
     print("\n".join([f"WRONG {line}" for line in wrong] or ["All as it should be."]))
@@ -79,20 +105,67 @@ def _installed(wheel: Path, place: Path) -> str:
     return str(place / "venv" / "bin" / "whyrec")
 
 
-def _page(whyrec: str, here: Path, environment: dict[str, str], screenshot: Path | None) -> list[str]:
-    """What is wrong with the page of results."""
+def _tutorial(whyrec: str, place: Path, environment: dict[str, str]) -> list[str]:
+    """What is wrong with a guest's first steps, in a folder and a home of their own."""
+    here = place / "guest"
+    here.mkdir()
+    environment = {**environment, "WHYREC_HOME": str(place / "guest_home")}
+    wrong, run, whole = [], "", 0.0
+    for command, wanted in TUTORIAL:
+        start = time.monotonic()
+        done = subprocess.run(
+            [whyrec, *command.split(" ")], cwd=here, env=environment, text=True, capture_output=True, timeout=420
+        )
+        whole += (took := time.monotonic() - start)
+        said = " ".join(done.stdout.split())
+        run = run or "".join(re.findall(r"run (taste-world-\w+)", said)[:1])
+        holds = done.returncode == 0 and wanted in said
+        print(f"{took:6.1f} s  {'as it should be' if holds else 'WRONG'}  $ whyrec {command}")
+        wrong += [] if holds else [f"whyrec {command}: exit {done.returncode}, no {wanted!r} in\n{said}{done.stderr}"]
+    print(f"{whole:6.1f} s  in all")
+    wrong += [f"the tutorial took {whole:.0f} s"] if whole > MOST_SECONDS else []
+    python = Path(whyrec).with_name("python")
+    test = subprocess.run(
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=here, env=environment, text=True, capture_output=True, timeout=240,
+    )  # fmt: skip
+    print(f"$ python -m pytest -q\n{test.stdout.splitlines()[-1] if test.stdout else test.stderr}\n")
+    wrong += [f"the tests of what was written: {test.stdout}{test.stderr}"] if test.returncode else []
+    with _served(whyrec, here, environment) as address:
+        pages = {
+            "/": run,
+            f"/runs/{run}": "Fernhill",
+            f"/runs/{run}/calls/1": "Liking",
+            "/prompts/taste/ask": "# system",
+        }
+        for path, wanted in pages.items():
+            there = wanted in _fetched(address + path)
+            print(f"{address}{path}: {'shows' if there else 'WRONG, shows no'} {wanted}")
+            wrong += [] if there else [f"the page {path} does not show {wanted}"]
+    return wrong
+
+
+@contextmanager
+def _served(whyrec: str, here: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The page of a home, at an address of its own while the block runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen([whyrec, "ui", "--port", str(port)], cwd=here, env=environment, stdout=subprocess.DEVNULL)
     try:
-        address = f"http://127.0.0.1:{port}/results"
-        listed, table = _fetched(address), _fetched(f"{address}/{TABLE}")
-        if screenshot is not None:
-            _pictured(address, screenshot)
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         server.wait(30)
+
+
+def _page(whyrec: str, here: Path, environment: dict[str, str], screenshot: Path | None) -> list[str]:
+    """What is wrong with the page of results."""
+    with _served(whyrec, here, environment) as root:
+        address = f"{root}/results"
+        listed, table = _fetched(address), _fetched(f"{address}/{TABLE}")
+        if screenshot is not None:
+            _pictured(address, screenshot)
     links = [urllib.parse.unquote(link) for link in re.findall(r'href="(/results/[^"]+)"', listed)]
     print(f"{address} lists {len(links)} tables, first {', '.join(links[:2])}")
     said = " ".join(re.sub(r"<[^>]+>", " ", table).split())
