@@ -1,7 +1,8 @@
 """Every command that README and docs print is run, and every command that they name in passing exists.
 
 A block under which `<!-- not run: why -->` stands is left out. What stands for something else is filled in: MODEL is
-`simulated:0.9`, a downloaded data set is a small generated world, PREFERENCE_RUN the last run of that workflow here.
+`simulated:0.9`, a downloaded data set is a small generated world, PREFERENCE_RUN the last run of that workflow here,
+OTHER the last run but one. What a command prints goes into the file behind its `>`.
 Files that a page shows (a block with `title="clicks.csv"`) lie in the folder where its commands run. A block of `text`
 right after one of commands is what they print: each of its lines must be there, `…` standing for anything.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ WRITTEN = {
     *(page.name for page in PAGES if page.name.startswith(("results_", "plumbing_"))),
 }
 MOST_NOT_RUN = 10
-WORLD = "world:users=40,items=80"
+WORLD, FEW = "world:users=40,items=80", "world:users=20,items=60"
 _BLOCK = re.compile(r"^```(?:console|bash|sh)\n(.*?)^```\n(\n?<!-- not run: [^>]+-->)?", re.MULTILINE | re.DOTALL)
 _SHOWN = re.compile(r"^```console\n(?:\$ [^\n]*\n)+```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r'^```\w+ title="([\w.-]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
@@ -41,7 +43,7 @@ def _of_page(page: Path) -> tuple[list[str], int]:
     found, left = [], 0
     for text, not_run in _BLOCK.findall(page.read_text()):
         lines = [line.removeprefix("$ ").split("  #")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
-        ours = [line for line in lines if line.startswith("whyrec ")]
+        ours = [line for line in lines if line.startswith(("whyrec ", "sed -i "))]
         left += bool(not_run)
         found += [] if not_run else ours
         strange = [line for line in lines if line and line not in ours and not line.startswith(_ELSEWHERE)]
@@ -58,13 +60,16 @@ def _filled(command: str) -> list[str]:
     command = re.sub(rf"--data ({named})\b(?!:)", f"--data {WORLD}", command)
     command = command.replace('"hand care"', '"camping tent"')  # words of the world's catalogue
     command = re.sub(r"--users \d{3,}", "--users 12", command)
+    command = re.sub(r"(--data|stats) hotpotqa\b", r"\1 facts:questions=30", command)
+    command = re.sub(r"\bOTHER\b", lambda _: list_runs(read_settings().home)[1].id, command)
     arguments = [
         re.sub(r"\b([A-Z]+)_RUN\b", lambda found: _last(found[1].lower()), one) for one in shlex.split(command)
     ]
     if arguments[1] == "eval":
-        arguments += ["--epochs", "1", "--users", "12", "--seeds", "1", "--yes"]
+        arguments = [FEW if one == WORLD else one for one in arguments]
+        arguments += ["--epochs", "1", "--users", "4", "--seeds", "1", "--yes"]
     elif arguments[1] == "run":
-        whole = "cot_rec.describe" in arguments or "split=valid" in arguments  # other commands need all of them
+        whole = ".describe" in arguments[2] or "split=valid" in arguments  # other commands need all of them
         arguments += [] if whole or "--users" in arguments else ["--users", "12"]
     return arguments[1:]
 
@@ -82,16 +87,35 @@ def test_what_a_page_prints_runs(page: str, tmp_path: Path, monkeypatch: pytest.
     whole = next(one for one in PAGES if one.name == page)
     for name, text in _FILE.findall(whole.read_text()):
         (tmp_path / name).write_text(text)
+    (tmp_path / "FILE.gguf").touch()
     printed = ""
-    for command in _of_page(whole)[0]:
+    for line in _of_page(whole)[0]:
+        command, _, into = line.partition(" > ")
+        if command.startswith("sed "):
+            subprocess.run(shlex.split(command), cwd=tmp_path, check=True)
+            continue
         result = CliRunner().invoke(build(), _filled(command))
         said = f"{result.output}{result.exception or ''}"
         assert result.exit_code == 0, f"{page}: {command}\n{said}"
+        if into:
+            (tmp_path / into).write_text(result.output)
         printed += f" {' '.join(said.split())} "
     shown = [line for text in _SHOWN.findall(whole.read_text()) for line in text.splitlines()]
     patterns = {line: r".*".join(map(re.escape, " ".join(line.split()).split("…"))) for line in shown}
     missing = [line for line, pattern in patterns.items() if not re.search(pattern, printed)]
     assert not missing, f"{page} shows what is not printed: {missing}"
+
+
+@pytest.mark.parametrize("page", [page.name for page in PAGES if page.name not in WRITTEN])
+def test_no_command_hides_in_a_block_without_a_language(page: str) -> None:
+    """Such a block would never be run."""
+    fence, hidden = "", []
+    for line in next(one for one in PAGES if one.name == page).read_text().splitlines():
+        if line.startswith("```"):
+            fence = "" if fence else line
+        elif fence in ("```", "```text") and line.removeprefix("$ ").startswith("whyrec "):
+            hidden.append(line)
+    assert not hidden
 
 
 def test_few_blocks_are_not_run() -> None:
