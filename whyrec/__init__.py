@@ -12,23 +12,39 @@ from typing import TYPE_CHECKING, Any
 from whyrec.version import __version__
 
 if TYPE_CHECKING:
-    from whyrec.api.data import Data, load_data
+    from whyrec.api.data import Data, DataWarning, load_data
+    from whyrec.api.expected import Expected
     from whyrec.api.graphs import Graph, list_graphs, open_graph
     from whyrec.api.measuring import Compared, TableOfResults, compare, evaluate
     from whyrec.api.models import Model, Recommendation, fit, open_model
     from whyrec.api.prompts import PromptText, list_prompts, open_prompt
-    from whyrec.api.running import RunStopped, arun, estimate, run
+    from whyrec.api.running import (
+        NoExamples,
+        NotConfirmed,
+        RunInterrupted,
+        RunStopped,
+        RunWarning,
+        arun,
+        estimate,
+        run,
+    )
     from whyrec.api.runs import Run, list_runs, open_run
 
 __all__ = [
     "Compared",
     "Data",
+    "DataWarning",
+    "Expected",
     "Graph",
     "Model",
+    "NoExamples",
+    "NotConfirmed",
     "PromptText",
     "Recommendation",
     "Run",
+    "RunInterrupted",
     "RunStopped",
+    "RunWarning",
     "TableOfResults",
     "__version__",
     "arun",
@@ -48,12 +64,22 @@ __all__ = [
 ]
 
 _MODULES = {
-    "data": ("Data", "load_data"),
+    "data": ("Data", "DataWarning", "load_data"),
+    "expected": ("Expected",),
     "graphs": ("Graph", "list_graphs", "open_graph"),
     "measuring": ("Compared", "TableOfResults", "compare", "evaluate"),
     "models": ("Model", "Recommendation", "fit", "open_model"),
     "prompts": ("PromptText", "list_prompts", "open_prompt"),
-    "running": ("RunStopped", "arun", "estimate", "run"),
+    "running": (
+        "NoExamples",
+        "NotConfirmed",
+        "RunInterrupted",
+        "RunStopped",
+        "RunWarning",
+        "arun",
+        "estimate",
+        "run",
+    ),
     "runs": ("Run", "list_runs", "open_run"),
 }
 

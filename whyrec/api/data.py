@@ -55,6 +55,10 @@ class Columns(TypedDict, total=False):
     domain: str
 
 
+class DataWarning(UserWarning):
+    """Events and items of a data set can be read and do not fit each other in all of their ids."""
+
+
 class Data:
     """A data set: interactions of users with items, or questions.
 
@@ -159,7 +163,7 @@ def load_data(source: Any, *, settings: Settings | None = None, **columns: Unpac
         UsageError: a file is not usable (names file and line), or the ids of events and items do not match.
 
     Warns:
-        UserWarning: items that events name are not among the items, or the other way round.
+        DataWarning: items that events name are not among the items, or the other way round.
     """
     settings = settings or read_settings()
     options = {
@@ -169,12 +173,15 @@ def load_data(source: Any, *, settings: Settings | None = None, **columns: Unpac
     }
     if not isinstance(source, str | Path):
         source = keep_frame(source, settings.home)
-    base, told = address.split(str(source))
-    opened = open_data(address.written(base, told | options) if told or options else base, settings=settings)
+    name = str(source)
+    if options:
+        base, told = address.split(name)
+        name = address.written(base, told | options)
+    opened = open_data(name, settings=settings)
     if isinstance(opened.data, Corpus):
         need_joined(opened.data)
         for sentence in said_of(opened.data):
-            warnings.warn(sentence, stacklevel=2)
+            warnings.warn(sentence, DataWarning, stacklevel=2)
     return Data(opened)
 
 

@@ -12,21 +12,23 @@ from typing import Any, TypedDict
 from typing_extensions import Unpack
 
 from agents.wording import Wording
-from graphs.engine.estimate import Estimate
 from graphs.engine.estimate import estimate as estimated
 from graphs.engine.job import How, Job, RunReport
-from graphs.engine.models import Models
+from graphs.engine.models import Models, read_models
 from graphs.engine.progress import Progress, Snapshot
 from graphs.run import execute, prepare
 from graphs.workflow import Workflow, option_help, read_options, workflow
 from prompts import own
 from whyrec.api.bars import bar
 from whyrec.api.data import Data, as_data
+from whyrec.api.expected import Expected, expected_of
 from whyrec.api.loop import finish
 from whyrec.api.prompts import PromptText, edited_by
 from whyrec.api.runs import Run
 from whyrec.api.shown import say
+from whyrec.data import Corpus
 from whyrec.data.some import how_many
+from whyrec.data.split import MIN_EVENTS
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm import Budget, Limits
 from whyrec.llm.model import LanguageModel
@@ -50,7 +52,10 @@ class RunOptions(TypedDict, total=False):
 
     `new` starts beside the run that is there; `retry_failed` asks again for failed examples; `keep_going` goes on
     though most first answers are of no use. `progress`: True for a bar where somebody looks, False for none, or a
-    function that is told each `Snapshot`. `settings`: folders and defaults.
+    function that is told each `Snapshot`. `say`: told a sentence that a person should read now, as at an interrupt
+    (standard error where not given). `confirm`: told what is `Expected` before the first call; where it gives False,
+    nothing is begun and `NotConfirmed` is raised, and what it raises is handed on. `command`: what the run's record
+    says it was started by. `settings`: folders and defaults.
     """
 
     llm: str | Mapping[str, str] | LanguageModel
@@ -70,7 +75,42 @@ class RunOptions(TypedDict, total=False):
     retry_failed: bool
     keep_going: bool
     progress: bool | Callable[[Snapshot], None]
+    say: Callable[[str], None]
+    confirm: Callable[[Expected], bool] | None
+    command: str
     settings: Settings
+
+
+class NoExamples(UsageError):
+    """The data have nobody whom the graph could be run for; the message says why."""
+
+
+class NotConfirmed(UsageError):
+    """`confirm` said no, so nothing was begun.
+
+    Attributes:
+        expected: what it was told.
+    """
+
+    def __init__(self, expected: Expected) -> None:
+        super().__init__(f"Not begun, as `confirm` said no to this: {expected}")
+        self.expected = expected
+
+
+class RunWarning(UserWarning):
+    """A run came to its end, and not all of its examples are done."""
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """A run was interrupted. What is finished is kept, and the same call goes on.
+
+    Attributes:
+        run: what there is of it.
+    """
+
+    def __init__(self, said: str, run: Run) -> None:
+        super().__init__(said)
+        self.run = run
 
 
 class RunStopped(UsageError):
@@ -98,38 +138,56 @@ def run(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions]) ->
 
     Raises:
         UnknownNameError, UsageError: no such graph, data, model or option; the message says what there is.
+        NoExamples: there is nobody to run it for.
+        NotConfirmed: `confirm` said no.
         RunStopped: there is no server, or most of the first answers are of no use.
-        KeyboardInterrupt: it was interrupted; what is finished is kept.
+        RunInterrupted: it was interrupted; what is finished is kept. It is a KeyboardInterrupt.
+
+    Warns:
+        RunWarning: a budget ended it, or examples failed.
+        DataWarning: as `load_data`.
     """
-    with _shown(how.get("progress", True)) as shown:
-        made = _job(graph, data, how, shown)
-        report = finish(lambda: _heard(made), interrupted=made.how.stop.ask)
+    with shown(how.get("progress", True)) as told:
+        made = _job(graph, data, how, told)
+        report = finish(lambda: _begun(made, how), interrupted=made.how.stop.ask)
     return _told(report, made.how.settings)
 
 
 async def arun(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions]) -> Run:
     """`run` for code that is asynchronous itself; a cancelled `arun` keeps what is finished."""
-    with _shown(how.get("progress", True)) as shown:
-        made = _job(graph, data, how, shown)
+    with shown(how.get("progress", True)) as told:
+        made = _job(graph, data, how, told)
+        await _confirmed(made, how.get("confirm"))
         report = await execute(made)
     return _told(report, made.how.settings)
 
 
-def estimate(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions]) -> Estimate:
+def estimate(graph: str, data: Data | str | Path | Any, **how: Unpack[RunOptions]) -> Expected:
     """What `run` with the same arguments would take: calls, tokens, dollars, seconds. Asks no model.
+
+    `str` of it is a paragraph for people; a notebook shows that, and the calls by node.
 
     Raises:
         UnknownNameError, UsageError: as in `run`.
     """
     made = _job(graph, data, how, None, asks=False)
 
-    async def main() -> Estimate:
+    async def main() -> Expected:
         try:
-            return await estimated(made)
+            return expected_of(made, await estimated(made))
         finally:
             await made.models.close()
 
     return finish(main, interrupted=lambda: None)
+
+
+def models_named(given: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Model names as they are typed: one for all roles ("" where there is none), and models by role from ROLE=NAME.
+
+    Raises:
+        UsageError: two models for all, or for one role, or an empty name.
+    """
+    return read_models(given, "")
 
 
 def models_of(
@@ -173,7 +231,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _job(graph: str, data: Any, how: Mapping[str, Any], shown: Progress | None, *, asks: bool = True) -> Job:
+def _job(graph: str, data: Any, how: Mapping[str, Any], told: Progress | None, *, asks: bool = True) -> Job:
     for name in how:
         if name not in RunOptions.__annotations__:
             raise UnknownNameError("argument of whyrec.run", name, RunOptions.__annotations__)
@@ -195,23 +253,36 @@ def _job(graph: str, data: Any, how: Mapping[str, Any], shown: Progress | None, 
         keep_going=how.get("keep_going", False),
         budget=budget,
         limits=limits,
-        command=f"whyrec.run({graph!r}, …)",
-        progress=shown,
+        command=how.get("command") or f"whyrec.run({graph!r}, …)",
+        progress=told,
+        say=how.get("say") or say,
         asks=asks,
     )
     opened = as_data(data, settings)
     many = how_many(how.get("users"), drawn=how.get("drawn", False))
     doing = replace(doing, world=opened.opened.world)
     made = prepare(flow.name, corpus=opened.opened.data, model=models, options=options, users=many, how=doing)
-    if not len(made.inputs.indices):
-        raise UsageError(
-            f"{opened.name} has no example for {flow.name} with these options: a user needs three events and a target."
-        )
+    _need_examples(made)
     return made
 
 
+def _need_examples(made: Job) -> None:
+    if len(made.inputs.indices):
+        return
+    data = made.source.data
+    if isinstance(data, Corpus) and (longest := int(data.lengths.max())) < MIN_EVENTS:
+        raise NoExamples(
+            f"No user of {data.name} has three events (the longest history has {longest}), and without three there is "
+            "no history, no validation item and no target to predict. Name data with longer histories, and look at it "
+            "with `whyrec data stats`."
+        )
+    raise NoExamples(
+        f"{data.name} has no example for {made.flow.name} with these options (`whyrec data stats` describes it)."
+    )
+
+
 @contextmanager
-def _shown(wanted: bool | Callable[[Snapshot], None]) -> Iterator[Progress | None]:
+def shown(wanted: bool | Callable[[Snapshot], None]) -> Iterator[Progress | None]:
     """Who is told how far a run is, while it is open."""
     if callable(wanted):
         yield wanted
@@ -228,21 +299,36 @@ def _shown(wanted: bool | Callable[[Snapshot], None]) -> Iterator[Progress | Non
         yield show
 
 
-async def _heard(made: Job) -> RunReport:
-    """The run, told of Ctrl-C where this thread hears of it."""
-    made.how.stop.listen(say)
+async def _begun(made: Job, how: RunOptions) -> RunReport:
+    """The run, once it is confirmed; told of Ctrl-C where this thread hears of it."""
+    await _confirmed(made, how.get("confirm"))
+    made.how.stop.listen(made.how.say)
     return await execute(made)
+
+
+async def _confirmed(made: Job, confirm: Callable[[Expected], bool] | None) -> None:
+    """Ask whether to begin; the models are closed where it is not."""
+    if confirm is None:
+        return
+    try:
+        expected = expected_of(made, await estimated(made))
+        if not confirm(expected):
+            raise NotConfirmed(expected)
+    except BaseException:
+        await made.models.close()
+        raise
 
 
 def _told(report: RunReport, settings: Settings) -> Run:
     found = Run(report.run, settings, report)
     if report.ending == "interrupted":
-        raise KeyboardInterrupt(f"{report.run}: {report.done:,} done, {report.left:,} left; the same call goes on.")
+        raise RunInterrupted(f"{report.run}: {report.done:,} done, {report.left:,} left; the same call goes on.", found)
     if report.ending in ("no server", "unfit"):
         raise RunStopped(report.reason, found)
     if report.ending == "budget" or report.failed:
         why = (
             report.reason or f"{report.failed:,} examples failed; run.results tells why, retry_failed=True asks again."
         )
-        warnings.warn(f"{report.run}: {report.done:,} of {report.examples:,} examples are done. {why}", stacklevel=3)
+        said = f"{report.run}: {report.done:,} of {report.examples:,} examples are done. {why}"
+        warnings.warn(said, RunWarning, stacklevel=3)
     return found

@@ -106,7 +106,9 @@ def _flags(names: list[str]) -> str:
 
 def _subject(given: dict[str, Any]) -> Any:
     from graphs.workflow import identity_of, workflow
-    from whyrec.cli.run import asked_by, options_of
+    from whyrec.api.running import models_named, models_of
+    from whyrec.cli.run import options_of
+    from whyrec.settings import read_settings
     from whyrec.workbench.sessions import Subject
 
     flow = workflow(given["what"])
@@ -115,7 +117,9 @@ def _subject(given: dict[str, Any]) -> Any:
         example = f"--data {given['data'] or 'world'} --user {given['user'] or 'u17'}"
         raise UsageError(f"A new session needs {missing}, for example: whyrec debug {flow.name} {example}")
     options = options_of(flow, given["option"], given["split"])
-    settings, models = asked_by(given["llm"], given["prompt"], given["seed"])
+    plain, by_role = models_named(given["llm"])
+    settings = read_settings(llm=plain or None)
+    models = models_of(settings.llm, by_role, given["prompt"], given["seed"])
     roles = {role: str(model) for role, model in models.roles.items()}
     edited = {prompt.name: prompt.text for prompt in models.wording.prompts.values()}
     told = identity_of(options)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from whyrec.cli.run import asked_by, expectation, options_of
-from whyrec.cli.shared.data import need_examples, open_checked
+from whyrec.cli.run import asked_by, texts_of
 from whyrec.cli.shared.options import FIRST, LLM, USERS
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from graphs.engine.estimate import Estimate
-    from graphs.engine.job import Job
+    from whyrec.api.expected import Expected
 
 
 def command(
@@ -42,53 +40,44 @@ def command(
     if not graph or not data:
         missing = "a graph (whyrec run --list)" if not graph else "--data (whyrec data ls)"
         raise UsageError(f"whyrec estimate needs {missing}, as in: whyrec estimate cot_rec.preference --data world.")
-    import asyncio
+    _estimate(dict(locals()))
+
+
+def _estimate(given: dict[str, Any]) -> None:
+    from json import dumps
 
     from rich.console import Console
 
-    from graphs.engine.job import How
-    from graphs.run import prepare
-    from graphs.workflow import workflow
-    from whyrec.data.some import how_many
-    from whyrec.llm import Limits
+    from whyrec.api.running import NoExamples, estimate
+    from whyrec.cli.shared.warned import warnings_as_lines
 
-    flow = workflow(graph)
-    options = options_of(flow, option, split)
-    settings, models = asked_by(llm, prompt, seed, concurrency)
-    opened = open_checked(data, settings=settings)
-    limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency))
-    how = How(settings=settings, new=new, limits=limits, world=opened.world, asks=False)
-    some = how_many(users, drawn=drawn)
-    job = prepare(flow.name, corpus=opened.data, model=models, options=options, users=some, how=how)
-    need_examples(job)
-    expected = asyncio.run(_estimated(job))
-    if json:
-        typer.echo(_as_json(expected))
+    llm, settings = asked_by(given["llm"], given["concurrency"])
+    same = ("seed", "users", "drawn", "split", "rpm", "tpm", "new")
+    told = {name: given[name] for name in same}
+    with warnings_as_lines():
+        try:
+            expected = estimate(
+                given["graph"],
+                given["data"],
+                llm=llm,
+                options=texts_of(given["option"]),
+                prompts=given["prompt"],
+                settings=settings,
+                **told,
+            )
+        except NoExamples as nobody:
+            typer.echo(str(nobody), err=True)
+            raise typer.Exit(1) from None
+    if given["json"]:
+        typer.echo(dumps(expected.to_dict(), indent=1))
         return
     console = Console(highlight=False)
-    console.print(expectation(job, expected))
+    console.print(str(expected))
     if expected.nodes:
         console.print(_by_node(expected))
 
 
-async def _estimated(job: Job) -> Estimate:
-    from graphs.engine.estimate import estimate
-
-    try:
-        return await estimate(job)
-    finally:
-        await job.models.close()
-
-
-def _as_json(expected: Estimate) -> str:
-    """The numbers for programs, the dollars computed (null where the price is not known)."""
-    import json
-    from dataclasses import asdict
-
-    return json.dumps({**asdict(expected), "dollars": expected.dollars}, indent=1)
-
-
-def _by_node(expected: Estimate) -> Table:
+def _by_node(expected: Expected) -> Table:
     from rich.table import Table
 
     table = Table("node", "calls", "tokens in", "tokens out", box=None)

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from whyrec.cli.shared.asking import agreed
-from whyrec.cli.shared.data import need_examples, open_checked
 from whyrec.cli.shared.options import FIRST, LLM, USERS
 from whyrec.errors import UsageError
 
 if TYPE_CHECKING:
     from graphs.engine.estimate import Estimate
-    from graphs.engine.job import Job, RunReport
-    from graphs.engine.models import Models
+    from graphs.engine.job import RunReport
     from graphs.workflow import Workflow
-    from whyrec.data.some import HowMany
     from whyrec.settings import Settings
 
 
@@ -56,115 +52,98 @@ def command(
     if not graph or not data:
         missing = "a graph (whyrec run --list)" if not graph else "--data (whyrec data ls)"
         raise UsageError(f"whyrec run needs {missing}, as in: whyrec run cot_rec.preference --data world --users 100.")
-    from graphs.engine.job import How
-    from graphs.workflow import workflow
-    from whyrec.data.some import how_many
-    from whyrec.llm import Budget, Limits
-
-    options = options_of(flow := workflow(graph), option, split)
-    settings, models = asked_by(llm, prompt, seed, concurrency, quiet=quiet)
-    how = How(
-        settings=settings,
-        new=new,
-        retry_failed=retry_failed,
-        keep_going=keep_going,
-        budget=Budget(calls=budget_calls, tokens=budget_tokens, dollars=budget_usd),
-        limits=Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=max(256, settings.concurrency)),
-        command=" ".join(["whyrec", *sys.argv[1:]]),
-    )
-    _go(Asked(flow, options, data, how_many(users, drawn=drawn), models), how, yes=yes, quiet=quiet)
+    _run(dict(locals()))
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is to be run."""
-
-    flow: Workflow[Any, Any]
-    options: Any
-    data: str
-    users: HowMany
-    models: Models
-
-
-def asked_by(
-    llm: list[str], prompt: list[Path], seed: int, concurrency: int | None = None, *, quiet: bool = False
-) -> tuple[Settings, Models]:
-    """Settings and models from `--llm`, `--prompt`, `--seed`, `--concurrency` and `--quiet`; errors as `models_of`."""
-    from graphs.engine.models import read_models
-    from whyrec.api.running import models_of
-    from whyrec.settings import read_settings
-
-    plain, roles = read_models(llm, "")
-    settings = read_settings(llm=plain or None, concurrency=concurrency, quiet=quiet or None)
-    return settings, models_of(settings.llm, roles, prompt, seed)
-
-
-def _go(asked: Asked, how: Any, *, yes: bool, quiet: bool) -> None:
-    """Load, estimate, ask, run, say what came of it."""
-    import asyncio
-    import dataclasses
+def _run(given: dict[str, Any]) -> None:
+    """Estimate, ask, run, say what came of it."""
+    import warnings
 
     from rich.console import Console
 
-    from graphs.engine.estimate import estimate
-    from graphs.run import execute, prepare
-    from whyrec.api.loop import loop_factory
+    from whyrec.api.expected import Expected
+    from whyrec.api.running import NoExamples, RunInterrupted, RunStopped, RunWarning, run
     from whyrec.cli.shared.live import Live
+    from whyrec.cli.shared.warned import warnings_as_lines
 
+    yes, quiet = given["yes"], given["quiet"]
+    llm, settings = asked_by(given["llm"], given["concurrency"], quiet=quiet)
     console = Console(highlight=False)
-    opened = open_checked(asked.data, settings=how.settings)
-    with Live(console, quiet=quiet) as live:
-        how = dataclasses.replace(how, world=opened.world, progress=live.show)
-        job = prepare(
-            asked.flow.name,
-            corpus=opened.data,
-            model=asked.models,
-            options=asked.options,
-            users=asked.users,
-            how=how,
-        )
-        need_examples(job)
+    with Live(console, quiet=quiet) as live, warnings_as_lines():
+        warnings.simplefilter("ignore", RunWarning)  # the outcome says it
 
-        async def main() -> RunReport:
-            try:
-                if not (yes and quiet):
-                    expected = await estimate(job)
-                    if not quiet:
-                        console.print(expectation(job, expected))
-                    _ask(expected, how.settings.ask_above, yes=yes)
-            except BaseException:
-                await job.models.close()
-                raise
+        def confirm(expected: Expected) -> bool:
+            if not quiet:
+                console.print(str(expected))
+            _ask(expected, settings.ask_above, yes=yes)
             live.begin()
-            how.stop.listen(live.say)
-            return await execute(job)
+            return True
 
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            report = runner.run(main())
-    for line in _outcome(report):
+        try:
+            found = run(
+                given["graph"],
+                given["data"],
+                llm=llm,
+                options=texts_of(given["option"]),
+                prompts=given["prompt"],
+                confirm=None if yes and quiet else confirm,
+                progress=live.show,
+                say=live.say,
+                command=" ".join(["whyrec", *sys.argv[1:]]),
+                settings=settings,
+                **{name: given[name] for name in _AS_TYPED},
+            )
+        except NoExamples as nobody:
+            typer.echo(str(nobody), err=True)
+            raise typer.Exit(1) from None
+        except (RunStopped, RunInterrupted) as ended:
+            found = ended.run
+    assert found.report is not None, "this start made it"
+    for line in _outcome(found.report):
         console.print(line, soft_wrap=True, markup=False)
-    raise typer.Exit(report.exit_code)
+    raise typer.Exit(found.report.exit_code)
+
+
+_AS_TYPED = ("seed", "users", "drawn", "split", "budget_calls", "budget_tokens", "budget_usd", "rpm", "tpm", "new",
+             "retry_failed", "keep_going")  # fmt: skip
+
+
+def asked_by(
+    llm: list[str], concurrency: int | None = None, *, quiet: bool = False
+) -> tuple[str | dict[str, str], Settings]:
+    """Whom to ask, and the settings, from `--llm`, `--concurrency` and `--quiet`.
+
+    Raises:
+        UsageError: two models for all, or for one role, or a setting is not usable.
+    """
+    from whyrec.api.running import models_named
+    from whyrec.settings import read_settings
+
+    plain, roles = models_named(llm)
+    settings = read_settings(llm=plain or None, concurrency=concurrency, quiet=quiet or None)
+    return roles or settings.llm, settings
 
 
 def _list() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from graphs.workflow import names, option_help, workflow
+    from whyrec.api.graphs import list_graphs
 
     table = Table("graph", "option", "is", "default", box=None)
-    for name in names():
-        flow = workflow(name)
-        table.add_row(f"[bold]{name}", flow.about)
-        for option, kind, default in option_help(flow):
+    for graph in list_graphs():
+        table.add_row(f"[bold]{graph.name}", graph.about)
+        for option, kind, default in graph.options.iter_rows():
             table.add_row("", option, kind, default)
     Console(highlight=False).print(table)
 
 
-def options_of(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
-    """The graph's options from `--option key=value` and `--split`."""
-    from whyrec.api.running import options_of as from_pairs
+def texts_of(given: list[str]) -> dict[str, str]:
+    """The graph's options by name from `--option key=value`.
 
+    Raises:
+        UsageError: one has another form, or two values.
+    """
     texts: dict[str, str] = {}
     for pair in given:
         key, equals, value = pair.partition("=")
@@ -173,43 +152,14 @@ def options_of(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
         if key in texts and texts[key] != value:
             raise UsageError(f"Option {key} is given as {texts[key]!r} and as {value!r}; give it once.")
         texts[key] = value
-    return from_pairs(flow, texts, split)
+    return texts
 
 
-def expectation(job: Job, expected: Estimate) -> str:
-    """The estimate in a paragraph."""
-    from whyrec.cli.shared.live import span
+def options_of(flow: Workflow[Any, Any], given: list[str], split: str) -> Any:
+    """The graph's options from `--option key=value` and `--split`."""
+    from whyrec.api.running import options_of as from_texts
 
-    what = f"{job.flow.name} over {job.identity.data}"
-    if not expected.examples:
-        return f"{what}: all {expected.settled:,} examples are settled, nothing to ask."
-    dollars = expected.dollars
-    price = "at a price nobody wrote down" if dollars is None else "free" if dollars == 0 else f"about ${dollars:,.2f}"
-    before = f" ({expected.settled:,} more are settled)" if expected.settled else ""
-    return (
-        f"{what} by {asked_of(job)}: {expected.examples:,} examples{before}, about {expected.calls:,} calls (at most "
-        f"{expected.most:,}), about {expected.tokens_in:,} tokens in and {expected.tokens_out:,} out, {price}, about "
-        f"{span(expected.seconds)} ({expected.basis}; {_rests_on(expected)})."
-    )
-
-
-def _rests_on(expected: Estimate) -> str:
-    if expected.compared:
-        took = f"scaled to what the model took for {expected.compared} settled ones"
-        if not expected.metered:
-            took = f"calls {took}, tokens not: its server did not count them"
-        return f"calls and tokens as {expected.sampled} sampled examples take, {took}"
-    return (
-        f"calls and tokens as {expected.sampled} sampled examples take with answers of `extractive`: a model that says "
-        f"more takes more, which the estimate knows once a few users are done"
-    )
-
-
-def asked_of(job: Job) -> str:
-    """The models of a job, and what is not as in an ordinary run."""
-    roles = "".join(f", {role} by {model.name}" for role, model in job.models.roles.items())
-    words = "".join(f", {name} in the words of {p.digest[:8]}" for name, p in job.wording.prompts.items())
-    return f"{job.model.name}{roles}{words}{f', seed {job.wording.seed}' if job.wording.seed else ''}"
+    return from_texts(flow, texts_of(given), split)
 
 
 def _ask(expected: Estimate, limit: int, *, yes: bool) -> None:
@@ -233,8 +183,7 @@ def ask(most: int, limit: int, *, yes: bool) -> None:
 
 def _outcome(report: RunReport) -> list[str]:
     """What came of it, in numbers that add up, and how to go on."""
-    from whyrec.cli.shared.live import span
-    from whyrec.runs.amounts import judged, spent, sums
+    from whyrec.runs.amounts import judged, span, spent, sums
 
     calls, now = report.now.calls, report.now
     lines = [

@@ -94,7 +94,7 @@ def show(
 
 def _head(info: dict[str, Any]) -> dict[str, str]:
     """A run's row for people: points of time as dates, and how long it took."""
-    from whyrec.cli.shared.live import span
+    from whyrec.runs.amounts import span
 
     told = {name: "" if value is None else str(value) for name, value in info.items()}
     for name in ("started_at", "ended_at"):

@@ -1,4 +1,4 @@
-"""Tokens and money for people, where some of it may not be known: unknown is said, and never shown as zero.
+"""Tokens, money and time for people, where some of it may not be known: unknown is said, and never shown as zero.
 
 A sum over calls of which some were not counted is a lower bound, and says over how many calls it is silent.
 """
@@ -52,3 +52,13 @@ def judged(usable: int, unusable: Mapping[str, int]) -> str:
         return f"{usable:,} usable" if usable else "none was judged"
     why = ", ".join(f"{times:,} {reason}" for reason, times in unusable.items())
     return f"{usable:,} usable, {sum(unusable.values()):,} not ({why})"
+
+
+def span(seconds: float) -> str:
+    """A length of time: 0.4 s, 12 s, 3:25 min, 2:05 h."""
+    if seconds < 1:
+        return f"{seconds:.1f} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 100 else f"{minutes // 60}:{minutes % 60:02d} h"

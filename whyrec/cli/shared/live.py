@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from whyrec.runs.amounts import spent, sums
+from whyrec.runs.amounts import span, spent, sums
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -14,17 +14,9 @@ if TYPE_CHECKING:
 
     from graphs.engine.progress import Snapshot
 
+__all__ = ["Live", "facts", "span"]
+
 _LINE_EVERY_S = 5.0
-
-
-def span(seconds: float) -> str:
-    """A length of time: 0.4 s, 12 s, 3:25 min, 2:05 h."""
-    if seconds < 1:
-        return f"{seconds:.1f} s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min" if minutes < 100 else f"{minutes // 60}:{minutes % 60:02d} h"
 
 
 def facts(now: Snapshot) -> list[tuple[str, str]]:
