@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from whyrec.version import __version__
 
 if TYPE_CHECKING:
+    from whyrec.api.comparing import Compared, compare, contrast
     from whyrec.api.data import Data, DataWarning, load_data
     from whyrec.api.expected import Expected
     from whyrec.api.graphs import Graph, list_graphs, open_graph
-    from whyrec.api.measuring import Compared, TableOfResults, compare, evaluate
+    from whyrec.api.measuring import TableOfResults, evaluate
     from whyrec.api.models import Model, Recommendation, fit, open_model
     from whyrec.api.prompts import PromptText, list_prompts, open_prompt
     from whyrec.api.running import (
@@ -49,6 +50,7 @@ __all__ = [
     "__version__",
     "arun",
     "compare",
+    "contrast",
     "estimate",
     "evaluate",
     "fit",
@@ -64,10 +66,11 @@ __all__ = [
 ]
 
 _MODULES = {
+    "comparing": ("Compared", "compare", "contrast"),
     "data": ("Data", "DataWarning", "load_data"),
     "expected": ("Expected",),
     "graphs": ("Graph", "list_graphs", "open_graph"),
-    "measuring": ("Compared", "TableOfResults", "compare", "evaluate"),
+    "measuring": ("TableOfResults", "evaluate"),
     "models": ("Model", "Recommendation", "fit", "open_model"),
     "prompts": ("PromptText", "list_prompts", "open_prompt"),
     "running": (

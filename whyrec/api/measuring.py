@@ -1,10 +1,10 @@
-"""Tables of experiments and comparisons of runs: the functions behind `whyrec eval` and `whyrec compare`."""
+"""Tables of experiments: the functions behind `whyrec eval`."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
@@ -24,20 +24,17 @@ from graphs.run import How
 from whyrec.api.bars import lines
 from whyrec.api.data import Data, as_data, load_data
 from whyrec.api.loop import aside
-from whyrec.api.runs import Run, as_pandas
-from whyrec.api.shown import Sentences, cells, text
+from whyrec.api.runs import as_pandas
+from whyrec.api.shown import cells, text
 from whyrec.data import address
 from whyrec.data.some import how_many
 from whyrec.embed import check_embedder
-from whyrec.errors import UnknownNameError, UsageError
+from whyrec.errors import UnknownNameError
 from whyrec.precision import Precision
 from whyrec.settings import Settings, read_settings
-from whyrec.workbench.compare import Comparison, Row
-from whyrec.workbench.compare_recorded import compare_runs
 
 FIRST_SEED = 2021  # CoT-Rec's seeds are 2021, 2022, ...
 _WIDTH = 240
-_LEVEL = 0.05
 
 
 @dataclass(frozen=True)
@@ -115,97 +112,6 @@ class TableOfResults:
         return f"<b>{text(title)}</b>{cells(made.headings, made.rows)}{notes}"
 
 
-@dataclass(frozen=True)
-class Compared:
-    """Runs held against the first of them, example by example. `show()` prints it; a notebook shows it by itself."""
-
-    found: Comparison
-
-    def _table(self) -> tuple[list[str], list[list[str]]]:
-        arms = self.found.arms
-        names = ["", *(one.arm.name for one in arms)]
-        names += [f"{one.arm.name} - {arms[0].arm.name}{what}" for one in arms[1:] for what in ("", ": p", ": n")]
-        rows = []
-        for row in self.found.rows:
-            tests = [cell for number in range(1, len(arms)) for cell in row.tested(number)]
-            rows.append(
-                [f"{row.name}{' ↓' if row.better == 'lower' else ''}", *map(row.mean, range(len(arms))), *tests]
-            )
-        return names, rows
-
-    def show(self) -> None:
-        """Print means, differences with 95 % intervals, and p-values of a permutation test over examples."""
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
-
-        names, rows = self._table()
-        table = Table(box=None, pad_edge=False)
-        for name in names:
-            table.add_column(Text(name))
-        for row in rows:
-            table.add_row(*map(Text, row))
-        Console().print(table)
-
-    def to_polars(self) -> pl.DataFrame:
-        """A row per measure and run but the first: both means, the difference, its interval, p and n."""
-        arms, rows = self.found.arms, []
-        for row in self.found.rows:
-            for number in range(1, len(arms)):
-                old, new, test = row.means[0], row.means[number], row.tests[number]
-                rows.append({
-                    "measure": row.name, "better": row.better, "run": arms[number].run, "first": arms[0].run,
-                    "mean": new and new.mean, "first mean": old and old.mean,
-                    "difference": test and test.difference, "low": test and test.low, "high": test and test.high,
-                    "p": row.p[number], "n": test and test.n,
-                })  # fmt: skip
-        return pl.DataFrame(rows, infer_schema_length=None)
-
-    def __repr__(self) -> str:
-        return f"<{' against '.join(one.run for one in self.found.arms)}; .show() prints it>"
-
-    @property
-    def says(self) -> Sentences:
-        """What the differences in what the results are worth say and do not say, a sentence each."""
-        arms = self.found.arms
-        return Sentences(
-            _said(f"{row.name}, {arms[number].arm.name} minus {arms[0].arm.name}", row, number)
-            for row in self.found.rows
-            if row.outcome
-            for number in range(1, len(arms))
-        )
-
-    def _repr_html_(self) -> str:
-        made = f"{cells(*self._table())}<p>{_HOW_TO_READ}</p>{self.says._repr_html_()}"
-        arms = self.found.arms
-        rows = [(one.key, arms[one.arm].arm.name, f"{one.old:.4g}", f"{one.new:.4g}") for one in self.found.changed]
-        if not rows:
-            return made
-        names = ("example", "run", arms[0].arm.name, "that run")
-        return f"{made}<details><summary>Examples that changed most</summary>{cells(names, rows)}</details>"
-
-
-_HOW_TO_READ = (
-    "Differences with 95 % intervals over examples, p of a permutation test; ↓: less is better; =: no example differs."
-)
-
-
-def _said(what: str, row: Row, number: int) -> str:
-    """A difference as a sentence that claims no more than its interval and its p."""
-    test, p, tests = row.tests[number], row.p[number], sum(one is not None for one in row.tests)
-    if test is None or p is None:
-        return f"{what}: no example has a value in both."
-    if not (test.wins or test.losses):
-        return f"{what}: the same in all {test.n:,} examples."
-    told = f"{what}: {test.difference:+.3f}, 95 % interval [{test.low:+.3f}, {test.high:+.3f}], {test.n:,} examples"
-    chance = f"p {'< .001' if p < 0.001 else f'{p:.3f}'}{f', adjusted for {tests} comparisons' if tests > 1 else ''}"
-    if test.low <= 0 <= test.high:
-        return f"{told}, {chance}. The interval includes 0: no difference is shown, and none within it is ruled out."
-    if p >= _LEVEL:
-        return f"{told}, {chance}. The interval leaves 0 out, but p is too large: no difference is shown."
-    return f"{told}, {chance}. A difference is shown: the interval lies {'above' if test.low > 0 else 'below'} 0."
-
-
 class TableOptions(TypedDict, total=False):
     """How a table is computed; all may be left out.
 
@@ -271,29 +177,6 @@ def _worked(session: Session, told: Callable[[str], None]) -> Results:
 
 def _several(names: str | Sequence[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
-
-
-def compare(*runs: Run | str, names: Sequence[str] = (), most: int = 10, settings: Settings | None = None) -> Compared:
-    """Hold recorded runs of one graph against the first of them, example by example.
-
-    Args:
-        *runs: two or more, or their names.
-        names: what to call each in the table; their models where nothing is given and these differ, else their ids.
-        most: examples that changed most, per run.
-        settings: folders.
-
-    Raises:
-        UnknownNameError, UsageError: there is no such run, they are of different graphs or data, or have not one name
-            of their own each.
-    """
-    if names and (len(names) != len(runs) or len(set(names)) < len(names)):
-        raise UsageError(f"{len(runs)} runs are called by as many different names, not by {', '.join(names)}.")
-    settings = settings or next((one.settings for one in runs if isinstance(one, Run)), None) or read_settings()
-    found = compare_runs([one.id if isinstance(one, Run) else one for one in runs], settings, most=most)
-    if names:
-        named = (replace(one, arm=replace(one.arm, name=name)) for one, name in zip(found.arms, names, strict=True))
-        found = replace(found, arms=tuple(named))
-    return Compared(found)
 
 
 def session_of(name: str, data: Data, wanted: Wanted, how: How) -> Session:

@@ -34,7 +34,7 @@ from whyrec.llm import Budget, Limits
 from whyrec.llm.model import LanguageModel
 from whyrec.settings import Settings, read_settings
 
-_LEAST_CONNECTIONS = 256
+LEAST_CONNECTIONS = 256
 
 
 class RunOptions(TypedDict, total=False):
@@ -89,11 +89,12 @@ class NotConfirmed(UsageError):
     """`confirm` said no, so nothing was begun.
 
     Attributes:
-        expected: what it was told.
+        expected: what it was told: by `run` what is `Expected`, by `contrast` at most how many calls.
     """
 
-    def __init__(self, expected: Expected) -> None:
-        super().__init__(f"Not begun, as `confirm` said no to this: {expected}")
+    def __init__(self, expected: Expected | int) -> None:
+        told = f"up to {expected:,} calls." if isinstance(expected, int) else expected
+        super().__init__(f"Not begun, as `confirm` said no to this: {told}")
         self.expected = expected
 
 
@@ -243,7 +244,7 @@ def _job(graph: str, data: Any, how: Mapping[str, Any], told: Progress | None, *
     plain = settings.llm if isinstance(llm, Mapping) else llm
     models = models_of(plain, roles, how.get("prompts") or (), how.get("seed", 0))
     budget = Budget(calls=how.get("budget_calls"), tokens=how.get("budget_tokens"), dollars=how.get("budget_usd"))
-    most = max(_LEAST_CONNECTIONS, settings.concurrency)
+    most = max(LEAST_CONNECTIONS, settings.concurrency)
     limits = Limits(requests_per_minute=how.get("rpm"), tokens_per_minute=how.get("tpm"), concurrency=most)
     doing = How(
         settings=settings,

@@ -161,12 +161,12 @@ class Comparison:
         return f"whyrec trace diff {old}/{changed.key} {new}/{changed.key}"
 
 
-def arms(llms: Sequence[str], wordings: Sequence[str], seeds: Sequence[int]) -> list[Arm]:
+def arms(llms: Sequence[str], wordings: Sequence[str | Prompt], seeds: Sequence[int]) -> list[Arm]:
     """Every model with every version of the prompts and every seed, so that no two differences are mixed.
 
     Args:
         llms: names of models; the same one twice is a model against itself, and gets seeds 0, 1, ...
-        wordings: "house", or files of edited prompts joined by commas.
+        wordings: "house", an edited copy, or files of edited prompts joined by commas.
         seeds: of the samples.
 
     Raises:
@@ -175,12 +175,13 @@ def arms(llms: Sequence[str], wordings: Sequence[str], seeds: Sequence[int]) -> 
     llms, wordings, seeds = list(llms), list(wordings) or [HOUSE], list(seeds)
     if len(set(llms)) == 1 < len(llms) and not seeds:
         llms, seeds = llms[:1], list(range(len(llms)))
-    for what, given in (("--llm", llms), ("--prompt", wordings), ("--seed", [str(seed) for seed in seeds])):
+    called = {"--llm": llms, "--prompt": [*map(_called, wordings)], "--seed": [str(seed) for seed in seeds]}
+    for what, given in called.items():
         if twice := [one for one in given if given.count(one) > 1]:
             raise UsageError(f"{what} names {twice[0]} twice.")
     found = []
     for llm, wording, seed in product(llms, wordings, seeds or [0]):
-        own = [f"prompt {Path(wording).stem}"] if len(wordings) > 1 else []
+        own = [f"prompt {Path(_called(wording)).stem}"] if len(wordings) > 1 else []
         own += [f"seed {seed}"] if len(seeds) > 1 else []
         name = ", ".join([*([llm] if len(llms) > 1 or not own else []), *own])
         found.append(Arm(name, llm, _edited(wording), seed))
@@ -204,9 +205,15 @@ def _check_different(found: Sequence[Arm]) -> None:
             )
 
 
-def _edited(wording: str) -> tuple[Prompt, ...]:
+def _called(wording: str | Prompt) -> str:
+    return wording if isinstance(wording, str) else f"{wording.name} {wording.digest[:8]}"
+
+
+def _edited(wording: str | Prompt) -> tuple[Prompt, ...]:
     if wording == HOUSE:
         return ()
+    if isinstance(wording, Prompt):
+        return (wording,)
     found = tuple(read_edited(Path(name)) for name in wording.split(","))
     if len({prompt.name for prompt in found}) < len(found):
         raise UsageError(f"--prompt {wording} has two copies of the same prompt.")
@@ -343,16 +350,19 @@ _TAKEN: tuple[tuple[str, str, Callable[[Ran], dict[str, float]]], ...] = (
 )
 
 
-def as_json(found: Comparison, subject: Subject) -> dict[str, Any]:
+def about(subject: Subject) -> dict[str, Any]:
+    """What all arms are put through, for programs."""
+    return {"graph": subject.graph, "data": subject.data.name, "options": identity_of(subject.options)}
+
+
+def as_json(found: Comparison, subject: Subject | None = None) -> dict[str, Any]:
     """Everything in it, for programs."""
 
     def plain(value: Any) -> Any:
         return None if value is None else {k: getattr(value, k) for k in value.__dataclass_fields__}
 
     return {
-        "graph": subject.graph,
-        "data": subject.data.name,
-        "options": identity_of(subject.options),
+        **({} if subject is None else about(subject)),
         "arms": [
             {
                 "name": one.arm.name,

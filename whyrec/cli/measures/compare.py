@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import DRAWN, USERS
 from whyrec.errors import UsageError
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from graphs.engine.job import How
-    from whyrec.workbench.compare import Arm, Comparison, Subject
+    from whyrec.workbench.compare import Comparison
 
 
 def command(
@@ -54,76 +52,51 @@ def command(
 
 
 def _compare(given: dict[str, Any]) -> None:
-    from dataclasses import replace
     from json import dumps
 
     from rich.console import Console
 
-    from graphs.engine.job import How
-    from graphs.engine.models import split_models
-    from graphs.workflow import workflow
-    from whyrec.cli.run import options_of
+    from whyrec.api.comparing import contrast
+    from whyrec.cli.run import ask, texts_of
     from whyrec.cli.shared.live import Live
-    from whyrec.data.some import how_many
-    from whyrec.llm import Budget, Limits
+    from whyrec.cli.shared.warned import warnings_as_lines
     from whyrec.settings import read_settings
-    from whyrec.workbench.compare import Subject, arms, as_json, held_against, run_arm
 
     settings = read_settings(concurrency=given["concurrency"])
-    plain, roles = split_models(given["llm"])
-    compared = arms(plain or [settings.llm], given["prompt"], given["seed"])
-    flow = workflow(given["graph"])
-    options = options_of(flow, given["option"], given["split"])
-    opened = open_checked(given["data"], settings=settings)
-    subject = Subject(flow.name, options, opened.data, how_many(given["users"], drawn=given["drawn"]), roles)
-    how = How(
-        settings=settings,
-        budget=Budget(calls=given["budget_calls"], tokens=given["budget_tokens"], dollars=given["budget_usd"]),
-        limits=Limits(concurrency=max(256, settings.concurrency)),
-        world=opened.world,
-        command=" ".join(["whyrec", *sys.argv[1:]]),
-    )
-    console = Console(highlight=False)
-    _expect(subject, compared, how, yes=given["yes"])
-    ran = []
-    with Live(Console(stderr=True, highlight=False), quiet=given["json"]) as live:
-        live.begin()
-        for arm in compared:
-            try:
-                one, _ = run_arm(subject, arm, replace(how, progress=live.show, say=live.say))
-            except KeyboardInterrupt:
-                live.say("Stopped. What is finished is kept; the same command goes on from there.")
-                raise typer.Exit(130) from None
-            ran.append(one)
-    found = held_against(ran, most=given["most"])
+    with Live(Console(stderr=True, highlight=False), quiet=given["json"]) as live, warnings_as_lines():
+
+        def confirm(calls: int) -> bool:
+            ask(calls, settings.ask_above, yes=given["yes"])
+            live.begin()
+            return True
+
+        try:
+            found = contrast(
+                given["graph"],
+                given["data"],
+                options=texts_of(given["option"]),
+                prompts=given["prompt"],
+                seeds=given["seed"],
+                confirm=confirm,
+                progress=live.show,
+                say=live.say,
+                command=" ".join(["whyrec", *sys.argv[1:]]),
+                settings=settings,
+                **{name: given[name] for name in _AS_TYPED},
+            )
+        except KeyboardInterrupt:
+            live.say("Stopped. What is finished is kept; the same command goes on from there.")
+            raise typer.Exit(130) from None
     if given["json"]:
-        typer.echo(dumps(as_json(found, subject), indent=1, ensure_ascii=False))
+        typer.echo(dumps(found.to_dict(), indent=1, ensure_ascii=False))
         return
-    _print(console, found, subject)
+    _print(Console(highlight=False), found.found)
 
 
-def _expect(subject: Subject, compared: list[Arm], how: How, *, yes: bool) -> None:
-    """Ask before large jobs; what they may take is counted, not asked of anybody."""
-    import asyncio
-
-    from evals.inputs.worth import check
-    from whyrec.cli.run import ask
-    from whyrec.llm.prices import price_of
-    from whyrec.workbench.compare import prepared
-
-    check(subject.graph)
-    most = 0
-    for arm in compared:
-        job = prepared(subject, arm, how)
-        most += job.inputs.calls()
-        asyncio.run(job.models.close())
-        for model in job.models.all:
-            if how.budget is not None:
-                how.budget.check(model, price_of(model.name, home=how.settings.home))
-    ask(most, how.settings.ask_above, yes=yes)
+_AS_TYPED = ("llm", "users", "drawn", "split", "budget_calls", "budget_tokens", "budget_usd", "most")
 
 
-def _print(console: Console, found: Comparison, subject: Subject) -> None:
+def _print(console: Console, found: Comparison) -> None:
     from rich.text import Text
 
     for number, one in enumerate(found.arms):

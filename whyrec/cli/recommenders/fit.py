@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from whyrec.cli.shared.options import PRECISION
 from whyrec.errors import UsageError
+
+if TYPE_CHECKING:
+    from rec_models.fit import EpochRow
 
 
 def command(
@@ -41,11 +44,10 @@ def command(
 def _fit(given: dict[str, Any]) -> None:
     from rich.console import Console
 
-    from rec_models.fit import EpochRow
-    from whyrec.api.data import Data
+    from whyrec.api.data import load_data
     from whyrec.api.models import fit
     from whyrec.api.runs import open_run
-    from whyrec.cli.shared.data import open_checked
+    from whyrec.cli.shared.warned import warnings_as_lines
     from whyrec.settings import read_settings
 
     console = Console(highlight=False)
@@ -55,7 +57,8 @@ def _fit(given: dict[str, Any]) -> None:
         found = "" if row.valid_ndcg is None else f", validation N@10 {row.valid_ndcg:.4f}"
         console.print(f"epoch {row.epoch}, loss {row.loss:.3f}{found}, {row.seconds:.0f} CPU s", style="dim")
 
-    data, items = Data(open_checked(given["data"], settings=settings)), given["items"]
+    with warnings_as_lines():
+        data, items = load_data(given["data"], settings=settings), given["items"]
     start = items if items in ("random", "caption", "upstream") else open_run(items, settings=settings)
     told = {name: given[name] for name in ("embedder", "mapping", "norm", "seed", "epochs", "device")}
     try:
