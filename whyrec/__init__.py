@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from whyrec.api.data import Data, DataWarning, load_data
     from whyrec.api.expected import Expected
     from whyrec.api.graphs import Graph, list_graphs, open_graph
-    from whyrec.api.measuring import TableOfResults, evaluate
+    from whyrec.api.measuring import PlannedTable, evaluate, plan_table
     from whyrec.api.models import Model, Recommendation, fit, open_model
     from whyrec.api.prompts import PromptText, list_prompts, open_prompt
     from whyrec.api.running import (
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         run,
     )
     from whyrec.api.runs import Run, list_runs, open_run
+    from whyrec.api.tables import TableOfResults, list_tables, render_tables
 
 __all__ = [
     "Compared",
@@ -40,6 +41,7 @@ __all__ = [
     "Model",
     "NoExamples",
     "NotConfirmed",
+    "PlannedTable",
     "PromptText",
     "Recommendation",
     "Run",
@@ -57,11 +59,14 @@ __all__ = [
     "list_graphs",
     "list_prompts",
     "list_runs",
+    "list_tables",
     "load_data",
     "open_graph",
     "open_model",
     "open_prompt",
     "open_run",
+    "plan_table",
+    "render_tables",
     "run",
 ]
 
@@ -70,7 +75,7 @@ _MODULES = {
     "data": ("Data", "DataWarning", "load_data"),
     "expected": ("Expected",),
     "graphs": ("Graph", "list_graphs", "open_graph"),
-    "measuring": ("TableOfResults", "evaluate"),
+    "measuring": ("PlannedTable", "evaluate", "plan_table"),
     "models": ("Model", "Recommendation", "fit", "open_model"),
     "prompts": ("PromptText", "list_prompts", "open_prompt"),
     "running": (
@@ -84,6 +89,7 @@ _MODULES = {
         "run",
     ),
     "runs": ("Run", "list_runs", "open_run"),
+    "tables": ("TableOfResults", "list_tables", "render_tables"),
 }
 
 

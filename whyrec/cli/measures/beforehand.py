@@ -9,31 +9,27 @@ from whyrec.cli.shared.asking import agreed
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evals.artefacts import Need
-    from evals.inputs.graph_artefacts import GraphArtefacts
-    from evals.session import Session
     from graphs.engine.estimate import Estimate
+    from whyrec.api.measuring import PlannedTable
     from whyrec.settings import Settings
 
 
-def say_beforehand(console: Console, session: Session) -> int:
+def say_beforehand(console: Console, table: PlannedTable) -> int:
     """Say it all.
 
     Returns:
         At most how many calls of models that may cost something there will be.
     """
-    experiment, seeds = session.experiment, len(session.choice.seeds)
+    seeds = len(table.seeds)
     console.print(
-        f"{experiment.name} on {session.corpus.name}: {len(session.cells)} cells, {seeds} seed{'s' * (seeds > 1)}",
-        markup=False,
+        f"{table.name} on {table.data}: {len(table.cells)} cells, {seeds} seed{'s' * (seeds > 1)}", markup=False
     )
-    if experiment.measured:
-        console.print(f"Measures {experiment.measured}.", markup=False)
-    artefacts: GraphArtefacts = session.artefacts  # type: ignore[assignment]
-    found = [(need, e) for need, e in artefacts.estimates(session.needs) if e is None or e.examples]
+    if table.measured:
+        console.print(f"Measures {table.measured}.", markup=False)
+    found = table.estimates()
     for need, e in found:
         console.print(_asked(need, e), markup=False)
-    _say_time(console, session, [e for _need, e in found])
+    _say_time(console, table, [e for _need, e in found])
     return sum(e.most for _need, e in found if e is not None and e.dollars != 0)
 
 
@@ -50,7 +46,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _asked(need: Need, found: Estimate | None) -> str:
+def _asked(need: str, found: Estimate | None) -> str:
     if found is None:
         return f"{need}: what it costs is not known before the run it builds on is there"
     cost = "price unknown" if found.dollars is None else f"about {found.dollars:.2f} US dollars"
@@ -61,9 +57,9 @@ def _asked(need: Need, found: Estimate | None) -> str:
     return f"{line}, {duration(found.seconds)} ({found.basis})"
 
 
-def _say_time(console: Console, session: Session, asked: list[Estimate | None]) -> None:
+def _say_time(console: Console, table: PlannedTable, asked: list[Estimate | None]) -> None:
     """One line on how long it takes in all, and where that comes from."""
-    cells = session.forecast()
+    cells = table.forecast()
     models = sum(e.seconds for e in asked if e is not None)
     if not cells.left and not asked:
         console.print("All its cells are there already.")

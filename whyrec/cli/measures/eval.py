@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ import typer
 
 from whyrec.cli.measures import eval_options
 from whyrec.cli.measures.beforehand import ask, duration, say_beforehand
-from whyrec.cli.shared.data import open_checked
 from whyrec.cli.shared.options import DRAWN, PRECISION
 from whyrec.errors import UsageError
 
@@ -21,16 +19,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from evals.evaluate import Job
-    from evals.results import CellRun, Results
-    from evals.session import Session
     from graphs.engine.progress import Snapshot
-    from whyrec.settings import Settings
+    from whyrec.api.measuring import Computed, PlannedTable
+    from whyrec.api.tables import Kind, TableOfResults
 
 FIRST_SEED = 2021  # spec 2.c: seeds 2021, 2022, ...
 BACKBONES = ("", "SASRec", "BERT4Rec")
 _PIPED = 240  # columns where nobody looks at a terminal
 MAPS = ("pca", "truncate", "random")
-WRITERS = ("markdown", "csv", "json", "plot")
+WRITERS: tuple[Kind, ...] = ("markdown", "csv", "json", "plot")
 
 
 def command(
@@ -83,125 +80,81 @@ def _main(given: dict[str, Any]) -> None:
     if given["render"] or not given["name"]:
         _without_running(console, given["results"], render=given["render"])
         return
-    session, settings = _session(console, given)
-    calls = say_beforehand(console, session)
+    table = _planned(console, given)
+    calls = say_beforehand(console, table)
     if given["dry"] or given["estimate"]:
         if given["dry"]:
-            _dry(console, session)
+            _dry(console, table)
         return
-    ask(calls, settings, yes=given["yes"])
+    ask(calls, table.settings, yes=given["yes"])
     try:
-        table = _run(console, session)
+        found = _run(console, table)
     except KeyboardInterrupt:
         console.print("Stopped. What is finished is kept; the same command goes on from there.")
         raise typer.Exit(130) from None
-    from evals.evaluate import only_run_here
-    from evals.output.table import terminal
-    from evals.results import own_folder
-
-    shown = table if given["all_verdicts"] else only_run_here(table, session.place)
-    console.print(terminal(shown, console.width))
-    out = given["out"] or own_folder(settings.home, table.experiment, session.corpus)
-    pages = _pages(session, settings, shared=given["results"])
-    for path in (*pages, *_written(table, out, [writer for writer in WRITERS if given[writer]])):
+    found.show(all_verdicts=given["all_verdicts"], console=console)
+    pages = table.write_pages()
+    for path in (*pages, *found.write(given["out"] or table.own_folder, [one for one in WRITERS if given[one]])):
         console.print(f"wrote {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
-    _believable(console, session, table)
-
-
-def _pages(session: Session, settings: Settings, *, shared: Path | None) -> list[Path]:
-    """Write the page over the tables' shared folder, or the table's own with its figures beside it."""
-    from evals import results as tables
-    from evals.output.report import render_results, render_table
-
-    file = session.place.table(tables.slug(session.experiment.name, session.corpus.name))
-    pictures = {run.about.get("picture") for row in tables.read(file).rows.values() for run in row.runs}
-    drawn = [settings.home / "figures" / str(name) for name in sorted(filter(None, pictures))]
-    if shared is not None:
-        return [*render_results(shared), *drawn]
-    for picture in drawn:
-        if picture.exists():
-            shutil.copy2(picture, file.parent)
-    return [file, *render_table(file), *(file.parent / picture.name for picture in drawn)]
+    _believable(console, table, found)
 
 
 def _without_running(console: Console, shared: Path | None, *, render: bool) -> None:
     """Write the pages, or list the experiments."""
-    from evals import registry
-    from evals.output.report import render_results, render_table
-    from evals.results import own_tables
+    from whyrec.api.tables import list_tables, render_tables
     from whyrec.settings import read_settings
 
-    if render and shared is not None:
-        for page in render_results(shared):
-            console.print(f"wrote {page}", markup=False)
-        return
     if render:
-        home = read_settings().home
-        pages = [render_table(file)[0] for file in own_tables(home)]
+        settings = read_settings()
+        pages = render_tables(shared, settings=settings)
         for page in pages:
             console.print(f"wrote {page}", markup=False)
-        if not pages:
-            console.print(f"No table has been computed in {home} yet.", markup=False)
+        if not pages and shared is None:
+            console.print(f"No table has been computed in {settings.home} yet.", markup=False)
         return
-    for name, about in registry.about().items():
+    for name, about in list_tables().items():
         console.print(f"[bold]{name}[/bold]  {about}")
     console.print("[dim]whyrec eval NAME --data DATA[/dim]")
 
 
-def _session(console: Console, given: dict[str, Any]) -> tuple[Session, Settings]:
+def _planned(console: Console, given: dict[str, Any]) -> PlannedTable:
     """Load the data, build the experiment and choose its cells."""
-    from evals.models import need_evidence
-    from evals.results import EVIDENCE
-    from graphs.run import How
-    from whyrec.api.data import Data
-    from whyrec.api.measuring import Wanted, session_of
+    from whyrec.api.measuring import plan_table
     from whyrec.cli.shared.typed import command_line, pairs
+    from whyrec.cli.shared.warned import warnings_as_lines
     from whyrec.settings import read_settings
 
     _check(given)
-    settings = read_settings(precision=given["precision"])
-    wanted = Wanted(
-        llms=tuple(given["llm"]),
-        seeds=given["seeds"],
-        cells=given["cells"],
-        backbone=given["backbone"],
-        users=given["users"],
-        drawn=given["drawn"],
-        folds=tuple(_fold(text) for text in given["fold"]),
-        embedders=tuple(given["embedder"]),
-        mapping=given["mapping"],
-        norm=given["norm"],
-        epochs=given["epochs"] or None,
-        keep_seen=given["keep_seen"],
-        device=given["device"],
-        options=pairs(given["option"]),
-        about=tuple(given["about"]),
-        spaces=tuple(given["space"]),
-        results=given["results"],
-        one_revision=given["one_revision"],
-        command=command_line(),
-    )
-    data = Data(open_checked(given["data"], settings=settings))
-    session = session_of(
-        given["name"], data, wanted, How(settings=settings, progress=_Told(console), say=console.print)
-    )
-    if given["results"] is not None and given["results"].name == EVIDENCE:
-        asked = {name for cell in session.cells for name in cell.models}
-        need_evidence({name: session.choice.notes.models[name] for name in asked})
-    return session, settings
+    with warnings_as_lines():
+        return plan_table(
+            given["name"],
+            given["data"],
+            folds=[_fold(text) for text in given["fold"]],
+            epochs=given["epochs"] or None,
+            options=pairs(given["option"]),
+            spaces=given["space"],
+            command=command_line(),
+            progress=_Told(console),
+            say=console.print,
+            settings=read_settings(precision=given["precision"]),
+            **{name: given[name] for name in _AS_TYPED},
+        )
+
+
+_AS_TYPED = ("llm", "seeds", "cells", "backbone", "users", "drawn", "embedder", "mapping", "norm", "keep_seen",
+             "device", "results", "about", "one_revision")  # fmt: skip
 
 
 def _check(given: dict[str, Any]) -> None:
     """Refuse what cannot be meant, before anything is opened.
 
     Raises:
-        UnknownNameError: there is no such experiment or embedder.
+        UnknownNameError: there is no such experiment.
         UsageError: an option has a value that it cannot have, or is for another table.
     """
-    from evals.registry import builder
-    from whyrec.embed import check_embedder
+    from whyrec.api.tables import about_table
 
-    builder(given["name"])
+    about_table(given["name"])
     for option, key, known in (("--backbone", "backbone", BACKBONES), ("--map", "mapping", MAPS)):
         if given[key] not in known:
             raise UsageError(f"{option} {given[key]!r} is none of {', '.join(filter(None, known))}.")
@@ -209,8 +162,6 @@ def _check(given: dict[str, Any]) -> None:
         raise UsageError(f"--results {given['results']} is a file, but a folder is needed there. Name another.")
     if not given["data"]:
         raise UsageError("Say on which data: whyrec eval NAME --data DATA (`whyrec data ls` lists them).")
-    for embedder in given["embedder"]:
-        check_embedder(embedder)
     if len(set(given["embedder"])) > 1 and given["name"] != "cot_rec.table_1":
         raise UsageError(f"Several --embedder are for cot_rec.table_1; {given['name']} takes one.")
     if not math.isfinite(given["norm"]):
@@ -242,25 +193,24 @@ class _Told:
             self._console.print(f"[dim]{snapshot.run}: {done:,} of {snapshot.examples:,} examples{eta}[/dim]")
 
 
-def _dry(console: Console, session: Session) -> None:
+def _dry(console: Console, table: PlannedTable) -> None:
     """Say which cells there are, and apart from them, as --cells knows none of these, the texts and runs they read."""
-    seeds, name = len(session.choice.seeds), session.experiment.name
-    console.print(f"{len(session.cells)} cells with {seeds} seeds of {name}, by the names that --cells matches:")
-    for cell in session.cells:
-        console.print(f"  {cell.name}", markup=False)
-    if session.needs:
-        console.print(
-            f"{len(session.needs)} texts and runs that these cells read; they are made as needed, not chosen:"
-        )
-    for need in session.needs:
+    console.print(
+        f"{len(table.cells)} cells with {len(table.seeds)} seeds of {table.name}, by the names that --cells matches:"
+    )
+    for cell in table.cells:
+        console.print(f"  {cell}", markup=False)
+    if table.needs:
+        console.print(f"{len(table.needs)} texts and runs that these cells read; they are made as needed, not chosen:")
+    for need in table.needs:
         console.print(f"  {need}", markup=False)
 
 
-def _run(console: Console, session: Session) -> Results:
+def _run(console: Console, table: PlannedTable) -> TableOfResults:
     """Write the texts and run the workflows, then the cells that are missing."""
     with console.status("asking the models and looking up what is there"):
-        jobs = session.plan()
-    _announce(console, session, jobs)
+        jobs = table.plan()
+    _announce(console, jobs)
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -278,18 +228,16 @@ def _run(console: Console, session: Session) -> Results:
         TextColumn("{task.description}"),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        todo = [job for job in jobs if job.stored is None]
-        task = progress.add_task("", total=len(todo))
+        task = progress.add_task("", total=sum(job.stored is None for job in jobs))
 
-        def done(job: Job, run: CellRun) -> None:
-            if job.stored is None:
-                progress.advance(task)
-                progress.console.print(_line(session, job, run))
+        def done(cell: Computed) -> None:
+            progress.advance(task)
+            progress.console.print(_line(cell))
 
-        return session.run(jobs, done=done, say=lambda line: progress.update(task, description=line))
+        return table.compute(jobs, done=done, say=lambda line: progress.update(task, description=line))
 
 
-def _announce(console: Console, session: Session, jobs: Sequence[Job]) -> None:
+def _announce(console: Console, jobs: Sequence[Job]) -> None:
     todo = [job for job in jobs if job.stored is None]
     console.print(
         f"{len(jobs)} runs of cells, {len(jobs) - len(todo)} of them there already"
@@ -297,39 +245,17 @@ def _announce(console: Console, session: Session, jobs: Sequence[Job]) -> None:
     )
 
 
-def _line(session: Session, job: Job, run: CellRun) -> str:
+def _line(cell: Computed) -> str:
     from rich.markup import escape
 
-    from evals.output.table import short
-
-    numbers = ", ".join(f"{short(m)} {run.test[m].mean:.4f}" for m in session.experiment.metrics)
-    seed = f" seed {job.seed}" if job.cell.seeded else ""
-    return f"{escape(job.cell.name)}{seed}: {numbers} [dim]({duration(run.wall_seconds)})[/dim]"
+    numbers = ", ".join(f"{name} {value:.4f}" for name, value in cell.numbers.items())
+    seed = "" if cell.seed is None else f" seed {cell.seed}"
+    return f"{escape(cell.cell)}{seed}: {numbers} [dim]({duration(cell.seconds)})[/dim]"
 
 
-def _written(table: Results, out: Path, writers: Sequence[str]) -> list[Path]:
-    """Write the wanted files."""
-    from evals import results as tables
-    from evals.output.plot import plot
-    from evals.output.table import as_csv, markdown
-
-    out.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for writer in writers:
-        path = out / f"{table.slug}.{ {'markdown': 'md', 'plot': 'png'}.get(writer, writer) }"
-        if writer == "json":
-            tables.write(path, table)
-        elif writer == "plot":
-            plot(table, path)
-        else:
-            path.write_text(markdown(table) if writer == "markdown" else as_csv(table), encoding="utf-8")
-        paths.append(path)
-    return paths
-
-
-def _believable(console: Console, session: Session, table: Results) -> None:
+def _believable(console: Console, table: PlannedTable, found: TableOfResults) -> None:
     """Print what lies out of its range; too low fails the run."""
-    low, high = session.out_of_range(table)
+    low, high = table.out_of_range(found)
     for line in high:
         console.print(f"[yellow]note[/yellow] {line}")
     for line in low:
