@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from whyrec.embed import Embedder, Vectors
 from whyrec.errors import UsageError
+from whyrec.llm.weights.bars import bars
 
 _FORMAT = 1
 _AT_ONCE = 64  # texts an encoder reads at a time outside training
@@ -134,8 +135,9 @@ class ThoughtSpace(nn.Module):
         """
         auto = _transformers()
         try:
-            one, two = (auto.AutoModel.from_pretrained(model, dtype=torch.float32) for _ in range(2))
-            tokenizer = auto.AutoTokenizer.from_pretrained(model)
+            with bars(wanted=not Path(model).is_dir()):
+                one, two = (auto.AutoModel.from_pretrained(model, dtype=torch.float32) for _ in range(2))
+                tokenizer = auto.AutoTokenizer.from_pretrained(model)
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"The text encoder {model!r} is neither a folder with a model and its tokenizer nor reachable on the "

@@ -64,12 +64,13 @@ def _run(given: dict[str, Any]) -> None:
     from whyrec.api.expected import Expected
     from whyrec.api.running import NoExamples, RunInterrupted, RunStopped, RunWarning, run
     from whyrec.cli.shared.live import Live
+    from whyrec.cli.shared.quiet import without_bars
     from whyrec.cli.shared.warned import warnings_as_lines
 
     yes, quiet = given["yes"], given["quiet"]
     llm, settings = asked_by(given["llm"], given["concurrency"], quiet=quiet)
     console = Console(highlight=False)
-    with Live(console, quiet=quiet) as live, warnings_as_lines():
+    with without_bars(quiet), Live(console, quiet=quiet) as live, warnings_as_lines():
         warnings.simplefilter("ignore", RunWarning)  # the outcome says it
 
         def confirm(expected: Expected) -> bool:

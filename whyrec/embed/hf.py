@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from whyrec.embed.embedder import Vectors, unit_rows
 from whyrec.errors import UsageError
+from whyrec.llm.weights.bars import bars
 from whyrec.llm.weights.digest import revision_of
 from whyrec.precision import Kind, casting, choose, products
 
@@ -38,7 +40,8 @@ class HuggingFace:
                 "hf: embedders need sentence-transformers; install it with pip install 'whyrec[hf]'."
             ) from None
         try:
-            self._model: Any = SentenceTransformer(model)
+            with bars(wanted=not Path(model).is_dir()):  # a folder is read in a moment
+                self._model: Any = SentenceTransformer(model)
         except (OSError, ValueError) as error:
             raise UsageError(
                 f"The embedding model {model!r} is neither a folder of sentence-transformers nor reachable on the hub "

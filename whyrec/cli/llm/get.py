@@ -47,7 +47,9 @@ def get(
         if size > _ASK_ABOVE and not yes:
             agreed(f"This downloads {size / 1e9:,.1f} GB. Go on?", otherwise="Add --yes to download it.")
 
-    how = getting.How(called, origin, again=again, loud=console.is_terminal, say=say, agree=agree)
+    how = getting.How(
+        called, origin, again=again, loud=console.is_terminal and not settings.quiet, say=say, agree=agree
+    )
     found = getting.get(getting.wanted(name, called), settings=settings, how=how)
     option = "--llm local:" if found.kind == "language model" else "an embedder, named local:"
     say(f"{found.name} is here: {option}{found.name}")

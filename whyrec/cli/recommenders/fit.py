@@ -47,6 +47,7 @@ def _fit(given: dict[str, Any]) -> None:
     from whyrec.api.data import load_data
     from whyrec.api.models import fit
     from whyrec.api.runs import open_run
+    from whyrec.cli.shared.quiet import without_bars
     from whyrec.cli.shared.warned import warnings_as_lines
     from whyrec.settings import read_settings
 
@@ -62,9 +63,10 @@ def _fit(given: dict[str, Any]) -> None:
     start = items if items in ("random", "caption", "upstream") else open_run(items, settings=settings)
     told = {name: given[name] for name in ("embedder", "mapping", "norm", "seed", "epochs", "device")}
     try:
-        found = fit(
-            given["model"], data, items=start, progress=False if given["quiet"] else tell, settings=settings, **told
-        )
+        with without_bars(given["quiet"]):
+            found = fit(
+                given["model"], data, items=start, progress=False if given["quiet"] else tell, settings=settings, **told
+            )
     except KeyboardInterrupt:
         console.print("Stopped. Finished epochs are kept; the same command goes on from there.")
         raise typer.Exit(130) from None

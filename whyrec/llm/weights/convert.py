@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from whyrec.errors import UsageError
+from whyrec.llm.weights.bars import bars_of_gguf
 from whyrec.llm.weights.gguf_header import Header, read_header
 
 NEEDS = ("torch", "transformers", "gguf")
@@ -21,13 +22,14 @@ _EXACT = {"F32": "float32", "F16": "float16"}  # how weights are stored -> what 
 _DROPPED = ("quantization_config", "_name_or_path", "_model_name_or_path")  # of the file it was, not of what is saved
 
 
-def convert(source: Path, folder: Path, *, scratch: Path) -> Header:
+def convert(source: Path, folder: Path, *, scratch: Path, loud: bool = False) -> Header:
     """Write a model's folder from a GGUF file.
 
     Args:
         source: the file.
         folder: made here; must not exist.
         scratch: an existing folder for a name of the file that transformers can be given.
+        loud: whether bars may be drawn, where standard error is a terminal.
 
     Returns:
         What the file says of itself.
@@ -40,7 +42,8 @@ def convert(source: Path, folder: Path, *, scratch: Path) -> Header:
     link.unlink(missing_ok=True)
     link.symlink_to(source.absolute())
     try:
-        _write(link, folder, header, source)
+        with bars_of_gguf(wanted=loud):
+            _write(link, folder, header, source)
     finally:
         link.unlink(missing_ok=True)
     return header

@@ -180,7 +180,7 @@ def _from_hub(one: Wanted, listed: hub.Listed, work: Path, how: How) -> Found:
     how.say(f"Licence: {licence or 'none stated'}. From the hub, {listed.repo}, {listed.bytes / 1e6:,.0f} MB.")
     _room(work, listed.bytes * (_GROWS if one.file else 1))
     how.agree(listed.bytes)
-    hub.bring(listed, work / "hub")
+    hub.bring(listed, work / "hub", loud=how.loud)
     if not one.file:
         return Found(work / "hub", listed.kind, listed.source, licence)
     found = _converted(work / "hub" / one.file, work, f"{listed.source}/{one.file}", how)
@@ -201,7 +201,7 @@ def _converted(path: Path, work: Path, source: str, how: How) -> Found:
     from whyrec.llm.weights.convert import convert
 
     made = work / "made"
-    convert(path, made, scratch=work)
+    convert(path, made, scratch=work, loud=how.loud)
     return Found(made, "language model", source, header.licence, file_digest(path))
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from whyrec.errors import UsageError
+from whyrec.llm.weights.bars import somebody_looks
 from whyrec.llm.weights.catalogue import Kind
 from whyrec.llm.weights.digest import file_digest
 
@@ -88,8 +91,13 @@ def look(repo: str, *, file: str = "") -> Listed:
     return Listed(repo, str(info.sha or "main"), _licence(info), kind, {name: sizes[name] for name in names})
 
 
-def bring(listed: Listed, folder: Path) -> None:
+def bring(listed: Listed, folder: Path, *, loud: bool = False) -> None:
     """Fetch every file into `folder`, going on where an earlier attempt stopped; nothing else is left there.
+
+    Args:
+        listed: what to fetch.
+        folder: where to.
+        loud: whether bars may be drawn, where standard error is a terminal.
 
     Raises:
         UsageError: the download broke off, or a file is not what the hub says it is.
@@ -97,9 +105,10 @@ def bring(listed: Listed, folder: Path) -> None:
     from huggingface_hub import snapshot_download
 
     try:
-        snapshot_download(
-            listed.repo, revision=listed.commit, local_dir=folder, allow_patterns=[*map(_literal, listed.files)]
-        )
+        with _bars(wanted=loud):
+            snapshot_download(
+                listed.repo, revision=listed.commit, local_dir=folder, allow_patterns=[*map(_literal, listed.files)]
+            )
     except Exception as error:
         raise UsageError(
             f"The download of {listed.repo} broke off ({_short(error)}). Run the same command again: it goes on where "
@@ -114,6 +123,21 @@ def bring(listed: Listed, folder: Path) -> None:
         if not path.is_file() or path.stat().st_size != size or (sha256 and file_digest(path) != sha256):
             path.unlink(missing_ok=True)
             raise UsageError(f"{name} of {listed.repo} did not come as the hub has it. Run the same command again.")
+
+
+@contextmanager
+def _bars(*, wanted: bool) -> Iterator[None]:
+    """The hub's bars, only if they are wanted and somebody looks."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if (wanted and somebody_looks()) or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def _opening(repo: str, sizes: dict[str, tuple[int, str]]) -> list[str]:

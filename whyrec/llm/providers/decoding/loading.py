@@ -14,6 +14,8 @@ from typing import Any
 
 import transformers
 
+from whyrec.llm.weights.bars import bars
+
 _PATIENCE_S = 2.0  # what takes less is not worth a line
 _WEIGHTS = (".safetensors", ".bin", ".gguf")
 
@@ -47,25 +49,21 @@ def hushed(*, downloads: bool) -> Iterator[None]:
     """transformers without its bars, logs and warnings, which are not this program's; what they were comes back.
 
     Args:
-        downloads: whether the bars of a download may be shown.
+        downloads: whether the bars of a download may be shown, where standard error is a terminal.
     """
     logs = transformers.utils.logging
-    level, bars = logs.get_verbosity(), logs.is_progress_bar_enabled()
+    level = logs.get_verbosity()
     hub = logging.getLogger("huggingface_hub")
     hub_level = hub.level
     logs.set_verbosity(logging.CRITICAL)
     hub.setLevel(logging.CRITICAL)
-    if not downloads:
-        logs.disable_progress_bar()
     try:
-        with warnings.catch_warnings():
+        with bars(wanted=downloads), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         logs.set_verbosity(level)
         hub.setLevel(hub_level)
-        if bars and not downloads:
-            logs.enable_progress_bar()
 
 
 def load(where: str, dtype: Any, *, name: str, quiet: bool) -> tuple[Any, Any]:
