@@ -6,7 +6,8 @@ from agents.catalogue import describe_item
 from agents.cot_rec import rank_titles
 from agents.domain import InDomain, domain_of
 from agents.wording import Wording
-from whyrec.llm.model import About, Reply, Request
+from whyrec.llm.built_in.scripted import Scripted
+from whyrec.llm.model import About
 from whyrec.records import Domain, Event, Item
 
 FILMS = Domain("film", "films", "viewer", "watched", "watch")
@@ -21,42 +22,26 @@ GOOD = json.dumps(
 )
 
 
-class Recorder:
-    """Says what it is told to, and keeps what it was asked."""
-
-    name, revision = "recorder", ""
-
-    def __init__(self, *texts: str) -> None:
-        self._texts, self.asked = iter(texts), list[Request]()
-
-    async def complete(self, request: Request) -> list[Reply]:
-        self.asked.append(request)
-        return [Reply(next(self._texts), sample=sample) for sample in request.samples]
-
-    async def close(self) -> None:
-        pass
-
-
 def test_a_bare_model_has_the_general_words() -> None:
-    llm = Recorder()
+    llm = Scripted([])
     assert domain_of(llm) == Domain()
     assert domain_of(Wording(seed=3).around(InDomain(llm, FILMS))) == FILMS
 
 
 async def test_every_prompt_says_the_words_of_the_data_set_and_its_call_records_them() -> None:
-    llm = Recorder(GOOD, GOOD)
+    llm = Scripted([GOOD, GOOD])
     await describe_item(InDomain(llm, FILMS), item=ITEM)
     await describe_item(llm, item=ITEM)
-    told, bare = llm.asked
+    told, bare = llm.seen
     assert "Write the catalogue entry for this film:" in told.messages[-1].content
     assert "Write the catalogue entry for this item:" in bare.messages[-1].content
     assert told.about.blanks is not None and told.about.blanks["domain"]["did"] == "watched"
 
 
 async def test_a_choice_says_them_too_in_the_opening_and_at_the_end() -> None:
-    llm = Recorder("A", "A")
+    llm = Scripted(["A", "A"])
     history = (Event(ITEM),)
     await rank_titles(InDomain(llm, FILMS), ("A", "B"), about=About(), history=history, options=(ITEM, ITEM))
-    (request,) = llm.asked[-1:]
+    (request,) = llm.seen[-1:]
     assert "A viewer here is a person who watched some of the films." in request.messages[0].content
     assert "will this viewer watch next?" in request.messages[-1].content

@@ -4,39 +4,23 @@ import pytest
 
 from agents import hotpotqa
 from agents.agent import AnswerError
-from whyrec.llm.model import Reply, Request
+from whyrec.llm.built_in.scripted import Scripted
 
 ASKED = {"question": "Who painted the harbour?", "steps": [], "number": 1, "most": 7}
 
 
-class Recorder:
-    """Says what it is told to, and keeps what it was asked."""
-
-    name, revision = "recorder", ""
-
-    def __init__(self, *texts: str) -> None:
-        self._texts, self.asked = iter(texts), list[Request]()
-
-    async def complete(self, request: Request) -> list[Reply]:
-        self.asked.append(request)
-        return [Reply(next(self._texts), sample=sample) for sample in request.samples]
-
-    async def close(self) -> None:
-        pass
-
-
 async def test_the_prompt_of_a_step_ends_where_the_model_goes_on() -> None:
-    llm = Recorder(*["I look for it.\nAction 1: Search[harbour]"] * 2)
+    llm = Scripted(["I look for it.\nAction 1: Search[harbour]"] * 2)
     await hotpotqa.think_and_act(llm, **ASKED)
     await hotpotqa.act_only(llm, **ASKED)
-    assert [request.messages[-1].content[-10:] for request in llm.asked] == ["Thought 1:", "\nAction 1:"]
+    assert [request.messages[-1].content[-10:] for request in llm.seen] == ["Thought 1:", "\nAction 1:"]
 
 
 async def test_a_title_that_stands_only_in_the_examples_is_no_step() -> None:
-    llm = Recorder("I look for the play.\nAction 1: Search[The Pewter Owl]", "No.\nAction 1: Search[harbour]")
+    llm = Scripted(["I look for the play.\nAction 1: Search[The Pewter Owl]", "No.\nAction 1: Search[harbour]"])
     found = await hotpotqa.think_and_act(llm, **ASKED)
     assert found.text.endswith("Search[harbour]")
-    assert "'The Pewter Owl' stands only in the examples" in llm.asked[1].messages[-1].content
+    assert "'The Pewter Owl' stands only in the examples" in llm.seen[1].messages[-1].content
 
 
 @pytest.mark.parametrize(
@@ -50,12 +34,12 @@ async def test_a_title_that_stands_only_in_the_examples_is_no_step() -> None:
     ],
 )
 async def test_a_title_that_was_asked_for_or_shown_is(blanks: dict[str, object]) -> None:
-    llm = Recorder("Somebody wrote it, and its own paragraph will say who.\nAction 1: Search[The Pewter Owl]")
+    llm = Scripted(["Somebody wrote it, and its own paragraph will say who.\nAction 1: Search[The Pewter Owl]"])
     assert (await hotpotqa.think_and_act(llm, **blanks)).text
 
 
 async def test_the_answer_of_an_example_is_none_but_yes_and_no_may_be() -> None:
     read = {"question": "Is it so?", "paragraphs": [{"title": "A", "text": "It is."}]}
-    assert (await hotpotqa.answer_directly(Recorder('{"answer": "no"}'), **read)).answer == "no"
+    assert (await hotpotqa.answer_directly(Scripted(['{"answer": "no"}']), **read)).answer == "no"
     with pytest.raises(AnswerError, match="'Tessmark' stands only in the examples"):
-        await hotpotqa.answer_directly(Recorder(*['{"answer": "Tessmark"}'] * 2), **read)
+        await hotpotqa.answer_directly(Scripted(['{"answer": "Tessmark"}'] * 2), **read)

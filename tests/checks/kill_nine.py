@@ -21,45 +21,23 @@ Where each kill landed is kept in OUT/kills.jsonl, the servers' logs beside it.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+if str(Path(__file__).parent) not in sys.path:  # tests are no package, and this file is opened by its path
+    sys.path.append(str(Path(__file__).parent))
+from kill_eval import check_eval, tell_eval
+from kill_starts import KEY, ROOT, Kill, Started, delivered, events, server
+
 WINDOW_CALLS, WINDOW_S = 64, 0.1
-GRAPH, TABLE = "cot_rec.preference", "cot_rec.table_1"
-_KEY = "KILL_NINE_START"  # the variable that holds a start's key
-
-
-@dataclass(frozen=True)
-class Kill:
-    """Where a kill landed.
-
-    Attributes:
-        part: "run", "export" or "eval".
-        start: the start's key, as the server's log has it.
-        at: unix time.
-        after: seconds since that start began.
-        delivered: answers delivered by all starts so far.
-        landed: in words: what the process was doing.
-    """
-
-    part: str
-    start: str
-    at: float
-    after: float
-    delivered: int
-    landed: str
+GRAPH = "cot_rec.preference"
 
 
 @dataclass
@@ -87,51 +65,6 @@ class Outcome:
         return self.digest == self.unbroken != "" and not any(self.beyond) and not self.export
 
 
-@contextlib.contextmanager
-def server(log: Path, latency: float) -> Iterator[str]:
-    command = [sys.executable, str(ROOT / "tests/servers/openai_like.py"), "--latency", str(latency), "--log", str(log)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-class Started:
-    """One start of whyrec, with a key that no other start shows."""
-
-    def __init__(self, home: Path, key: str, *arguments: str) -> None:
-        self.key, self.began = key, time.time()
-        environment = {**os.environ, "WHYREC_HOME": str(home), "PYTHONPATH": str(ROOT), _KEY: key}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "whyrec", *arguments],
-            cwd=home.parent,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    @property
-    def running(self) -> bool:
-        return self._process.poll() is None
-
-    def kill(self, part: str, delivered: int, landed: str) -> Kill:
-        """Its time is taken before the signal: what the server delivers after it, nobody is sure to have read."""
-        at = time.time()
-        self._process.send_signal(signal.SIGKILL)
-        self._process.communicate()
-        return Kill(part, self.key, at, at - self.began, delivered, landed)
-
-    def end(self) -> str:
-        said, _ = self._process.communicate()
-        assert self._process.returncode == 0, said
-        return said
-
-
 def _run(url: str, users: int, more: Sequence[str]) -> list[str]:
     return [
         "run",
@@ -139,20 +72,11 @@ def _run(url: str, users: int, more: Sequence[str]) -> list[str]:
         "--data",
         f"world:users={users}",
         "--llm",
-        f"openai:tiny@{url}?key={_KEY}",
+        f"openai:tiny@{url}?key={KEY}",
         "--yes",
         "--quiet",
         *more,
     ]
-
-
-def events(log: Path) -> list[dict]:
-    """Whole lines of the server's log."""
-    return [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-
-def delivered(log: Path) -> int:
-    return log.read_bytes().count(b'"delivered"') if log.exists() else 0
 
 
 def digest(home: Path) -> str:
@@ -282,95 +206,6 @@ def _account(outcome: Outcome, log: list[dict]) -> None:
             outcome.beyond[k] += sum(kill.at - when > WINDOW_S for when in again[k])
 
 
-@dataclass
-class EvalOutcome:
-    """What the kills of an evaluation did. `differs` says how its table is not that of an unbroken one."""
-
-    kills: list[Kill] = field(default_factory=list)
-    cells: int = 0
-    differs: str = ""
-
-
-def check_eval(folder: Path, *, users: int, kills: int, latency: float = 0.02, seed: int = 0) -> EvalOutcome:
-    """Kill an evaluation, first while it asks for its texts, then while it trains its cells.
-
-    One server answers both, so that the model has one name in both tables.
-    """
-    outcome, homes, log = EvalOutcome(), (folder / "whole", folder / "broken"), folder / "eval.log"
-    tables = [home / "tables" for home in homes]
-    for table in tables:
-        table.mkdir(parents=True)
-    with server(log, latency) as url:
-        Started(homes[0], "unbroken", *_eval(url, users, tables[0])).end()
-        asked, (whole,) = delivered(log), tables[0].glob("*.json")
-        outcome.cells = len(_numbers(whole))
-        moments, command = _moments(outcome.cells, asked, kills, seed), _eval(url, users, tables[1])
-        for number, (answers, cells, pause) in enumerate(moments):
-            started = Started(homes[1], f"eval-{number:04}", *command)
-            while started.running and (delivered(log) - asked < answers or _done(tables[1]) < cells):
-                time.sleep(0.01)
-            time.sleep(pause)
-            landed = _doing(homes[1], tables[1]) if started.running else "after its end"
-            outcome.kills.append(started.kill("eval", delivered(log) - asked, landed))
-        Started(homes[1], "eval-last", *command).end()
-    (broken,) = tables[1].glob("*.json")
-    outcome.differs = _other_numbers(whole, broken)
-    return outcome
-
-
-def _moments(cells: int, answers: int, kills: int, seed: int) -> list[tuple[int, int, float]]:
-    """(answers delivered, cells done, seconds after that) at which to kill: over the texts, then over the cells."""
-    draw, early = random.Random(seed), kills // 2
-    among = [(int(answers * (k + draw.random()) / max(early, 1)), 0, 0.0) for k in range(early)]
-    late = kills - early
-    return among + [(0, int(cells * (k + draw.random()) / (late + 1)), draw.uniform(0.0, 1.0)) for k in range(late)]
-
-
-def _done(table: Path) -> int:
-    """Cells in the table so far; it is written whole, so it can be read at any moment."""
-    return sum(len(_numbers(file)) for file in table.glob("*.json"))
-
-
-def _eval(url: str, users: int, table: Path) -> list[str]:
-    return [
-        "eval",
-        TABLE,
-        "--data",
-        f"world:users={users},items=60",
-        "--llm",
-        f"openai:tiny@{url}?key={_KEY}",
-        "--backbone",
-        "SASRec",
-        "--epochs",
-        "2",
-        "--yes",
-        "--results",
-        str(table),
-        "--out",
-        str(table.parent / "out"),
-    ]
-
-
-def _doing(home: Path, table: Path) -> str:
-    if cells := _done(table):
-        return f"at the cells, {cells} of them done"
-    runs = len(list((home / "runs").glob("*/run.sqlite")))
-    return f"at the texts, in run {runs}" if runs else "before its first run"
-
-
-def _numbers(file: Path) -> dict[str, Any]:
-    """Cell and seed -> every number measured on test users."""
-    rows = json.loads(file.read_text()).get("rows", {})
-    return {f"{name} {run['seed']}": run["test"] for name, row in rows.items() for run in row["runs"]}
-
-
-def _other_numbers(one: Path, other: Path) -> str:
-    a, b = _numbers(one), _numbers(other)
-    if a.keys() != b.keys():
-        return f"cells {sorted(a.keys() ^ b.keys())} are in one table only"
-    return "; ".join(f"{cell}: {a[cell]} or {b[cell]}" for cell in a if a[cell] != b[cell])[:1000]
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--users", type=int, default=2000)
@@ -403,7 +238,7 @@ def main() -> int:
             if given.eval_kills:
                 table = check_eval(place, users=given.eval_users, kills=given.eval_kills, seed=given.seed)
                 kept += table.kills
-                holds = _tell_eval(table) and holds
+                holds = tell_eval(table) and holds
         finally:
             (given.out / "kills.jsonl").write_text("".join(json.dumps(asdict(kill)) + "\n" for kill in kept))
             for log in place.glob("*.log"):
@@ -422,13 +257,6 @@ def _tell(outcome: Outcome, kills: int, export_kills: int) -> bool:
     )
     print(f"digest {outcome.digest}, unbroken {outcome.unbroken}; {outcome.export or 'the exports hold the same rows'}")
     return outcome.holds and outcome.midway >= kills * 3 / 4 and outcome.in_export >= export_kills / 2
-
-
-def _tell_eval(outcome: EvalOutcome) -> bool:
-    print(f"eval: {len(outcome.kills)} kills: {'; '.join(kill.landed for kill in outcome.kills)}")
-    print(f"{outcome.cells} cells: {outcome.differs or 'the same numbers as a table that nobody killed'}")
-    midway = [kill for kill in outcome.kills if kill.landed != "after its end"]
-    return not outcome.differs and outcome.cells > 0 and len(midway) >= len(outcome.kills) / 2
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ from aiohttp import web
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+if str(Path(__file__).parent) not in sys.path:  # tests are no package, and this file is opened by its path
+    sys.path.append(str(Path(__file__).parent))
+from openai_like_counts import CONTEXT, detokenized, embedded, scored, tokenized
+from openai_like_faults import RATE_FAULTS, Fault, failed
+
 try:
     from whyrec.llm.built_in.schema_fill import Content, Node, fill
 except ModuleNotFoundError:  # tests/checks/fails_before.py starts this file in older trees
@@ -42,32 +47,6 @@ PAIRS = [f"{one} {other}" for one in WORDS for other in WORDS if one != other]
 ABILITIES = frozenset(
     {"n", "schema", "bounds", "seed", "logprobs", "choice", "prefix", "score", "embeddings", "context", "system"}
 )
-WIDTH, CONTEXT = 16, 4_096
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong with one request.
-
-    `kind`: "status" (with `status`, `headers`, `body`), "reset" (connection dropped), "hang" (no answer), "html" (a
-    body that is no JSON), "malformed" (200, but the answer's JSON is broken), "truncated" (cut, finish_reason length),
-    "error_body" (200 with an error object), "stream" (200 with server-sent events, though nobody asked for a stream).
-    """
-
-    kind: str = "status"
-    status: int = 500
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: str = '{"error": {"message": "made to fail", "type": "server_error"}}'
-
-
-RATE_FAULTS = {
-    "json": Fault("malformed"),
-    "timeout": Fault("hang"),
-    "429": Fault("status", 429, {"Retry-After": "0.05"}),
-    "500": Fault("status", 500),
-    "truncated": Fault("truncated"),
-    "reset": Fault("reset"),
-}
 
 
 class Sayings(Content):
@@ -199,13 +178,13 @@ class OpenAILike:
             case "/chat/completions":
                 return await self._chat(request, body)
             case "/completions" if "score" in self.can:
-                return _json(_scored(body))
+                return _json(scored(body))
             case "/tokenize" if "score" in self.can:
-                return _json(_tokenized(body, self.template_end))
+                return _json(tokenized(body, self.template_end))
             case "/detokenize" if "score" in self.can:
-                return _json(_detokenized(body, self.template_end))
+                return _json(detokenized(body, self.template_end))
             case "/embeddings" if "embeddings" in self.can:
-                return _json(_embedded(body))
+                return _json(embedded(body))
         return _error(404, f"Not Found: {path}")
 
     def _said(self, path: str) -> web.Response:
@@ -244,8 +223,8 @@ class OpenAILike:
         self._write_log("asked", digest, number, by)
         if self.latency:
             await asyncio.sleep(self.latency)
-        if fault is not None and (failed := await _failed(fault, request)) is not None:
-            return failed
+        if fault is not None and (broken := await failed(fault, request)) is not None:
+            return broken
         prompt = self._prompt_tokens(body)
         if prompt + body.get("max_tokens", 16) > CONTEXT and "context" in self.can:
             return _error(400, f"This model's maximum context length is {CONTEXT} tokens. However, you asked for more.")
@@ -351,27 +330,6 @@ class OpenAILike:
         return [first, *rest][: body.get("max_tokens", 1 << 20)]
 
 
-async def _failed(fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
-    match fault.kind:
-        case "status":
-            return web.Response(status=fault.status, text=fault.body, headers=dict(fault.headers))
-        case "reset":
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-        case "hang":
-            await asyncio.sleep(60.0)
-            return web.Response(status=504)
-        case "html":
-            return web.Response(text="<html>502 from a proxy</html>", content_type="text/html")
-        case "error_body":
-            return web.Response(text=fault.body, content_type="application/json")
-        case "stream":
-            chunk = '{"object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "Hi"}}]}'
-            return web.Response(text=f"data: {chunk}\n\ndata: [DONE]\n\n", content_type="text/event-stream")
-    return None
-
-
 def _json(value: Any) -> web.Response:
     return web.Response(body=orjson.dumps(value), content_type="application/json")
 
@@ -379,54 +337,6 @@ def _json(value: Any) -> web.Response:
 def _error(status: int, message: str) -> web.Response:
     body = orjson.dumps({"error": {"message": message, "type": "invalid_request_error", "code": status}})
     return web.Response(status=status, body=body, content_type="application/json")
-
-
-def _ids(text: str) -> list[int]:
-    return [int.from_bytes(hashlib.sha256(word.encode()).digest()[:3], "big") for word in text.split()]
-
-
-def _detokenized(body: Mapping[str, Any], template_end: str) -> dict[str, Any]:
-    """Knows the words that its template ends with and nothing else."""
-    words = dict(zip(_ids(template_end), template_end.split(), strict=True))
-    return {"prompt": " ".join(words.get(token, "?") for token in body["tokens"])}
-
-
-def token_logprob(token: int) -> float:
-    """What the server says of a token wherever it stands."""
-    return -(1 + token % 97) / 20
-
-
-def _tokenized(body: Mapping[str, Any], template_end: str) -> dict[str, Any]:
-    text = body.get("prompt")
-    if text is None:
-        text = " ".join(f"<|{m['role']}|> {m['content']}" for m in body["messages"]) + f" {template_end}"
-    ids = _ids(text)
-    return {"tokens": ids, "count": len(ids), "max_model_len": CONTEXT}
-
-
-def _scored(body: Mapping[str, Any]) -> dict[str, Any]:
-    choices: list[dict[str, Any]] = []
-    for index, prompt in enumerate(body["prompt"]):
-        choice: dict[str, Any] = {"index": index, "text": "", "finish_reason": "length"}
-        if "prompt_logprobs" in body:
-            shown = [{str(i): {"logprob": token_logprob(i), "rank": 1, "decoded_token": "?"}} for i in prompt]
-            choice["prompt_logprobs"] = [None, *shown[1:]]
-        elif body.get("echo"):
-            offsets = [i for i, c in enumerate(prompt) if not c.isspace() and (i == 0 or prompt[i - 1].isspace())]
-            tokens = prompt.split()
-            logprobs = [None, *(token_logprob(_ids(token)[0]) for token in tokens[1:])]
-            choice["logprobs"] = {"tokens": tokens, "token_logprobs": logprobs, "text_offset": offsets}
-        choices.append(choice)
-    return {"choices": choices[::-1], "model": body["model"]}
-
-
-def _embedded(body: Mapping[str, Any]) -> dict[str, Any]:
-    texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
-    data = []
-    for index, text in enumerate(texts):
-        draw = random.Random(text)
-        data.append({"index": index, "embedding": [draw.gauss(0.0, 1.0) for _ in range(WIDTH)]})
-    return {"data": data[::-1], "model": body["model"], "usage": {"prompt_tokens": len(texts)}}
 
 
 async def _main() -> None:
