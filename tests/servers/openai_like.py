@@ -31,13 +31,15 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 if str(Path(__file__).parent) not in sys.path:  # tests are no package, and this file is opened by its path
     sys.path.append(str(Path(__file__).parent))
-from openai_like_counts import CONTEXT, detokenized, embedded, scored, tokenized
+from openai_like_counts import CONTEXT, WIDTH, _ids, detokenized, embedded, scored, token_logprob, tokenized
 from openai_like_faults import RATE_FAULTS, Fault, failed
 
 try:
     from whyrec.llm.built_in.schema_fill import Content, Node, fill
 except ModuleNotFoundError:  # tests/checks/fails_before.py starts this file in older trees
     from whyrec.llm.schema_fill import Content, Node, fill  # type: ignore[import-not-found,no-redef]
+
+__all__ = ["ABILITIES", "RATE_FAULTS", "WIDTH", "Fault", "OpenAILike", "_ids", "token_logprob"]  # what tests look at
 
 WORDS = (
     *("amber", "brisk", "cedar", "dusky", "early", "fern", "gentle", "harbour", "ivory", "jolly", "kind", "lunar"),
