@@ -26,6 +26,7 @@ from whyrec.llm.built_in.extract_rank import quotable
 from whyrec.llm.built_in.extractive import Extractive, open_
 from whyrec.llm.labels import choice_format, label_probabilities
 from whyrec.llm.model import About, AnswerFormat, Message, Request, Sampling, Scorer
+from whyrec.records import Domain, Item
 from whyrec.settings import Settings
 
 HISTORY = """<history>
@@ -276,7 +277,7 @@ def test_same_in_every_process_and_pinned() -> None:
     said = said_elsewhere("1")
     assert said == said_elsewhere("2")
     # A changed answer needs a raised extractive.REVISION (cached answers would differ), then a new digest here.
-    assert (model.revision, hashlib.sha256(said.encode()).hexdigest()[:16]) == ("2", "cb566deadad759ec")
+    assert (model.revision, hashlib.sha256(said.encode()).hexdigest()[:16]) == ("3", "3872bfcf889a1c47")
 
 
 async def test_fast_enough_for_every_user_of_a_real_data_set() -> None:
@@ -315,3 +316,19 @@ def test_reading_blocks() -> None:
     assert options.lines[2].mark == "230" and options.lines[2].text.get("about") == ""
     (block,) = read_blocks((Message("user", "<a>\nprose here.\nkeywords: x, y\n</a>"),))
     assert block.lines[0].text.head == "prose here." and block.lines[1].text.fields == (("keywords", "x, y"),)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Dr. Scholl's Quick Heat Paraffin Spa Bath",
+        "Burberry Touch By Burberry For Men. Eau De Toilette Spray 3.3 Ounces",
+        "Set of (4) Liter 33.8 oz. Pumps",
+        "Suave Naturals Shampoo, Daily Clarifying - 22.5oz.",
+    ],
+)
+async def test_a_title_that_can_be_read_as_sentences_is_said_once(title: str) -> None:
+    """A real catalogue without texts: such descriptions were refused as loops, and 28 of 64 users failed on Beauty."""
+    item = Item(1, "1", title, categories=("Beauty", "Hair Care"))
+    found = await catalogue.describe_item(model, domain=Domain(), item=item)  # raises where the answer is refused
+    assert title.split(".")[0] in found.text

@@ -46,6 +46,7 @@ _BOTH: Final = frozenset({"kept", "keep", "still", "shared", "common", "stable"}
 _GONE: Final = frozenset({"dropped", "drop", "removed", "longer", "gone"})
 _FRESH: Final = frozenset({"added", "add", "new"})
 _DEEP: Final = 6
+_LONG: Final = 5  # words, with one space more, from which a piece counts as said where another holds it
 _PART: Final = 6  # one in so many of the words that a text may have
 
 
@@ -290,16 +291,16 @@ def option_scores(reading: Reading, options: Sequence[str], focus: Line | None =
 
 
 def stitch(pieces: Sequence[str], words: int, most: int) -> str:
-    """Pieces as sentences, as many as fit, the first cut if it alone is too long."""
+    """Pieces as sentences, as many as fit, the first cut if it alone is too long; nothing is said twice."""
     said: list[str] = []
-    seen: set[str] = set()
+    seen: list[str] = []
     left_words, left = words, most
     for piece in pieces:
         piece = piece.strip()
-        n, key = len(piece.split()), piece.casefold().rstrip(" .!?…")
-        if not piece or key in seen or (said and (n > left_words or len(piece) + 2 > left)):
+        n, key = len(piece.split()), f" {' '.join(tokens(piece))} "
+        if not piece or _told(key, seen) or (said and (n > left_words or len(piece) + 2 > left)):
             continue
-        seen.add(key)
+        seen.append(key)
         if not said:
             piece = clip(" ".join(piece.split()[:words]), most)
         end = "" if piece[-1:] in ".!?…" or len(pieces) == 1 else "."
@@ -308,6 +309,11 @@ def stitch(pieces: Sequence[str], words: int, most: int) -> str:
         said.append(piece + end)
         left_words, left = left_words - n, left - len(piece) - len(end) - 1
     return " ".join(said)
+
+
+def _told(key: str, seen: Sequence[str]) -> bool:
+    """Whether a piece stands in one that was said, or holds a long one."""
+    return any(key in one or (one in key and one.count(" ") > _LONG) for one in seen)
 
 
 def clip(text: str, most: int) -> str:

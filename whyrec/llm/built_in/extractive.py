@@ -30,8 +30,8 @@ from whyrec.settings import Settings
 if TYPE_CHECKING:
     from whyrec.data.generated.world import World
 
-REVISION: Final = "2"  # part of every cache key: raise it whenever an answer may change
-PREFIX_REVISION: Final = "2"  # the same for answers that go on with an assistant's turn, which others do not depend on
+REVISION: Final = "3"  # part of every cache key: raise it whenever an answer may change
+PREFIX_REVISION: Final = "3"  # the same for answers that go on with an assistant's turn, which others do not depend on
 _SHARPNESS: Final = 8.0  # log-odds between an option that is everything shown and one that is nothing of it
 _FEW: Final = 12  # variants tried per sample before an answer may repeat
 # Samples of a seed begin far out, where counting one by one would not end: the few best again, in another order.
