@@ -18,7 +18,8 @@ from agents.answers import Answer
 from agents.domain import domain_of
 from prompts.lines import LETTERS
 from whyrec.llm.labels import LabelReading, Way, read_labels
-from whyrec.llm.model import About, LanguageModel
+from whyrec.llm.model import About, LanguageModel, Request
+from whyrec.records import Domain
 
 
 class Choice(Answer):
@@ -59,8 +60,16 @@ class Chooser:
             ModelError: the model did not answer, or can do none of the ways.
             UsageError: blanks are missing or unknown.
         """
-        request = replace(self._agent.request(1, about, blanks, domain_of(llm)), prefix=prefix)
+        request = replace(self.request(about, domain_of(llm), **blanks), prefix=prefix)
         return await read_labels(llm, request, labels, ways=self.ways)
+
+    def request(self, about: About, domain: Domain, /, **blanks: Any) -> Request:
+        """What is asked, about data of this domain: also what a model is tuned on.
+
+        Raises:
+            UsageError: blanks are missing or unknown.
+        """
+        return self._agent.request(1, about, blanks, domain)
 
 
 def letters(n: int) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from whyrec.api.runs import Run, list_runs, open_run
     from whyrec.api.tables import TableOfResults, list_tables, render_tables
+    from whyrec.api.tuning import Tuned, list_tuned, open_tuned, tune
 
 __all__ = [
     "Compared",
@@ -49,6 +50,7 @@ __all__ = [
     "RunStopped",
     "RunWarning",
     "TableOfResults",
+    "Tuned",
     "__version__",
     "arun",
     "compare",
@@ -60,14 +62,17 @@ __all__ = [
     "list_prompts",
     "list_runs",
     "list_tables",
+    "list_tuned",
     "load_data",
     "open_graph",
     "open_model",
     "open_prompt",
     "open_run",
+    "open_tuned",
     "plan_table",
     "render_tables",
     "run",
+    "tune",
 ]
 
 _MODULES = {
@@ -90,6 +95,7 @@ _MODULES = {
     ),
     "runs": ("Run", "list_runs", "open_run"),
     "tables": ("TableOfResults", "list_tables", "render_tables"),
+    "tuning": ("Tuned", "list_tuned", "open_tuned", "tune"),
 }
 
 

@@ -29,7 +29,7 @@ from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from agents import cot_rec as agents
-from agents.ranker import letters
+from agents.ranker import Chooser, letters
 from graphs.cot_rec import histories as shared
 from graphs.cot_rec import perception, written
 from graphs.cot_rec import preference as fold
@@ -120,21 +120,27 @@ class Update(TypedDict, total=False):
 
 async def rank(state: State, runtime: Runtime[Services]) -> Update:
     """Ask for the probabilities of the letters, once per order."""
-    task, llm, about = state.task, runtime.context.llm(RANKER), state.task.about(NAME, "rank")
-    labels = letters(len(task.candidates))
-    told: dict[str, Any] = {"history": task.latest}
-    if state.preference is not None:
-        told["preference"] = state.preference.blank
-    ask = {
+    llm, about = runtime.context.llm(RANKER), state.task.about(NAME, "rank")
+    labels, ask = letters(len(state.task.candidates)), replace(chooser(state), ways=state.ways)
+    wanted = list(dict.fromkeys((*state.orders, *state.swapped)))
+    asks = [ask(llm, labels, about=about, **told(state, order)) for order in wanted]
+    found = dict(zip(wanted, await gather(asks), strict=True))
+    return {"readings": tuple(found[order] for order in (*state.orders, *state.swapped))}
+
+
+def chooser(state: State) -> Chooser:
+    """The agent of the mode."""
+    return {
         "titles": agents.rank_titles,
         "preference": agents.rank_preference,
         "perception": agents.rank_perception,
-    }[task.mode]
-    shown = [_option(state, place) for place in range(len(task.candidates))]
-    wanted, ask = list(dict.fromkeys((*state.orders, *state.swapped))), replace(ask, ways=state.ways)
-    asks = [ask(llm, labels, about=about, **told, options=[shown[i] for i in order]) for order in wanted]
-    found = dict(zip(wanted, await gather(asks), strict=True))
-    return {"readings": tuple(found[order] for order in (*state.orders, *state.swapped))}
+    }[state.task.mode]
+
+
+def told(state: State, order: Order) -> dict[str, Any]:
+    """The blanks of its prompt, with the options in this order: the same for asking and for tuning (`tuning.py`)."""
+    known = {} if state.preference is None else {"preference": state.preference.blank}
+    return {"history": state.task.latest, **known, "options": [_option(state, place) for place in order]}
 
 
 def _option(state: State, place: int) -> Item | dict[str, Any]:

@@ -17,6 +17,7 @@ from whyrec.errors import UsageError
 from whyrec.llm import open as open_wrapped
 from whyrec.llm.model import About, AnswerFormat, LanguageModel, Message, ModelError, Request, Sampling, Scorer
 from whyrec.llm.registry import open_provider, openers
+from whyrec.llm.weights.adapters import write_manifest
 from whyrec.runs import Identity, Run
 from whyrec.settings import Settings, read_settings
 
@@ -44,7 +45,7 @@ ASKED = [PLAIN, SHAPED, DRAWN, replace(DRAWN, samples=(2, 0)), *OTHERS]
 
 KINDS = [
     *("extractive", "simulated", "scripted", "echo", "flaky", "replay"),
-    *("openai", "vllm", "llamacpp", "ollama", "lmstudio", "langchain", "transformers", "local"),
+    *("openai", "vllm", "llamacpp", "ollama", "lmstudio", "langchain", "transformers", "local", "tuned"),
 ]
 WRAPPED = ["wrapped echo", "wrapped vllm"]
 
@@ -77,6 +78,11 @@ async def names(
         if kind == "local":
             shutil.copytree(request.getfixturevalue("tiny_model"), read_settings().home / "models" / "tiny")
             return "local:tiny"
+        if kind == "tuned":  # every weight: a folder of its own; adapters are held to their tuner in test_adapter.py
+            folder = read_settings().home / "tuned" / "tiny"
+            shutil.copytree(request.getfixturevalue("tiny_model"), folder)
+            write_manifest(folder, {"base": {"name": "local:tiny", "folder": str(folder), "digest": ""}})
+            return "tuned:tiny"
         if kind == "scripted":
             script = tmp_path / "script.json"
             rules = [{"when": "<history>", "answer": {"summary": "socks", "keywords": ["warm"]}}]
@@ -159,7 +165,7 @@ async def test_answers_do_not_mix_when_many_are_in_flight(model: LanguageModel) 
 async def test_a_json_answer_fits_its_schema_where_the_model_can_write_json(
     model: LanguageModel, request: pytest.FixtureRequest
 ) -> None:
-    if request.node.callspec.id in ("transformers", "local"):
+    if request.node.callspec.id in ("transformers", "local", "tuned"):
         pytest.skip("random weights reach the limit before the end of JSON; test_decoding.py holds them to a grammar")
     for reply in await model.complete(DRAWN):
         answer = json.loads(reply.text)

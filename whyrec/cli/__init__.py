@@ -28,6 +28,7 @@ _NOUNS = {
     "ablate": "gone",
     "fit": "command",
     "recommend": "command",
+    "tune": "app",
     "scoter": "app",
     "search": "command",
     "new": "app",
@@ -38,7 +39,7 @@ _NOUNS = {
 
 _ROOMS = {
     "measures": ("compare", "eval", "dial", "mechanism", "ablate"),
-    "recommenders": ("fit", "recommend"),
+    "recommenders": ("fit", "recommend", "tune"),
     "guests": ("new", "plugins"),
     "outputs": ("export", "scoter", "search"),
 }

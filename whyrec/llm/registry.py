@@ -125,6 +125,14 @@ _SCHEMES: dict[str, Scheme] = {
         ("torch", "transformers"),
         "hf",
     ),
+    "tuned": Scheme(
+        "whyrec.llm.providers.tuned",
+        "open_tuned",
+        "a model that `whyrec tune` made (docs/tuning.md)",
+        "tuned:NAME",
+        ("torch", "transformers", "peft"),
+        "hf",
+    ),
     "extractive": Scheme(
         "whyrec.llm.built_in.extractive",
         "open_",

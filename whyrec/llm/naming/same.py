@@ -16,7 +16,7 @@ from whyrec.llm.naming.keys import LANGCHAIN_URLS
 from whyrec.llm.naming.urls import read_url
 from whyrec.redaction import is_secret_name
 
-LOCAL = ("transformers", "local")  # schemes of weights that are opened in this process
+LOCAL = ("transformers", "local", "tuned")  # schemes of weights that are opened in this process
 _LOCAL_WAYS = frozenset({"batch"})  # options of theirs that change no answer
 _IN_REVISION = frozenset({"template", "dtype", "grammar"})  # those that their revision tells by what is in them
 _LANGCHAIN_WAYS = frozenset({"key", "timeout", "request_timeout", "default_request_timeout", "max_retries"})

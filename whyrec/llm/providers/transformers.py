@@ -12,18 +12,21 @@ computed from float32 logits in this process. The room `decoding` has the model 
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from whyrec.errors import UnknownNameError, UsageError
 from whyrec.llm.naming.address import read_object, read_options
 from whyrec.llm.providers.decoding.grammar import installed
-from whyrec.llm.providers.decoding.loading import hushed, load
+from whyrec.llm.providers.decoding.loading import hushed, load, merged
 from whyrec.llm.providers.decoding.model import How, LocalModel
-from whyrec.llm.weights.digest import revision_of
+from whyrec.llm.weights.digest import content_digest, revision_of
 from whyrec.precision import choose
 from whyrec.settings import Settings
 
@@ -44,6 +47,31 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
         UnknownNameError: an option nobody knows.
     """
     where, _, query = rest.partition("?")
+    return open_weights(where, query, name=f"transformers:{rest}", settings=settings)
+
+
+def open_weights(
+    where: str,
+    query: str,
+    *,
+    name: str,
+    settings: Settings,
+    adapter: Path | None = None,
+    template_options: Mapping[str, Any] | None = None,
+) -> LocalModel:
+    """Local weights of a folder or hub name, with the options behind the "?" of a model's name.
+
+    Args:
+        where: the folder, or the name on the hub.
+        query: "option=value&...", "" for none.
+        name: that opens the model again.
+        settings: precision, and whether to be quiet.
+        adapter: a folder of adapters of PEFT, which are added to the weights in float32.
+        template_options: arguments of the chat template where the query gives none.
+
+    Raises:
+        UsageError, UnknownNameError: as `open_transformers`.
+    """
     options = read_options(query, "&")
     for option in options:
         if option not in _OPTIONS:
@@ -52,22 +80,45 @@ def open_transformers(rest: str, *, settings: Settings, world: World | None) -> 
     dtype = options.get("dtype") or _precision(settings, device)
     if dtype not in _DTYPES:
         raise UnknownNameError("dtype", dtype, _DTYPES)
-    how = _how(options, f"transformers:{rest}")
-    try:
-        model, tokenizer = load(where, _DTYPES[dtype], name=f"transformers:{where}", quiet=settings.quiet)
-        model = model.to(device)
-        if "template" in options:
-            tokenizer.chat_template = Path(options["template"]).read_text(encoding="utf-8")
-    except (OSError, ValueError, RuntimeError) as error:
-        said = str(error).strip().splitlines()[0][:300].rstrip(".") if str(error).strip() else type(error).__name__
-        raise UsageError(
-            f"transformers:{where} cannot be loaded: {said}. Name a folder with weights and tokenizer."
-        ) from None
+    how = _how(options, name)
+    if template_options and "chat_template_kwargs" not in options:
+        how = replace(how, template_options=dict(template_options))
+    model, tokenizer = _loaded(where, (dtype, device), adapter, name=name.partition("?")[0], quiet=settings.quiet)
+    if "template" in options:
+        tokenizer.chat_template = _template(options["template"], name)
     # weights in another precision answer otherwise, and so do answers that are held to a schema
     told = ("" if dtype == "float32" else f"-{dtype}") + _DRAWING + ("" if how.grammar == "off" else "-json")
     with hushed(downloads=False):
-        revision = revision_of(where, template=options.get("template", "")) + told
-        return LocalModel(model, tokenizer, name=f"transformers:{rest}", revision=revision, how=how)
+        revision = revision_of(where, template=options.get("template", ""))
+        if adapter is not None or template_options:
+            own = "" if adapter is None else content_digest(adapter, below=False)
+            mine = f"{revision} {own} {sorted((template_options or {}).items())}"
+            revision = hashlib.sha256(mine.encode()).hexdigest()[:16]
+        return LocalModel(model, tokenizer, name=name, revision=revision + told, how=how)
+
+
+def _loaded(where: str, kind: tuple[str, str], adapter: Path | None, *, name: str, quiet: bool) -> tuple[Any, Any]:
+    """(model, tokenizer) of this dtype on this device, the adapters added to the weights.
+
+    Raises:
+        UsageError: they cannot be loaded.
+    """
+    dtype, device = _DTYPES[kind[0]], kind[1]
+    try:
+        model, tokenizer = load(where, torch.float32 if adapter else dtype, name=name, quiet=quiet)
+        if adapter is not None:
+            model = merged(model, adapter).to(dtype)
+        return model.to(device), tokenizer
+    except (OSError, ValueError, RuntimeError) as error:
+        said = str(error).strip().splitlines()[0][:300].rstrip(".") if str(error).strip() else type(error).__name__
+        raise UsageError(f"{name} cannot be loaded: {said}. Name a folder with weights and tokenizer.") from None
+
+
+def _template(file: str, name: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The chat template {file} of {name} cannot be read: {error}.") from None
 
 
 def _how(options: dict[str, str], name: str) -> How:

@@ -18,17 +18,18 @@ from whyrec.errors import UsageError
 
 KEPT = ".digests.json"
 SOURCE = "SOURCE.json"  # where a folder came from; changes no answer
+MANIFEST = "manifest.json"  # how a tuned model came about, in its folder; changes no answer
 _KINDS = frozenset({".json", ".safetensors", ".bin", ".jinja", ".model", ".txt", ".tiktoken"})
-_NOTHING = frozenset({KEPT, SOURCE, "training_args.bin", "trainer_state.json", "LICENSE.txt", "README.txt"})
+_NOTHING = frozenset({KEPT, SOURCE, MANIFEST, "training_args.bin", "trainer_state.json", "LICENSE.txt", "README.txt"})
 _LARGE = 1 << 20
 _DIGITS = 16
 
 
-def content_digest(folder: Path) -> str:
+def content_digest(folder: Path, *, below: bool = True) -> str:
     """16 hex digits of a model's folder: weights, configuration, tokenizer, template, and of what it builds upon.
 
     Of sub-folders only those count that `modules.json` names (sentence-transformers); of an adapter's folder also the
-    folder of its base model.
+    folder of its base model, unless `below` is False.
 
     Raises:
         UsageError: a file cannot be read.
@@ -44,7 +45,7 @@ def content_digest(folder: Path) -> str:
             _keep(folder, known)
     except OSError as error:
         raise UsageError(f"{error.filename or folder} cannot be read: {error.strerror or error}.") from None
-    if base := _base(folder):
+    if below and (base := _base(folder)):
         total.update(f"base {content_digest(base)}\n".encode())
     return total.hexdigest()[:_DIGITS]
 

@@ -78,6 +78,20 @@ def load(where: str, dtype: Any, *, name: str, quiet: bool) -> tuple[Any, Any]:
         return transformers.AutoModelForCausalLM.from_pretrained(where, dtype=dtype), tokenizer
 
 
+def merged(model: Any, adapter: Path) -> Any:
+    """The model with the adapters of a folder added to its weights, a plain model of transformers again.
+
+    Raises:
+        OSError, ValueError, RuntimeError: they are not there or do not fit, or PEFT is not installed.
+    """
+    with hushed(downloads=False):
+        try:
+            import peft
+        except ImportError:
+            raise ValueError('adapters need PEFT, which is not installed: pip install "whyrec[hf]"') from None
+        return peft.PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+
+
 def _size(where: str) -> int:
     """Bytes of the weights in a folder; 0 for a name on the hub."""
     folder = Path(where)
