@@ -55,19 +55,20 @@ def topic_rows(settings: Settings) -> Callable[..., Rows]:
     file.write_text(PROMPT, encoding="utf-8")
     prompt = prompts.load("test/pick")
 
-    def make(n: int, *, events: int = 1, seed: int = 0, dev: float = 0.1) -> Rows:
+    def make(n: int, *, events: int = 1, seed: int = 0, dev: float = 0.1, options: int = 4) -> Rows:
+        letters = LETTERS[:options]
         rng = np.random.default_rng(seed)
         rows = []
         for number in range(n):
-            topics = rng.choice(len(TOPICS), len(LETTERS), replace=False)
-            right = int(rng.integers(len(LETTERS)))
-            options = [Item(i + 1, f"i{i}", TOPICS[t].name) for i, t in enumerate(topics)]
+            topics = rng.choice(len(TOPICS), len(letters), replace=False)
+            right = int(rng.integers(len(letters)))
+            shown = [Item(i + 1, f"i{i}", TOPICS[t].name) for i, t in enumerate(topics)]
             history = tuple(Event(Item(50 + i, f"h{i}", f"thing {i}")) for i in range(events))
-            blanks = {"history": history, "options": options, "reason": f"wants {TOPICS[topics[right]].name}"}
+            blanks = {"history": history, "options": shown, "reason": f"wants {TOPICS[topics[right]].name}"}
             recorded = prompts.blanks_json(blanks)
             messages = prompt.render(**recorded)
             told = {"prompt": prompt.name, "digest": prompt.digest, "blanks": recorded, "group": f"u{number}"}
-            rows.append(Row(f"valid/u{number}", messages, LETTERS[right], LETTERS, **told))
+            rows.append(Row(f"valid/u{number}", messages, letters[right], letters, **told))
         train, out = held_out(rows, dev)
         return Rows(train, out, {"data": "topics", "split": "valid"})
 
