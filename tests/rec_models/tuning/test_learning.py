@@ -45,7 +45,7 @@ def test_held_out_questions_are_answered_where_there_is_something_to_learn(tiny_
 
 @pytest.mark.slow
 def test_a_tiny_model_learns_to_choose_by_the_topic_that_a_reason_names(topic_rows, tiny_settings, settings) -> None:
-    """What a trained model brings along, matching words, random weights have to find first: hundreds of steps."""
+    """Random weights first have to find how words are matched: hundreds of steps. The settings were searched on such rows."""
     rows = topic_rows(1000, events=0, dev=0.15, options=3)
     base = find_base("tiny", rows=rows, settings=settings)
     how = replace(tiny_settings, epochs=24, rows_per_step=24, lr=4e-3, stop_on="hr1")
@@ -55,7 +55,7 @@ def test_a_tiny_model_learns_to_choose_by_the_topic_that_a_reason_names(topic_ro
         _, report = tune(rows, base, how)
     finally:
         torch.set_num_threads(threads)
-    first, best = report.rows[0].dev, report.rows[report.best_epoch].dev
-    assert first is not None and best is not None and best.n == 150
-    assert first.hr1 < 0.5 and best.chance == pytest.approx(1 / 3)
-    assert best.hr1 > 0.8 and best.ndcg > 0.9
+    first, last = report.rows[0].dev, report.rows[-1].dev  # the last epoch: nothing was chosen on these rows
+    assert first is not None and last is not None and last.n == 150
+    assert first.hr1 < 0.5 and last.chance == pytest.approx(1 / 3)
+    assert last.hr1 > 0.8 and last.ndcg > 0.9
