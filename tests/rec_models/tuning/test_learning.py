@@ -45,7 +45,7 @@ def test_held_out_questions_are_answered_where_there_is_something_to_learn(tiny_
 
 @pytest.mark.slow
 def test_a_tiny_model_learns_to_choose_by_the_topic_that_a_reason_names(topic_rows, tiny_settings, settings) -> None:
-    """Random weights first have to find how words are matched: hundreds of steps. The settings were searched on such rows."""
+    """Random weights first find how to match words: hundreds of steps. The settings were searched on such rows."""
     rows = topic_rows(1000, events=0, dev=0.15, options=3)
     base = find_base("tiny", rows=rows, settings=settings)
     how = replace(tiny_settings, epochs=24, rows_per_step=24, lr=4e-3, stop_on="hr1")
