@@ -54,7 +54,7 @@ ANY, LIKES, SEES = "a ranker helps", "preference helps", "perception helps"
 NO_GUESS, REASONS = "better than a random order", "better models rank better"
 SAYS = {
     TEXTS: "paper Table 2: a recommender started from texts (CRM++) retrieves better than one without (CRM)",
-    ANY: "paper 5.2.2: an LLM ranks the retrieved items better than the retriever did (theirs is tuned, ours is not)",
+    ANY: "paper 5.2.2: an LLM ranks the retrieved items better than the retriever did (theirs is tuned)",
     LIKES: "README: told the user's preference, it ranks better than by titles alone",
     SEES: "paper 5.2.2: told also what the user sees in each item, it ranks better still",
     NO_GUESS: "control: the ranker is better than shuffling the ten items",
@@ -312,7 +312,8 @@ def _protocol(options: Options) -> str:
     return (
         "leave-two-out, test targets; ten items of the full catalogue are retrieved (seen ones left out) and ranked by "
         "the probabilities of their letters in one seeded shuffle, equals in expected order; NDCG over all users, 0 "
-        "where the target was not retrieved; the rankers are not tuned, preferences are made from s[:-1]; "
+        "where the target was not retrieved; rankers called tuned:NAME are tuned, others are not; preferences are made "
+        "from s[:-1]; "
         f"{bias_in_words(options)}, over users whose target was retrieved; published rows are those of CRM beside "
         "SASRec and of CRM++ beside SASRec++, whose users start from preferences of s[:-2]; "
         f"{in_words(options.users, 'users')} of the split; {labels_in_words(options)}"
