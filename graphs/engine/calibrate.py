@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from graphs.engine.estimate_sample import dry_run
 from graphs.engine.job import Job
+from graphs.workflow import Sharing
 from whyrec.runs import RunReader, list_runs, open_run
 
 _COMPARED = 24  # examples, fewer when they take long
@@ -50,10 +51,17 @@ class Factors:
 
 @dataclass(frozen=True)
 class Settled:
-    """How many of a job's examples an earlier start has settled, and some of those that are done, int64[n]."""
+    """What an earlier start has of a job.
+
+    Attributes:
+        count: examples settled.
+        done: some of those that are done, int64[n].
+        shared: node whose calls examples share -> how many different ones were answered.
+    """
 
     count: int = 0
     done: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    shared: Mapping[str, int] = field(default_factory=dict)
 
 
 def settled(job: Job, run: RunReader) -> Settled:
@@ -65,7 +73,8 @@ def settled(job: Job, run: RunReader) -> Settled:
             count += mark == "done" or not job.how.retry_failed
             if mark == "done" and len(done) < _KEPT:
                 done.append(keys[key])
-    return Settled(count, np.sort(np.array(done, dtype=np.int64)))
+    shared = job.inputs.shared() if isinstance(job.inputs, Sharing) else {}
+    return Settled(count, np.sort(np.array(done, dtype=np.int64)), {node: run.different(node) for node in shared})
 
 
 async def factors(job: Job, run: RunReader, done: npt.NDArray[np.int64]) -> Factors:

@@ -105,7 +105,10 @@ async def estimate(job: Job) -> Estimate:
     share = (examples - before.count) / examples if examples else 0.0
     most = round(job.inputs.calls() * share)
     dry = await dry_run(job, _sample(job)) if most > 0 else DryRun()
-    nodes = tuple(_node(job, dry, scale, name, calls * share) for name, calls in _expected(job, dry).items())
+    nodes = tuple(
+        _node(job, dry, scale, name, max(0.0, calls - before.shared[name]) if name in before.shared else calls * share)
+        for name, calls in _expected(job, dry).items()
+    )
     calls = min(most, sum(node.calls for node in nodes)) if nodes else most
     tokens_in, tokens_out = sum(node.tokens_in for node in nodes), sum(node.tokens_out for node in nodes)
     made = int(dry.calls(dry.nodes).sum())

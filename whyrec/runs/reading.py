@@ -175,6 +175,14 @@ class RunReader:
             for node, calls, tokens_in, tokens_out, missing in rows
         }
 
+    def different(self, node: str) -> int:
+        """How many different first questions of a node were answered, whoever asked them."""
+        self._settle()
+        (found,) = self._read.execute(
+            "SELECT count(DISTINCT request) FROM call WHERE node=? AND turn=0 AND error_kind=''", (node,)
+        ).fetchone()
+        return int(found)
+
     def call(self, number: int) -> dict[str, Any] | None:
         """One call by its number, as `calls` gives it; None where there is none."""
         self._settle()

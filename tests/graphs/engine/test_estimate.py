@@ -142,6 +142,7 @@ async def test_a_few_settled_users_say_what_the_others_will_take(graph, how):
     expected = await estimate(job)
     made = (await run(graph, corpus=corpus, model=model, how=how())).now.calls
     assert (blind.compared, expected.compared) == (0, 20)
+    assert expected.calls == pytest.approx(made.asked, rel=0.03)  # an item described for the first 20 is done
     assert expected.tokens_in == pytest.approx(made.tokens_in, rel=0.1)
     assert expected.tokens_out == pytest.approx(made.tokens_out, rel=0.1)
     assert blind.tokens_out < 0.2 * (made.tokens_out + first.tokens_out)
